@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Speed and memory beside Ignition, in one run: `make bench`, which holds the size of the program as well.
+"""Compares speed and memory with Ignition: `make bench`, which checks the size of the program as well.
 
-The config has 10,000 files of 1 KB (as written in the config: 750 bytes in base64) and 500 units, 11 MB of JSON. Each measure runs both programs in turns, so that
-both see the same machine, and compares medians. Ends with 1 when a target is missed or the results differ.
+The config has 10,000 files of 1 KB (750 bytes in base64) and 500 units, 11 MB of JSON. Each measurement alternates
+between both programs, so that they run under the same conditions, and compares medians. Exits with 1 if a target is
+missed or the results differ.
 """
 
 import argparse
@@ -38,12 +39,12 @@ FILES_STAGE_TIME = 1 / 2
 TAR_TIME = 1.7
 TAR_MEMORY_MIB = 30
 
-# A file system in memory: no disk is part of the time.
+# A file system in memory, so that no disk affects the time.
 TMPFS = "/dev/shm"
 
 
 def big_config():
-    """The config, the same bytes on every run. Version 3.3.0: the newest that the packaged peer reads."""
+    """The config, the same bytes on every run. Version 3.3.0 is the newest that the packaged peer supports."""
     letters = random.Random(1)
     text = lambda: "".join(chr(letters.randint(32, 126)) for _ in range(FILE_BYTES)).encode()
     source = lambda: "data:;base64," + base64.b64encode(text()).decode()
@@ -63,7 +64,7 @@ def big_config():
 
 
 def as_butane(config):
-    """The same config as a person writes it in Butane: YAML in block style with the texts inline."""
+    """The same config as people write it in Butane: YAML in block style with inline texts."""
     lines = ["variant: fcos", "version: 1.4.0", "storage:", "  files:"]
     for file in config["storage"]["files"]:
         text = base64.b64decode(file["contents"]["source"].split(",", 1)[1]).decode()
@@ -77,21 +78,21 @@ def as_butane(config):
 
 
 def measure(command, environment=None):
-    """Wall seconds and peak memory in KiB of one run. GNU time reads the memory: a child of this interpreter
+    """Wall-clock seconds and peak memory in KiB of one run. GNU time measures the memory: a child of this interpreter
     would start with the interpreter's own peak."""
     with tempfile.NamedTemporaryFile("r") as figures:
         full = ["/usr/bin/time", "--format", "%M", "--output", figures.name, *map(str, command)]
         start = time.perf_counter()
-        ran = subprocess.run(full, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        result = subprocess.run(full, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         seconds = time.perf_counter() - start
-        if ran.returncode != 0:
-            sys.exit(f"bench: {' '.join(full)} ended with {ran.returncode}:\n{ran.stdout.decode(errors='replace')[-2000:]}")
+        if result.returncode != 0:
+            sys.exit(f"bench: {' '.join(full)} ended with {result.returncode}:\n{result.stdout.decode(errors='replace')[-2000:]}")
         kib = int(figures.read().split()[-1])
     return seconds, kib
 
 
-def in_turns(runs, *measures):
-    """Medians of each measure, taken in turns."""
+def interleaved(runs, *measures):
+    """Medians of each measurement, taken alternately."""
     taken = [[] for _ in measures]
     for _ in range(runs):
         for results, one in zip(taken, measures):
@@ -100,7 +101,7 @@ def in_turns(runs, *measures):
 
 
 def fresh_root(work):
-    """An empty root with what the peer insists on: an SELinux policy to name."""
+    """An empty root with what the peer requires: the name of an SELinux policy."""
     root = pathlib.Path(tempfile.mkdtemp(dir=work, prefix="root-"))
     contexts = root / "etc/selinux/bench/contexts/files"
     contexts.mkdir(parents=True)
@@ -111,7 +112,7 @@ def fresh_root(work):
 
 
 def tree_digest(root):
-    """Digest over paths, modes and contents of everything a run wrote, but for what each notes about its run."""
+    """Digest of paths, modes and contents of everything a run wrote, except for records about the run itself."""
     digest = hashlib.sha256()
     count = 0
     for path in sorted(root.rglob("*")):
@@ -119,7 +120,7 @@ def tree_digest(root):
         if path.is_file() and "selinux" not in path.parts and not own:
             count += 1
             digest.update(f"{path.relative_to(root)} {path.stat().st_mode:o}\n".encode())
-            # The peer writes presets in no order.
+            # The peer writes presets in random order.
             lines = path.read_bytes().splitlines(keepends=True)
             digest.update(b"".join(sorted(lines) if path.suffix == ".preset" else lines))
     return count, digest.hexdigest()
@@ -159,8 +160,8 @@ class FilesStage:
 
 
 class Unpacking:
-    """Writes the config into fresh roots on a tmpfs, and unpacks an archive of the tree that came of it beside that. The report
-    of the run is part of its time; the archive names owner, mode and time of each file as the config and a run do."""
+    """Writes the config to new roots on a tmpfs, and for comparison extracts an archive of the resulting tree. The time
+    includes writing the report; the archive has owner, mode and time of each file."""
 
     def __init__(self, directory, config):
         self.directory = directory
@@ -217,30 +218,30 @@ class Stages:
         ]
 
     def fetch(self, who):
-        """From config to cache."""
+        """Fetches the config to the cache."""
         for old in (f"{who}.cache", f"{who}.state"):
             (self.work / old).unlink(missing_ok=True)
         return measure(self.command(who, "fetch", self.work / "empty"), self.environment)
 
     def files(self, who):
-        """From the cache of the last fetch to a fresh root."""
+        """Writes files from the cache of the last fetch to a new root."""
         return self.files_stage.run(f"{who} stages", lambda root: self.command(who, "files", root), self.environment)
 
 
-def beside_tar(runs, config):
-    """The write path beside `tar`; what is met."""
+def compare_tar(runs, config):
+    """Compares the write path with `tar`; returns which targets are met."""
     with tempfile.TemporaryDirectory(prefix="kindling-bench-", dir=TMPFS) as name:
         unpacking = Unpacking(pathlib.Path(name), config)
-        tar, ours = in_turns(runs, unpacking.tar, unpacking.kindling)
+        tar, ours = interleaved(runs, unpacking.tar, unpacking.kindling)
     print("the same tree on a tmpfs by `tar` with `sync`, and by kindling with its report:")
     memory = ours[1] / 1024
     is_small = memory <= TAR_MEMORY_MIB
-    met = [line("write beside tar, time", tar[0], ours[0], "s", TAR_TIME), is_small]
+    met = [compare_line("write beside tar, time", tar[0], ours[0], "s", TAR_TIME), is_small]
     print(f"{'its peak memory':<22} {'':>14} {memory:>10.2f} MiB  target <= {TAR_MEMORY_MIB} MiB  {'met' if is_small else 'MISSED'}")
     return met
 
 
-def line(what, peer, ours, unit, limit):
+def compare_line(what, peer, ours, unit, limit):
     """Prints one comparison; true if the target is met."""
     ratio = ours / peer
     met = ratio <= limit
@@ -264,45 +265,45 @@ def main():
         print(f"config: {FILES} files of {FILE_BYTES} bytes, {UNITS} units, {config.stat().st_size / 1e6:.1f} MB; medians of {arguments.runs} runs")
         print(f"{'':<22} {'ignition':>14} {'kindling':>14}")
 
-        peer, ours = in_turns(
+        peer, ours = interleaved(
             arguments.runs,
             lambda: measure([PEER_VALIDATE, config]),
             lambda: measure([KINDLING, "validate", config]),
         )
         met = [
-            line("validate, time", peer[0], ours[0], "s", VALIDATE_TIME),
-            line("validate, peak memory", peer[1] / 1024, ours[1] / 1024, "MiB", VALIDATE_MEMORY),
+            compare_line("validate, time", peer[0], ours[0], "s", VALIDATE_TIME),
+            compare_line("validate, peak memory", peer[1] / 1024, ours[1] / 1024, "MiB", VALIDATE_MEMORY),
         ]
 
         butane = work / "big.bu"
         butane.write_text(as_butane(big_config()))
-        json_alone, ours = in_turns(
+        json_alone, ours = interleaved(
             arguments.runs,
             lambda: measure([KINDLING, "validate", config]),
             lambda: measure([KINDLING, "validate", butane]),
         )
         print("the same config as JSON and as Butane, both by kindling:")
-        met.append(line("validate Butane, time", json_alone[0], ours[0], "s", BUTANE_TIME))
+        met.append(compare_line("validate Butane, time", json_alone[0], ours[0], "s", BUTANE_TIME))
 
         stage = FilesStage(work, config)
-        peer, ours = in_turns(arguments.runs, stage.peer, stage.kindling)
-        met.append(line("write files, time", peer[0], ours[0], "s", FILES_TIME))
+        peer, ours = interleaved(arguments.runs, stage.peer, stage.kindling)
+        met.append(compare_line("write files, time", peer[0], ours[0], "s", FILES_TIME))
         print(f"{'write files, memory':<22} {peer[1] / 1024:>10.2f} MiB {ours[1] / 1024:>10.2f} MiB  ratio {ours[1] / peer[1]:5.3f}")
         same = stage.results["peer"] == stage.results["kindling"]
         count = stage.results["kindling"][0]
         print(f"trees written: {count} files, {'the same in paths, modes and contents' if same else 'DIFFERENT: ' + str(stage.results)}")
         met.append(same)
 
-        met += beside_tar(arguments.runs, config)
+        met += compare_tar(arguments.runs, config)
 
         # The peer reads its config from the working directory.
         os.chdir(work)
         (work / "config.ign").symlink_to(config)
         stages = Stages(stage, work, config)
-        peer, ours = in_turns(arguments.runs, lambda: stages.fetch("peer"), lambda: stages.fetch("kindling"))
-        met.append(line("fetch stage, time", peer[0], ours[0], "s", FETCH_STAGE_TIME))
-        peer, ours = in_turns(arguments.runs, lambda: stages.files("peer"), lambda: stages.files("kindling"))
-        met.append(line("files stage, time", peer[0], ours[0], "s", FILES_STAGE_TIME))
+        peer, ours = interleaved(arguments.runs, lambda: stages.fetch("peer"), lambda: stages.fetch("kindling"))
+        met.append(compare_line("fetch stage, time", peer[0], ours[0], "s", FETCH_STAGE_TIME))
+        peer, ours = interleaved(arguments.runs, lambda: stages.files("peer"), lambda: stages.files("kindling"))
+        met.append(compare_line("files stage, time", peer[0], ours[0], "s", FILES_STAGE_TIME))
         same = stage.results["peer stages"] == stage.results["kindling stages"]
         print(f"trees of the stages: {'the same in paths, modes and contents' if same else 'DIFFERENT: ' + str(stage.results)}")
         met.append(same)

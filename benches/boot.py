@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""How long the stages of a first boot take: kindling beside Debian's Ignition.
+"""How long the stages of a first boot take, compared with Debian's Ignition.
 
 The same Debian, the same machine in QEMU, the same config: one data disk with wipeTable, two partitions, one ext4,
-50 files, a user, five units. Only the dracut module in the initramfs differs. A stage's time is the one between
-systemd's journal entries of its unit's start and its end. The two take turns, so that what else the host does
-meets both. The machine with kindling then boots once more, with nothing to provision: the difference is what provisioning costs at
-all. (Nobody removes the flag behind Debian's Ignition, so its machine would provision again.)
+50 files, a user, five units. Only the dracut module in the initramfs differs. A stage's time is that between systemd's
+journal entries for the start and the end of its unit. Both take turns, so that other load on the host affects both. The
+machine with kindling then boots once more, with nothing to provision: the difference is the total cost of provisioning.
+(Debian's Ignition does not remove the flag, so its machine would provision again.)
 
     benches/boot.py [--runs N]
 """
@@ -27,12 +27,12 @@ import configs  # noqa: E402
 import extra  # noqa: E402
 import lab as boots  # noqa: E402
 
-# A boot counts if other programs had at most this share of the host's processors meanwhile.
-OTHERS = 0.1
+# A boot counts if other programs used at most this share of the host's processors meanwhile.
+MAX_OTHERS_SHARE = 0.1
 # Seconds that provisioning may add to a boot.
 MAX_COST = 1.0
-# So often a boot is tried for the host to be quiet.
-TRIES = 6
+# How often to repeat a boot until the host is idle enough.
+MAX_TRIES = 6
 
 STAGES = ["fetch-offline", "fetch", "kargs", "disks", "mount", "files", "umount"]
 STARTING, STARTED = "7d4958e842da4a758f6c1cdc7b36dcc5", "39f53479d3a045ac8e11786248231fbf"
@@ -41,9 +41,9 @@ STOPPING, STOPPED = "de5b426a63be47a7b6ac3eaac82e2f6f", "9d1aaa27d60140bd9636543
 JOURNAL = ("journalctl -b --no-pager -o json --output-fields=MESSAGE_ID,UNIT "
            + " ".join(f"MESSAGE_ID={id_}" for id_ in (STARTING, STARTED, STOPPING, STOPPED))
            + " | grep '\"ignition-'")
-# The partition is as large as the one that the config has a file system made on.
+# The partition has the same size as the one on which the config creates a file system.
 MKFS = ("a=$(date +%s%N); mkfs.ext4 -q -F /dev/disk/by-partlabel/spare && b=$(date +%s%N) && echo $((b - a))")
-# Asked by a service behind multi-user.target, so the time from the kernel's start to a machine that can be used.
+# Run by a service after multi-user.target, so this is the time from the start of the kernel to a usable machine.
 QUESTIONS = [("uptime", "cut -d' ' -f1 /proc/uptime", None), ("journal", JOURNAL, None), ("mkfs", MKFS, None),
              ("files", "cat /etc/bench/* | wc -c", f"{50 * 1024}\n"),
              ("file system", "lsblk -no FSTYPE /dev/disk/by-partlabel/data", "ext4\n"),
@@ -51,7 +51,7 @@ QUESTIONS = [("uptime", "cut -d' ' -f1 /proc/uptime", None), ("journal", JOURNAL
 
 
 def config():
-    """The config of both."""
+    """The config for both."""
     unit = ("[Service]\nType=oneshot\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n")
     return configs.config(
         passwd={"users": [{"name": "bench", "sshAuthorizedKeys": [configs.KEY]}]},
@@ -70,10 +70,10 @@ def config():
 
 
 def boot(lab):
-    """One first boot: seconds of each stage, of mkfs alone, and of whole boots, this one and the one after it."""
+    """Runs a first boot: returns seconds of each stage, of mkfs alone, and of this boot and the next one."""
     system, data = lab.system(), lab.blank()
-    answers = answers_of(lab, system, data)
-    again = None if lab.peer else answers_of(lab, system, data)
+    answers = boot_once(lab, system, data)
+    again = None if lab.peer else boot_once(lab, system, data)
     at = {}
     for line in answers["journal"].splitlines():
         entry = json.loads(line)
@@ -83,7 +83,7 @@ def boot(lab):
         unit, begin, end = f"ignition-{stage}.service", STARTING, STARTED
         if stage == "umount":
             unit, begin, end = "ignition-mount.service", STOPPING, STOPPED
-        # A stage whose condition failed did not start, and took no time.
+        # A stage whose condition was not met did not start, and took no time.
         if (unit, begin) in at:
             times[stage] = at[unit, end] - at[unit, begin]
     missing = [stage for stage in STAGES if stage not in times and stage != "fetch"]
@@ -95,25 +95,25 @@ def boot(lab):
     return times
 
 
-def answers_of(lab, system, data):
-    """Boots once, and asks."""
-    # A flush is one here, unlike in the tests: it is part of what a stage does.
+def boot_once(lab, system, data):
+    """Boots once; returns the answers of the machine."""
+    # Unlike in the tests, flushes are real: they are part of what a stage does.
     machine = lab.start(system, data, document=config(), limit=900, cache="writeback")
     machine.wait_end("the machine of the benchmark", unless=boots.PROMPT)
     answers = configs.read_report(machine.report(), QUESTIONS)
-    configs.judge(answers, [question for question in QUESTIONS if question[2] is not None])
+    configs.check_answers(answers, [question for question in QUESTIONS if question[2] is not None])
     return answers
 
 
 class Share:
-    """How much of the host's processors other programs used since this was made."""
+    """Measures how much of the host's processors other programs have used since its creation."""
 
     def __init__(self):
         self.before = self.now()
 
     @staticmethod
     def now():
-        """Seconds of all processors, those of them busy, those used by ended children of this program."""
+        """Seconds of all processors: in total, busy, and used by children of this program that have ended."""
         with open("/proc/stat", encoding="ascii") as file:
             ticks = [int(word) for word in file.readline().split()[1:9]]
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -121,19 +121,19 @@ class Share:
         idle = ticks[3] + ticks[4]
         return sum(ticks) / hertz, (sum(ticks) - idle) / hertz, usage.ru_utime + usage.ru_stime
 
-    def of_others(self):
-        """As a part of one."""
+    def used_by_others(self):
+        """The share of other programs, from 0 to 1."""
         whole, busy, own = (after - before for before, after in zip(self.before, self.now()))
         return max(0.0, busy - own) / whole
 
 
 def quiet_boot(lab):
-    """A boot that counts."""
-    for left in reversed(range(TRIES)):
+    """Boots until the host was idle enough for the boot to count."""
+    for left in reversed(range(MAX_TRIES)):
         share = Share()
         times = boot(lab)
-        others = share.of_others()
-        if others <= OTHERS:
+        others = share.used_by_others()
+        if others <= MAX_OTHERS_SHARE:
             return times
         print(f"   {'not counted' if left else 'counted nevertheless'}: other programs used {others:.0%} of the host's "
               "processors meanwhile", flush=True)
@@ -148,7 +148,7 @@ def main():
 
     binary = build.REPO / "target/release/kindling"
     tree = build.installed(binary)
-    # On the root of the peer there are no binaries of ours that run: it is only a disk to boot.
+    # None of our binaries on the root of the peer is run: it is only a disk to boot from.
     sides = {
         "ignition": (build.initramfs("ignition", tree, None, extra.initramfs(peer=True)),
                      extra.root()),
@@ -198,7 +198,7 @@ def main():
 
 
 if __name__ == "__main__":
-    # Ended from outside, it still ends its machine.
+    # Ends the machine even if this is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         sys.exit(main())

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Fetching beside Ignition and beside curl, in one run: `make bench-fetch`.
+"""Compares fetching with Ignition and with curl: `make bench-fetch`.
 
-64 files from a server 50 ms away, written by the files stage of both programs; a file of 1 GiB with its SHA-512 beside
-`curl | sha512sum`; a gzip of 256 MiB beside `curl | gunzip`. Programs run in turns, medians are compared. Ends with 1 when
-a target is missed.
+64 files from a server 50 ms away, written by the files stage of both programs; a file of 1 GiB with its SHA-512 digest,
+compared with `curl | sha512sum`; a gzip file of 256 MiB, compared with `curl | gunzip`. Programs run alternately, and
+medians are compared. Exits with 1 if a target is missed.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import threading
 import zlib
 
 import bench
-from bench import KINDLING, PEER_STAGES, in_turns, line, measure
+from bench import KINDLING, PEER_STAGES, compare_line, interleaved, measure
 
 FILES = 64
 FILE_BYTES = 10_000
@@ -34,7 +34,7 @@ MEMORY_MIB = 40
 
 
 class Server:
-    """nginx on loopback, with keep-alive connections for ever."""
+    """nginx on loopback, with unlimited keep-alive."""
 
     def __init__(self, work, port):
         self.url = f"http://127.0.0.1:{port}"
@@ -52,8 +52,8 @@ class Server:
         self.process.wait()
 
 
-class FarAway(threading.Thread):
-    """A relay that holds every byte back for a while, in each direction."""
+class DelayRelay(threading.Thread):
+    """A relay that delays every byte in each direction."""
 
     def __init__(self, target):
         super().__init__(daemon=True)
@@ -72,16 +72,16 @@ class FarAway(threading.Thread):
             await server.serve_forever()
 
     async def relay(self, reader, writer):
-        # The handshake of a far server takes a round trip, too.
+        # The handshake with a remote server takes a round trip as well.
         await asyncio.sleep(2 * ONE_WAY_SECONDS)
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        await asyncio.gather(self.late(reader, there_writer), self.late(there_reader, writer))
+        await asyncio.gather(self.delay(reader, there_writer), self.delay(there_reader, writer))
 
-    async def late(self, reader, writer):
+    async def delay(self, reader, writer):
         loop = asyncio.get_running_loop()
         held = asyncio.Queue()
 
-        async def hand_on():
+        async def forward():
             while True:
                 due, data = await held.get()
                 await asyncio.sleep(max(0, due - loop.time()))
@@ -91,7 +91,7 @@ class FarAway(threading.Thread):
                 await writer.drain()
             writer.close()
 
-        handing = asyncio.create_task(hand_on())
+        forwarding = asyncio.create_task(forward())
         try:
             while data := await reader.read(1 << 16):
                 held.put_nowait((loop.time() + ONE_WAY_SECONDS, data))
@@ -99,7 +99,7 @@ class FarAway(threading.Thread):
             pass
         held.put_nowait((loop.time() + ONE_WAY_SECONDS, b""))
         try:
-            await handing
+            await forwarding
         except ConnectionError:
             pass
 
@@ -113,7 +113,7 @@ def free_port():
 
 
 def write_pages(work):
-    """What the server has. Gives the digest of the large file."""
+    """Writes the files of the server; returns the digest of the large one."""
     www = work / "www"
     www.mkdir()
     for n in range(FILES):
@@ -125,7 +125,7 @@ def write_pages(work):
             block[:8] = n.to_bytes(8, "little")
             large.write(block)
             digest.update(block)
-    # Text that packs to about a third, as logs and images do.
+    # Text that compresses to about a third, like logs and images.
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     words = [hashlib.md5(str(n).encode()).hexdigest().encode() for n in range(4096)]
     with open(www / "packed.gz", "wb") as packed:
@@ -141,7 +141,7 @@ def write_pages(work):
 
 
 class Many:
-    """The files stage with files from a server that is far away; the config is in the cache of each."""
+    """The files stage with files from a distant server; the config is in the cache of each program."""
 
     def __init__(self, work, url):
         files = [{"path": f"/opt/f{n}", "contents": {"source": f"{url}/small{n}"}} for n in range(FILES)]
@@ -160,7 +160,7 @@ class Many:
 
 
 class Stream:
-    """One file into a tree, beside a pipe that writes the same file."""
+    """Writes one file to a tree, compared with a pipe that writes the same file."""
 
     def __init__(self, work, url, contents, pipe):
         self.root = work / "stream"
@@ -184,9 +184,9 @@ class Stream:
         os.sync()
 
 
-def stream_line(what, stream, runs):
-    bare, ours = in_turns(runs, stream.bare, stream.ours)
-    met = line(f"{what}, time", bare[0], ours[0], "s", STREAM_TIME)
+def compare_stream(what, stream, runs):
+    bare, ours = interleaved(runs, stream.bare, stream.ours)
+    met = compare_line(f"{what}, time", bare[0], ours[0], "s", STREAM_TIME)
     mib = ours[1] / 1024
     fits = mib <= MEMORY_MIB
     print(f"{what + ', memory':<22} {mib:>10.2f} MiB  target <= {MEMORY_MIB} MiB  {'met' if fits else 'MISSED'}")
@@ -207,21 +207,21 @@ def main():
         digest = write_pages(work)
         server = Server(work, free_port())
         try:
-            far = FarAway(int(server.url.rsplit(":", 1)[1]))
+            far = DelayRelay(int(server.url.rsplit(":", 1)[1]))
             far.start()
             far.ready.wait()
             print(f"{'':<22} {'beside':>14} {'kindling':>14}   medians of {arguments.runs} runs")
             many = Many(work, f"http://127.0.0.1:{far.port}")
-            peer, ours = in_turns(arguments.runs, lambda: many.run("peer"), lambda: many.run("kindling"))
-            met = [line(f"{FILES} files, 50 ms", peer[0], ours[0], "s", MANY_TIME)]
+            peer, ours = interleaved(arguments.runs, lambda: many.run("peer"), lambda: many.run("kindling"))
+            met = [compare_line(f"{FILES} files, 50 ms", peer[0], ours[0], "s", MANY_TIME)]
             same = many.same_trees()
             print(f"trees: {'the same' if same else 'DIFFERENT'}")
             met.append(same)
             large = Stream(work, f"{server.url}/large", {"verification": {"hash": f"sha512-{digest}"}},
                            "tee {file} | sha512sum > /dev/null")
-            met += stream_line("1 GiB, sha512", large, arguments.runs)
+            met += compare_stream("1 GiB, sha512", large, arguments.runs)
             packed = Stream(work, f"{server.url}/packed.gz", {"compression": "gzip"}, "gunzip > {file}")
-            met += stream_line("256 MiB gzip", packed, arguments.runs)
+            met += compare_stream("256 MiB gzip", packed, arguments.runs)
         finally:
             server.stop()
     return 0 if all(met) else 1

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Obtaining a config from the metadata services of clouds, beside Ignition, in one run: `make bench-platforms`.
+"""Compares obtaining a config from the metadata services of clouds with Ignition: `make bench-platforms`.
 
-A network namespace has the real addresses of the services, and a server there. Both programs run their fetch stage in turns;
-their requests are compared, too, with the headers that the services look at. Ends with 1 when a target is missed or a
-request differs where it should not.
+A server in a network namespace has the real addresses of the services. Both programs run their fetch stage alternately;
+their requests are compared as well, including the headers that the services check. Exits with 1 if a target is missed
+or a request differs unexpectedly.
 """
 
 import argparse
@@ -18,18 +18,18 @@ import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from bench import KINDLING, PEER_STAGES, in_turns, measure
+from bench import KINDLING, PEER_STAGES, interleaved, measure
 
 ADDRESSES = ("169.254.169.254", "100.100.100.200")
 CONFIG = json.dumps({"ignition": {"version": "3.3.0"}, "storage": {"files": [{"path": "/etc/bench"}]}}).encode()
-# Those both programs have, and that need nothing but the service.
+# Platforms that both programs support, and that need only the service.
 PLATFORMS = ("aliyun", "aws", "azure", "digitalocean", "exoscale", "gcp", "openstack", "vultr")
-# Ours asks the region only when something of S3 is wanted.
+# kindling requests the region only if something is fetched from S3.
 ONLY_PEER = {("GET", "/latest/dynamic/instance-identity/document"), ("PUT", "/latest/api/token")}
-# What any client says in its own way.
-OWN_WAY = {"user-agent", "accept-encoding", "connection", "content-length", "x-amz-user-agent"}
+# Headers that differ between HTTP clients.
+CLIENT_HEADERS = {"user-agent", "accept-encoding", "connection", "content-length", "x-amz-user-agent"}
 
-# Each says which version of the spec it reads.
+# Each program sends the spec version that it supports.
 VERSION = re.compile(r"version=[0-9.]+")
 
 TIME = 1 / 2
@@ -37,7 +37,7 @@ RETRY_TIME = 0.7
 
 
 class Server(ThreadingHTTPServer):
-    """A client may end a connection as it likes."""
+    """Ignores errors of connections that clients close."""
 
     daemon_threads = True
 
@@ -46,33 +46,33 @@ class Server(ThreadingHTTPServer):
 
 
 class Service(BaseHTTPRequestHandler):
-    """Has the config everywhere. A service that is busy answers each document with 503 once."""
+    """Serves the config at every path. A busy service responds to the first request for each with 503."""
 
     protocol_version = "HTTP/1.1"
-    asked = []
+    requests = []
     busy = set()
     is_busy = False
 
     def answer(self):
         headers = {name.lower(): VERSION.sub("version=X", value)
-                   for name, value in self.headers.items() if name.lower() not in OWN_WAY}
-        Service.asked.append((self.command, self.path, tuple(sorted(headers.items()))))
+                   for name, value in self.headers.items() if name.lower() not in CLIENT_HEADERS}
+        Service.requests.append((self.command, self.path, tuple(sorted(headers.items()))))
         place = (self.command, self.path)
         if Service.is_busy and place not in Service.busy:
             Service.busy.add(place)
-            self.say(503, b"busy")
+            self.respond(503, b"busy")
         elif "token" in self.path:
-            self.say(200, b"TOKEN")
+            self.respond(200, b"TOKEN")
         elif "instance-identity" in self.path:
-            self.say(200, b'{"region": "eu-west-1"}')
+            self.respond(200, b'{"region": "eu-west-1"}')
         elif "userData" in self.path:
-            self.say(200, base64.b64encode(CONFIG))
+            self.respond(200, base64.b64encode(CONFIG))
         else:
-            self.say(200, CONFIG)
+            self.respond(200, CONFIG)
 
     do_GET = do_PUT = answer
 
-    def say(self, status, body):
+    def respond(self, status, body):
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -83,7 +83,7 @@ class Service(BaseHTTPRequestHandler):
 
 
 def fetch(program, work, platform):
-    """Runs the fetch stage; gives what `measure` gives. The cache must have the config."""
+    """Measures the fetch stage, and checks that the cache has the config."""
     cache = work / "cache.json"
     for path in (cache, work / "state"):
         path.unlink(missing_ok=True)
@@ -96,9 +96,9 @@ def fetch(program, work, platform):
 
 
 def requests(program, work, platform):
-    Service.asked.clear()
+    Service.requests.clear()
     fetch(program, work, platform)
-    return list(Service.asked)
+    return list(Service.requests)
 
 
 def without(asked, left_out):
@@ -106,7 +106,7 @@ def without(asked, left_out):
 
 
 def differences(programs, work):
-    """Requests that only one of the two makes, by platform."""
+    """Requests that only one of the programs makes, by platform."""
     found = {}
     for platform in PLATFORMS:
         ours, theirs = (requests(program, work, platform) for program in programs)
@@ -118,12 +118,12 @@ def differences(programs, work):
 
 
 def compare(what, programs, work, runs, target):
-    """Measures all platforms one after another as one run."""
+    """Measures all platforms in sequence as one run."""
     def all_of(program):
         Service.busy.clear()
         taken = [fetch(program, work, platform) for platform in PLATFORMS]
         return sum(seconds for seconds, _ in taken), max(kib for _, kib in taken)
-    ours, theirs = in_turns(runs, *(lambda program=program: all_of(program) for program in programs))
+    ours, theirs = interleaved(runs, *(lambda program=program: all_of(program) for program in programs))
     ratio = ours[0] / theirs[0]
     met = ratio <= target
     print(f"{what}: kindling {ours[0] * 1000:.0f} ms, Ignition {theirs[0] * 1000:.0f} ms, ratio {ratio:.2f} "
@@ -147,7 +147,7 @@ def main():
         server = Server((address, 80), Service)
         threading.Thread(target=server.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as directory:
-        # Reports of stages that ran here before must not be part of the time.
+        # Reports of earlier stages on this host must not affect the time.
         os.environ["KINDLING_RUN_DIR"] = f"{directory}/run"
         work = pathlib.Path(directory)
         (work / "root").mkdir()

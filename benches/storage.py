@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""How long storage takes: kindling beside Debian's Ignition and beside the bare commands: `make bench-storage`.
+"""How long storage takes, compared with Debian's Ignition and with the bare commands: `make bench-storage`.
 
-1, 2, 4 and 8 blank disks of 1 GiB, each to get two partitions and an ext4 on the first. kindling and Ignition run
-their disks stage; the bare commands are `sfdisk` and `mkfs.ext4`, started by a shell for all disks at once. All in
-one user-mode Linux kernel with systemd and udev; disks are loop devices in memory. The three take turns, medians
-count. Ends with 1 when the target is missed.
+1, 2, 4 and 8 blank disks of 1 GiB each get two partitions and ext4 on the first. kindling and Ignition run their disks
+stage; the bare commands are `sfdisk` and `mkfs.ext4`, started by a shell for all disks in parallel. All run in one
+user-mode Linux kernel with systemd and udev; disks are loop devices in memory. The three take turns, and medians are
+compared. Exits with 1 if the target is missed.
 
     benches/storage.py [--runs N] [--disks 1,8] [--without-peer] [--binary PATH] [--log DIR]
 """
@@ -24,13 +24,13 @@ import time
 REPOSITORY = pathlib.Path(__file__).resolve().parent.parent
 PEER = pathlib.Path("/usr/lib/dracut/modules.d/30ignition/ignition")
 
-# Of the time the bare commands take, both until udev has settled: kindling waits for udev and the commands do not, but
-# nobody can use what they made before it has.
+# Ratio to the time of the bare commands, both until udev has settled: kindling waits for udev and the commands do not,
+# but their result cannot be used before.
 TARGET = 1.0
 DISK_MIB = 1024
 FIRST_MIB = 512
-# Seconds for one measurement; a kernel that is slower is stuck.
-PATIENCE = 300
+# Time limit in seconds for one measurement.
+RESULT_TIMEOUT_S = 300
 
 UNITS = {
     "bench.target": "[Unit]\nWants=udevd.service bench.service\n",
@@ -42,8 +42,8 @@ UNITS = {
         "FailureAction=poweroff-force\n[Service]\nType=oneshot\nTimeoutStartSec=infinity\n"
         "ExecStart=/usr/bin/python3 /run/share/storage.py --guest\n"}
 
-# As one who knows would write it: locked, or udev, which reads a table once more when its disk is closed, would take
-# the partitions away for a moment in which mkfs does not find them.
+# With a lock, as an expert would write it: otherwise udev, which rereads a table when its disk is closed, would briefly
+# remove the partitions, so that mkfs does not find them.
 BARE = f"""
 for disk in "$@"; do
     printf 'label: gpt\\nsize={FIRST_MIB}MiB, name="first-%s"\\nname="second-%s"\\n' "${{disk#/dev/}}" "${{disk#/dev/}}" |
@@ -71,21 +71,21 @@ SHARE = pathlib.Path("/run/share")
 
 
 def run(command, log=None, **more):
-    """Seconds of a command that must succeed."""
+    """Runs a command that must succeed; returns its seconds."""
     output = open(log, "a", encoding="utf-8") if log else subprocess.DEVNULL
     start = time.monotonic()
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False, **more)
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False, **more)
     seconds = time.monotonic() - start
     if log:
         output.close()
-    if done.returncode != 0:
+    if result.returncode != 0:
         tail = pathlib.Path(log).read_text(encoding="utf-8", errors="replace")[-3000:] if log else ""
-        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {' '.join(map(str, command))}\n{tail}")
+        raise RuntimeError(f"{command[0]} ended with {result.returncode}: {' '.join(map(str, command))}\n{tail}")
     return seconds
 
 
 def attach(count):
-    """Blank disks."""
+    """Attaches blank disks."""
     disks = [f"/dev/loop{n}" for n in range(count)]
     for n, disk in enumerate(disks):
         with open(WORK / f"disk{n}", "wb") as file:
@@ -104,7 +104,7 @@ def detach(disks):
 
 
 def check(side, disks):
-    """What each has to have done."""
+    """Checks the result of one side."""
     for disk in disks:
         name = disk.removeprefix("/dev/")
         table = json.loads(subprocess.check_output(["sfdisk", "--json", disk]))["partitiontable"]
@@ -118,7 +118,7 @@ def check(side, disks):
 
 
 def stage_of(program, log):
-    """A function that runs a stage of a program with the flags of Ignition."""
+    """Returns a function that runs a stage of a program with the flags of Ignition."""
     def call(stage):
         options = ["-platform=file", f"-stage={stage}", f"-root={WORK}/root", "-log-to-stdout",
                    f"-config-cache={WORK}/cache", f"-state-file={WORK}/state", f"-neednet={WORK}/neednet"]
@@ -127,7 +127,7 @@ def stage_of(program, log):
 
 
 def measure(side, program, disks, log):
-    """Seconds of one side: the work, and the work until udev has settled."""
+    """Seconds of one side: the work alone, and until udev has settled."""
     if side == "bare":
         work = run(["sh", "-c", BARE, "sh", *disks], log)
     else:
@@ -142,14 +142,14 @@ def measure(side, program, disks, log):
 
 
 def guest():
-    """Measures what `order.json` asks for, a line for each into `results`."""
+    """Measures what `order.json` requests; writes a line for each to `results`."""
     order = json.loads((SHARE / "order.json").read_text())
     (WORK / "root").mkdir(parents=True)
     os.environ |= {"IGNITION_CONFIG_FILE": f"{WORK}/config.ign", "KINDLING_RUN_DIR": f"{WORK}/run", "HOME": "/tmp",
                    "LC_ALL": "C.UTF-8", "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
     programs = {}
     for side, path in order["programs"].items():
-        # In memory, as in an initramfs. kindling answers to this name.
+        # In memory, as in an initramfs, with the name under which kindling runs stages.
         programs[side] = WORK / side / "ignition"
         programs[side].parent.mkdir()
         shutil.copy(f"/run/host{path}", programs[side])
@@ -168,7 +168,7 @@ def guest():
 # ---- on the host ----
 
 def kernel(share, log):
-    """Runs the kernel to its end; lines of `results` are returned as they were written."""
+    """Runs the kernel until it ends; returns the lines of `results`."""
     with open(share / "console", "wb") as console:
         child = subprocess.Popen(
             [f"{REPOSITORY}/tests/lab/uml.sh", "mem=3G", "root=/dev/root", "rootfstype=hostfs", "ro", "quiet", "con0=null,fd:1", "con=null",
@@ -185,8 +185,8 @@ def kernel(share, log):
                 print(f"   {count} disks, {side}: {work:.2f} s, settled after {settled:.2f} s", flush=True)
                 heard = time.monotonic()
             seen = len(lines)
-            if time.monotonic() - heard > PATIENCE:
-                sys.exit(f"FAILED: no result for {PATIENCE} s:\n{tail(share)}")
+            if time.monotonic() - heard > RESULT_TIMEOUT_S:
+                sys.exit(f"FAILED: no result for {RESULT_TIMEOUT_S} s:\n{tail(share)}")
     finally:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGKILL)
@@ -199,7 +199,7 @@ def kernel(share, log):
 
 
 def tail(share):
-    """What the guest said last."""
+    """The end of the guest's output."""
     texts = [share / "trouble", share / "console"]
     return "\n".join(text.read_text(errors="replace")[-3000:] for text in texts if text.exists())
 
@@ -230,11 +230,11 @@ def main():
         order = {"disks": counts, "runs": arguments.runs, "sides": sides, "programs": programs}
         (share / "order.json").write_text(json.dumps(order))
         results = kernel(share, arguments.log)
-    return judge(results, counts, sides, arguments.runs)
+    return report(results, counts, sides, arguments.runs)
 
 
-def judge(results, counts, sides, runs):
-    """The table, and whether the target is met."""
+def report(results, counts, sides, runs):
+    """Prints the table; returns whether the target is met, as an exit code."""
     def median(side, count, which):
         times = [line[which] for line in results if line[:2] == [side, count]]
         assert len(times) == runs, f"{len(times)} measurements of {side} with {count} disks, wanted {runs}"
@@ -256,17 +256,17 @@ def judge(results, counts, sides, runs):
 
 
 def guest_main():
-    """A mess is told to the host."""
+    """Runs the guest, and reports errors to the host."""
     try:
         guest()
         (SHARE / "done").touch()
-    except Exception as error:  # noqa: BLE001 (whatever it is, the host prints it)
+    except Exception as error:  # noqa: BLE001 (the host prints it)
         (SHARE / "trouble").write_text(f"{type(error).__name__}: {error}\n")
         raise
 
 
 if __name__ == "__main__":
-    # Ended from outside, it still ends its kernel.
+    # Ends the kernel even if this is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if sys.argv[1:] == ["--guest"]:
         guest_main()

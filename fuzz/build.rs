@@ -1,4 +1,4 @@
-//! Packs the config schemas as the build of kindling does.
+//! Compresses the config schemas as the build of kindling does.
 
 #[allow(dead_code, reason = "the rest is about the program")]
 #[path = "../build.rs"]

@@ -1,4 +1,4 @@
-//! The parts of kindling that read hostile bytes.
+//! The modules of kindling that parse untrusted input.
 #![allow(dead_code, unused_imports, reason = "the rest of kindling uses them")]
 
 #[path = "../src/accounts/mod.rs"]
@@ -28,17 +28,17 @@ pub mod signature;
 #[path = "../src/text/mod.rs"]
 pub mod text;
 
-/// What is shown to people.
+/// The part of `cli` that is fuzzed.
 pub mod cli {
     pub use crate::findings;
 }
 
-/// What a target holds.
+/// The part of `facts` that is fuzzed.
 pub mod facts {
     pub use crate::paths;
 }
 
-/// What comes from hypervisors.
+/// The part of `platform` that is fuzzed.
 pub mod platform {
     /// Hypervisors
     pub mod hypervisor {
@@ -49,7 +49,7 @@ pub mod platform {
     }
 }
 
-/// What comes over a network.
+/// The part of `fetch` that is fuzzed.
 pub mod fetch {
     pub use crate::authorities;
 

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Feeds hostile bytes to what reads disks and what comes over a network: fuzz/run.sh SECONDS [TARGET ...]
-# What is found on the way stays in target/fuzz-corpus. A crash is an input below fuzz/artifacts: mend its cause, then
-# keep the input in fuzz/corpus, where `cargo test` goes through it. `fuzz/run.sh small` renews fuzz/corpus from all.
+# Fuzzes the parsers of disks and of network input: fuzz/run.sh SECONDS [TARGET ...]
+# New inputs are kept in target/fuzz-corpus. Inputs that crash are in fuzz/artifacts: fix the cause, then move the input
+# to fuzz/corpus, which `cargo test` covers. `fuzz/run.sh small` minimizes all inputs to a new fuzz/corpus.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# The toolchain is the stable one; only the sanitizer's flags want more.
+# Allows the flags of the sanitizer with the stable toolchain.
 export RUSTC_BOOTSTRAP=1
-# What was freed and is watched must not count as used for long.
+# Freed memory in the sanitizer's quarantine counts towards the memory limit: keep it small.
 export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=32
 if ! command -v cargo-fuzz >/dev/null; then
     cargo install --locked cargo-fuzz
@@ -15,12 +15,12 @@ fi
 ways=(--fuzz-dir fuzz --sanitizer address --target-dir target/fuzz)
 limits=(-max_len=4096 -timeout=5 -rss_limit_mb=512 -malloc_limit_mb=256 -print_final_stats=1)
 
-# Words that a target's inputs are made of.
+# The dictionary of a target.
 dictionary() {
     case "$1" in
         gpt | probe) echo fuzz/superblocks.dict ;;
         config | findings | languages)
-            # The names and values of the language, as the schemas have them.
+            # The names and values in the schemas of the language.
             grep -ohE '"[^"\\]{1,40}"' schemas/*.json | sort -u | sed 's/"/\\"/g; s/.*/"&"/' > target/fuzz-config.dict
             echo target/fuzz-config.dict ;;
         *) echo fuzz/words.dict ;;
@@ -42,7 +42,7 @@ for target in "${targets[@]}"; do
         cargo fuzz run "${ways[@]}" "$target" "target/fuzz-small/$target" "target/fuzz-corpus/$target" -- \
             -merge=1 "${limits[@]}" "$words"
         find "fuzz/corpus/$target" -type f ! -name 'seed-*' -delete
-        # Seeds have names; of the others the smallest show most for their size.
+        # Seeds are always kept; of the others, only the smallest.
         find "target/fuzz-small/$target" -type f -size -2 -printf '%s %p\n' | sort -n | head -130 | cut -d' ' -f2 |
             while read -r input; do
                 cp "$input" "fuzz/corpus/$target/$(sha1sum < "$input" | cut -c1-16)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the inputs that fuzzing starts from: tables of sgdisk, superblocks of mkfs, and by hand what no tool here makes.
+"""Writes the seeds for fuzzing: partition tables by sgdisk, superblocks by mkfs, and hand-made ones.
 
     fuzz/seeds.py corpus/gpt corpus/probe
 """
@@ -11,12 +11,12 @@ import sys
 import tempfile
 
 MIB = 1 << 20
-# Zeros shorter than this between two runs of bytes cost less than a new patch.
+# Fewer zeros than this between two runs of bytes take less space than a new patch.
 GAP = 12
 
 
 def runs(bytes_, at):
-    """The parts of some bytes that are not zero, with their places."""
+    """The runs of bytes that are not zero, with their offsets."""
     found, start, last = [], None, None
     for index, byte in enumerate(bytes_):
         if not byte:
@@ -33,7 +33,7 @@ def runs(bytes_, at):
 
 
 def encoded(size, patches, flags=0, extra=0, sector=512):
-    """An input as `harness/disk.rs` reads it."""
+    """An input in the format of `harness/disk.rs`."""
     out = struct.pack("<BII", flags | (sector == 4096), size // sector, extra)
     for at, bytes_ in patches:
         from_end = at >= 1 << 32
@@ -67,7 +67,7 @@ def run(*command):
 
 
 def tables(work):
-    """Tables by name."""
+    """Partition tables by name."""
     edges = [(0, 34 * 512), (-33 * 512, 33 * 512)]
     requests = {
         "empty": ["--clear"],
@@ -104,7 +104,8 @@ def tables(work):
 
 
 def large_sectors():
-    """sgdisk takes 512 for the sector size of a file; so a table of 4096 by hand. The checksums are mended later."""
+    """A table with sectors of 4096 bytes, made by hand because sgdisk assumes 512 for files. The harness fixes the
+    checksums."""
     size, sector = 64 * MIB, 4096
     last = size // sector - 1
     guid = bytes(range(16))
@@ -147,7 +148,7 @@ def made_by_tools(work):
 
 
 def made_by_hand():
-    """Magic numbers and what the probes read beside them."""
+    """Magic numbers, and the other fields that the probes read."""
     uuid, name = bytes(range(1, 17)), b"data"
 
     def raid(offset):

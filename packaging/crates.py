@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lists the crates that the program is linked with, from Cargo.lock and their own metadata.
+"""Lists the crates that the program is linked with, from Cargo.lock and the metadata of the crates.
 
     packaging/crates.py text          # name, version and license, a line each
     packaging/crates.py cyclonedx     # a software bill of materials, CycloneDX 1.5 in JSON
@@ -24,7 +24,7 @@ def main():
 
 
 def linked():
-    """The program and what it is linked with on Linux: neither build nor test dependencies."""
+    """The program and the crates it is linked with on Linux, without build and test dependencies."""
     tree = subprocess.run(["cargo", "tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"],
                           check=True, capture_output=True, text=True).stdout
     wanted = {tuple(re.match(r"(\S+) v(\S+)", line).groups()) for line in tree.splitlines() if line}
@@ -35,7 +35,7 @@ def linked():
 
 
 def checksums():
-    """SHA-256 of the crates, as Cargo.lock has them."""
+    """SHA-256 digests of the crates, from Cargo.lock."""
     with open("Cargo.lock") as file:
         entries = file.read().split("[[package]]")
     found = {}

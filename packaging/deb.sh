@@ -1,11 +1,11 @@
 #!/bin/bash
-# Builds the Debian packages from the committed state: packaging/deb.sh OUT [TREE]. TREE, a temporary directory without it,
-# is where the source is laid out and built. The same commit gives the same bytes, whatever the directories are called.
+# Builds the Debian packages from the committed state: packaging/deb.sh OUT [TREE]. The source is built in TREE, by
+# default a temporary directory. Builds are reproducible: the same commit gives the same bytes in any directory.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=$(realpath -m "${1:?usage: packaging/deb.sh OUT [TREE]}")
 
-# What cargo fetched before is used again.
+# Use crates that cargo has already fetched.
 CARGO_HOME=${CARGO_HOME:-$HOME/.cargo}
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export CARGO_HOME SOURCE_DATE_EPOCH

@@ -1,6 +1,6 @@
-//! Files that people name: read with a limit, and never waited for without end.
+//! Files that users name: read with a size limit, and never waited for indefinitely.
 //!
-//! A name may lead to anything: a directory, a device that has no end, a pipe that nobody writes to.
+//! A name may lead to anything: a directory, an endless device, a pipe without a writer.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, poll};
@@ -13,13 +13,13 @@ use std::time::{Duration, Instant};
 
 /// How long a named pipe may have no writer.
 const WRITER_TIMEOUT: Duration = Duration::from_secs(2);
-/// How often it is looked whether there is one, in milliseconds.
-const WRITER_CHECK: u8 = 20;
+/// How often to check for a writer, in milliseconds.
+const WRITER_POLL_MILLIS: u8 = 20;
 
 /// Reads all of a file; from a pipe, what its writer writes until it closes it.
 ///
 /// # Errors
-/// It cannot be opened or read, nobody writes to it, or it has more than `limit_bytes`.
+/// If it cannot be opened or read, nobody writes to it, or it has more than `limit_bytes`.
 pub(crate) fn read(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
     read_all(&mut open(path)?, limit_bytes)
 }
@@ -27,7 +27,7 @@ pub(crate) fn read(path: &Path, limit_bytes: u64) -> io::Result<Vec<u8>> {
 /// Reads to the end.
 ///
 /// # Errors
-/// There are more than `limit_bytes`, or it cannot be read.
+/// If there are more than `limit_bytes`, or it cannot be read.
 pub(crate) fn read_all(from: &mut impl Read, limit_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(limit_bytes.saturating_add(1))
@@ -47,13 +47,13 @@ pub(crate) type Input = io::Chain<io::Cursor<Vec<u8>>, File>;
 /// Opens a file for reading. Reading from it blocks only while a pipe or a terminal has a writer.
 ///
 /// # Errors
-/// It cannot be opened, it is a directory or a socket, or it is a pipe and nobody writes to it.
+/// If it cannot be opened, is a directory or a socket, or is a pipe and nobody writes to it.
 pub(crate) fn open(path: &Path) -> io::Result<Input> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits())
         .open(path)
-        .map_err(|error| explained(path, error))?;
+        .map_err(|error| explain(path, error))?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(ErrorKind::IsADirectory.into());
@@ -67,35 +67,35 @@ pub(crate) fn open(path: &Path) -> io::Result<Input> {
     Ok(io::Cursor::new(first).chain(file))
 }
 
-/// The kernel says of a socket that there is no such device.
-fn explained(path: &Path, error: io::Error) -> io::Error {
-    let is_socket = std::fs::metadata(path).is_ok_and(|about| about.file_type().is_socket());
+/// Explains an error of open(2): for a socket the kernel only reports that there is no such device.
+fn explain(path: &Path, error: io::Error) -> io::Error {
+    let is_socket = std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
     match is_socket {
         true => io::Error::new(ErrorKind::InvalidInput, "it is a socket"),
         false => error,
     }
 }
 
-/// Waits until somebody has opened the other end of a pipe that is opened without blocking; gives what had to be read for
-/// that.
+/// Waits until somebody has opened the other end of a pipe, which is open in non-blocking mode; returns what had to be
+/// read for that.
 fn await_writer(mut pipe: &File) -> io::Result<Vec<u8>> {
     let deadline = Instant::now() + WRITER_TIMEOUT;
     let mut byte = [0];
     loop {
         let mut polled = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
-        // Readable, or closed by a writer that has come and gone.
-        if poll(&mut polled, WRITER_CHECK)? > 0 {
+        // Readable, or already closed by a writer.
+        if poll(&mut polled, WRITER_POLL_MILLIS)? > 0 {
             return Ok(Vec::new());
         }
         match pipe.read(&mut byte) {
-            // Without a writer an empty pipe is at its end.
+            // An empty pipe without a writer gives end of file.
             Ok(0) if Instant::now() < deadline => {}
             Ok(0) => {
                 let message = "it is a pipe that nothing writes to";
                 return Err(io::Error::new(ErrorKind::TimedOut, message));
             }
             Ok(_) => return Ok(byte.to_vec()),
-            // With one there is nothing to read yet.
+            // With a writer, but nothing to read yet.
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Vec::new()),
             Err(error) => return Err(error),
         }
@@ -110,13 +110,13 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     #[test]
-    fn what_is_no_file_is_an_error_and_no_wait() {
+    fn names_that_are_not_files_give_errors_without_waiting() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name);
         nix::unistd::mkfifo(&path("pipe"), Mode::S_IRWXU).expect("a pipe");
         let _listener = UnixListener::bind(path("socket")).expect("a socket");
         fs::write(path("large"), [b'x'; 11]).expect("a file");
-        for (path, want) in [
+        for (path, expected) in [
             (path("pipe"), "it is a pipe that nothing writes to"),
             (path("socket"), "it is a socket"),
             (path("large"), "more than 10 bytes"),
@@ -125,7 +125,7 @@ mod tests {
             (path("absent"), "No such file or directory"),
         ] {
             let error = read(&path, 10).expect_err("not readable").to_string();
-            assert!(error.contains(want), "{}: {error}", path.display());
+            assert!(error.contains(expected), "{}: {error}", path.display());
         }
     }
 

@@ -1,9 +1,9 @@
-//! Where things are in a target: the paths that more than one module has to know. Observation looks at them and planning
-//! writes them, so both must mean the same place.
+//! Paths in a target that more than one module has to know. Observation reads them and planning writes them, so both
+//! must use the same ones.
 
 /// Units and drop-ins of the administrator; systemd looks here first.
 pub(crate) const UNIT_DIRECTORY: &str = "/etc/systemd/system";
-/// Which units of the config are enabled, in the name and place that Ignition gives it.
+/// The preset file for the units of the config, at the same path as Ignition's.
 pub(crate) const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
 
 /// Encrypted volumes that are opened at boot.
@@ -15,10 +15,10 @@ pub(crate) const ZKEY_REPOSITORY: &str = "/etc/zkey/repository";
 
 /// Arrays that are assembled at boot.
 pub(crate) const MDADM_CONF: &str = "/etc/mdadm.conf";
-/// The same in Debian, where it has a directory of its own.
+/// The same on Debian, where it has a directory of its own.
 pub(crate) const DEBIAN_MDADM_CONF: &str = "/etc/mdadm/mdadm.conf";
 
-/// Tells the real root that, when and with whose config it was provisioned.
+/// Records for the real root that the machine was provisioned, when, and with whose config.
 pub(crate) const RESULT_FILE: &str = "/etc/.ignition-result.json";
 /// The report of the first boot.
 pub(crate) const REPORT_FILE: &str = "/var/log/kindling/first-boot.json";
@@ -27,7 +27,7 @@ pub(crate) const REPORT_FILE: &str = "/var/log/kindling/first-boot.json";
 pub(crate) const ACCOUNTS_DIRECTORY: &str = "/etc";
 /// The database of users.
 pub(crate) const USERS_FILE: &str = "/etc/passwd";
-/// Where accounts are looked up.
+/// Configuration of where accounts are looked up.
 pub(crate) const NSSWITCH: &str = "/etc/nsswitch.conf";
 
 /// The key file of a volume.

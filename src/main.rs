@@ -1,4 +1,4 @@
-//! The `kindling` binary: one library call and an exit code.
+//! The `kindling` binary, which only calls the library.
 
 fn main() -> std::process::ExitCode {
     kindling::main()

@@ -1,7 +1,7 @@
-//! Files that are written for people and programs outside the target: complete or not there at all.
+//! Files that are written for people and programs outside the target: either completely or not at all.
 //!
 //! A name may lead to anything. A regular file is replaced when the new one is complete; a device, a pipe or a symbolic
-//! link is somebody else's arrangement, so it stays, and is written through.
+//! link was set up by somebody for a purpose, so it is kept and written through.
 
 use anyhow::{Context, bail};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -11,19 +11,19 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// Mode of what may name the contents of a config: its owner alone can read it.
+/// Mode of files that may show contents of a config: only their owner can read them.
 pub(crate) const PRIVATE: u32 = 0o600;
 
-/// How a new file is kept.
+/// How a new file is written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Keeping {
+pub(crate) struct WriteOptions {
     /// Its mode.
     pub mode: u32,
-    /// It is on the disk when it has its name.
+    /// It is on the disk before it gets its name.
     pub is_durable: bool,
 }
 
-const KEPT_PRIVATE: Keeping = Keeping {
+const PRIVATE_FILE: WriteOptions = WriteOptions {
     mode: PRIVATE,
     is_durable: false,
 };
@@ -31,63 +31,63 @@ const KEPT_PRIVATE: Keeping = Keeping {
 /// Writes `text` to `path` with mode 0600, or leaves what was there. `what` names it in errors.
 ///
 /// # Errors
-/// Names the file.
+/// If it cannot be written; the message names the file.
 pub(crate) fn write(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     write_with(path, what, |file| Ok(file.write_all(text)?))
 }
 
-/// [`write()`] piece by piece.
+/// [`write()`] in several pieces.
 ///
 /// # Errors
-/// Names the file.
+/// If it cannot be written; the message names the file.
 pub(crate) fn write_with(
     path: &Path,
     what: &str,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    put(path, KEPT_PRIVATE, write)
+    put(path, PRIVATE_FILE, write)
         .with_context(|| format!("cannot write {what} to {}", path.display()))
 }
 
-/// Writes to what is at `path`: a new file takes the place of a regular file or of nothing, when all of it is written.
+/// Writes to what is at `path`. A regular file is replaced by the new one when that is complete.
 ///
 /// # Errors
-/// The cause, without the name of the file.
+/// If it cannot be written; the message is the cause, without the name of the file.
 pub(crate) fn put(
     path: &Path,
-    keeping: Keeping,
+    write_options: WriteOptions,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     match fs::symlink_metadata(path) {
-        Ok(about) if !about.is_file() => write_into(path, keeping.mode, write),
-        _ => replace(path, keeping, write),
+        Ok(metadata) if !metadata.is_file() => write_into(path, write_options.mode, write),
+        _ => replace(path, write_options, write),
     }
 }
 
 fn replace(
     path: &Path,
-    keeping: Keeping,
+    write_options: WriteOptions,
     write: impl FnOnce(&mut BufWriter<&mut File>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let mut made = new_beside(path)?;
-    let mode = PermissionsExt::from_mode(keeping.mode);
-    made.as_file().set_permissions(mode)?;
-    let mut file = BufWriter::new(made.as_file_mut());
+    let mut created = new_temporary_file(path)?;
+    let mode = PermissionsExt::from_mode(write_options.mode);
+    created.as_file().set_permissions(mode)?;
+    let mut file = BufWriter::new(created.as_file_mut());
     write(&mut file)?;
     file.flush()?;
     drop(file);
-    if keeping.is_durable {
-        made.as_file().sync_all()?;
+    if write_options.is_durable {
+        created.as_file().sync_all()?;
     }
-    made.persist(path).map_err(|failed| failed.error)?;
+    created.persist(path).map_err(|failed| failed.error)?;
     Ok(())
 }
 
-/// A file without a lasting name, in the directory of `path`.
-fn new_beside(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
+/// A temporary file in the directory of `path`.
+fn new_temporary_file(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
     let directory = directory_of(path);
     tempfile::NamedTempFile::new_in(directory).map_err(|error| {
-        // The name that was tried says nothing to anybody.
+        // The name that was tried is of no use to anybody.
         let text = error.to_string();
         let cause = text
             .rsplit_once(" at path ")
@@ -97,12 +97,12 @@ fn new_beside(path: &Path) -> anyhow::Result<tempfile::NamedTempFile> {
 }
 
 fn directory_of(path: &Path) -> &Path {
-    let above = path.parent().filter(|p| !p.as_os_str().is_empty());
-    above.unwrap_or(Path::new("."))
+    let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
 }
 
-/// Writes into what is there, e.g. `/dev/stdout`; a pipe without a reader is an error. A regular file behind a link is
-/// emptied first, and made where the link leads to nothing.
+/// Writes into what is there, e.g. `/dev/stdout`; a pipe without a reader is an error. A regular file that a link leads
+/// to is truncated first, and created if the link is dangling.
 fn write_into(
     path: &Path,
     mode: u32,
@@ -115,7 +115,7 @@ fn write_into(
         .mode(mode)
         .custom_flags((OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits());
     let mut file = match options.open(path) {
-        // Not at once: with this flag the kernel refuses pipes of others in directories like /tmp.
+        // Not in the first attempt: with this flag the kernel rejects pipes of other users in directories like /tmp.
         Err(error) if error.kind() == ErrorKind::NotFound => options.create(true).open(path)?,
         other => other?,
     };
@@ -126,41 +126,41 @@ fn write_into(
     Ok(file.flush()?)
 }
 
-/// Whether [`write()`] will have somewhere to write to: asked before a run, since a report that cannot be kept is known too
-/// late after it. A device or a pipe is left alone.
+/// Checks that [`write()`] will be possible. This is for use before a run, since after it, it is too late to find out
+/// that a report cannot be written. A device or a pipe is not touched.
 ///
 /// # Errors
-/// Names the file.
+/// If it will not be possible; the message names the file.
 pub(crate) fn check(path: &Path, what: &str) -> anyhow::Result<()> {
-    check_place(path).with_context(|| format!("cannot write {what} to {}", path.display()))
+    check_path(path).with_context(|| format!("cannot write {what} to {}", path.display()))
 }
 
-fn check_place(path: &Path) -> anyhow::Result<()> {
+fn check_path(path: &Path) -> anyhow::Result<()> {
     match fs::metadata(path) {
-        Ok(about) if about.is_dir() => bail!("it is a directory"),
-        Ok(about) if about.file_type().is_socket() => bail!("it is a socket"),
-        Ok(about) if !about.is_file() => return Ok(()),
-        // A link is written through, to where nothing is yet.
+        Ok(metadata) if metadata.is_dir() => bail!("it is a directory"),
+        Ok(metadata) if metadata.file_type().is_socket() => bail!("it is a socket"),
+        Ok(metadata) if !metadata.is_file() => return Ok(()),
+        // A dangling link is written through, and its target is created.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             if let Ok(target) = fs::read_link(path) {
-                return check_place(&directory_of(path).join(target));
+                return check_path(&directory_of(path).join(target));
             }
         }
         Err(error) => return Err(error.into()),
-        Ok(_) => check_present(path)?,
+        Ok(_) => check_existing(path)?,
     }
-    if is_for_directories(path) {
+    if names_directory(path) {
         bail!("it is the name of a directory, which does not exist");
     }
-    if fs::symlink_metadata(path).is_ok_and(|about| about.is_symlink()) {
+    if fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
         return Ok(());
     }
-    new_beside(path).map(drop)
+    new_temporary_file(path).map(drop)
 }
 
-/// A file that is immutable or append-only is not replaced either. Other rights to write to it do not count: it is
+/// A file that is immutable or append-only cannot be replaced either. Other write permissions do not matter: it is
 /// replaced as an entry of its directory.
-fn check_present(path: &Path) -> anyhow::Result<()> {
+fn check_existing(path: &Path) -> anyhow::Result<()> {
     let opened = OpenOptions::new()
         .write(true)
         .custom_flags(OFlag::O_NONBLOCK.bits())
@@ -173,8 +173,8 @@ fn check_present(path: &Path) -> anyhow::Result<()> {
     }
 }
 
-/// True for `x/`, `x/.` and `x/..`, which no file can have for a name.
-fn is_for_directories(path: &Path) -> bool {
+/// True for `x/`, `x/.` and `x/..`, which cannot be the name of a file.
+fn names_directory(path: &Path) -> bool {
     let last = path
         .as_os_str()
         .as_bytes()
@@ -183,11 +183,11 @@ fn is_for_directories(path: &Path) -> bool {
     matches!(last, None | Some(b"" | b"." | b".."))
 }
 
-/// Writes a file of our own piece by piece, with mode 0600, in a directory that is made if it is not there. It replaces
-/// whatever has its name.
+/// Writes a file of our own in several pieces, with mode 0600, in a directory that is created if it is missing. It
+/// replaces whatever has its name.
 ///
 /// # Errors
-/// Names the file or the directory.
+/// If it cannot be written; the message names the file or the directory.
 pub(crate) fn write_below_with(
     path: &Path,
     what: &str,
@@ -195,23 +195,23 @@ pub(crate) fn write_below_with(
 ) -> anyhow::Result<()> {
     let act = || format!("cannot write {what} to {}", path.display());
     make_directory_of(path).with_context(act)?;
-    replace(path, KEPT_PRIVATE, write).with_context(act)
+    replace(path, PRIVATE_FILE, write).with_context(act)
 }
 
-/// [`write()`] in a directory that is made if it is not there.
+/// [`write()`] in a directory that is created if it is missing.
 ///
 /// # Errors
-/// Names the file or the directory.
+/// If it cannot be written; the message names the file or the directory.
 pub(crate) fn write_below(path: &Path, what: &str, text: &[u8]) -> anyhow::Result<()> {
     make_directory_of(path)
         .with_context(|| format!("cannot write {what} to {}", path.display()))?;
     write(path, what, text)
 }
 
-/// Makes the directory that a file is in, and those above it, where they are missing.
+/// Creates the directory that a file is in, and its parents, as far as they are missing.
 ///
 /// # Errors
-/// Names the directory.
+/// If it cannot be created; the message names the directory.
 pub(crate) fn make_directory_of(path: &Path) -> anyhow::Result<()> {
     let directory: PathBuf = directory_of(path).into();
     fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_replaced() {
+    fn nodes_other_than_files_are_not_replaced() {
         let directory = tempfile::tempdir().expect("a directory");
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
@@ -246,7 +246,7 @@ mod tests {
     fn links_and_devices_are_written_through_by_every_writer() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name);
-        let keeping = Keeping {
+        let write_options = WriteOptions {
             mode: 0o644,
             is_durable: true,
         };
@@ -254,15 +254,18 @@ mod tests {
         for (link, target) in [("to-file", "file"), ("to-nothing", "new")] {
             std::os::unix::fs::symlink(target, path(link)).expect("a link");
             check(&path(link), "the report").expect("there is a place");
-            put(&path(link), keeping, |file| Ok(file.write_all(b"text")?)).expect("written");
+            put(&path(link), write_options, |file| {
+                Ok(file.write_all(b"text")?)
+            })
+            .expect("written");
             assert!(path(link).is_symlink());
             assert_eq!(text(&path(target)), "text");
         }
         let null = path("null");
-        let made = mknod(&null, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3));
-        // Only root can make one, and not everywhere.
-        if made.is_ok() {
-            let _ = put(&null, keeping, |file| Ok(file.write_all(b"text")?));
+        let created = mknod(&null, SFlag::S_IFCHR, Mode::S_IRWXU, makedev(1, 3));
+        // Only root can create one, and not everywhere.
+        if created.is_ok() {
+            let _ = put(&null, write_options, |file| Ok(file.write_all(b"text")?));
             let kind = fs::symlink_metadata(&null).expect("there").file_type();
             assert!(kind.is_char_device());
         }
@@ -282,13 +285,13 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_known_before() {
+    fn paths_that_cannot_be_written_are_detected_before() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name);
         fs::write(path("file"), "").expect("a file");
         std::os::unix::fs::symlink("absent/x", path("link")).expect("a link");
         let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
-        for (name, want) in [
+        for (name, expected) in [
             ("absent/x", "No such file or directory"),
             ("link", "No such file or directory"),
             (
@@ -305,11 +308,14 @@ mod tests {
             (&"n".repeat(256), "File name too long"),
         ] {
             let error = check(&path(name), "the report").expect_err(name);
-            let told = format!("{error:#}");
+            let message = format!("{error:#}");
             let start = format!("cannot write the report to {}: ", path(name).display());
-            assert!(told.starts_with(&start) && told.contains(want), "{told}");
-            assert_eq!(told.matches(want).count(), 1, "{told}");
-            assert!(!told.contains(" at path "), "{told}");
+            assert!(
+                message.starts_with(&start) && message.contains(expected),
+                "{message}"
+            );
+            assert_eq!(message.matches(expected).count(), 1, "{message}");
+            assert!(!message.contains(" at path "), "{message}");
         }
         for name in ["file", "new", &"n".repeat(255)] {
             check(&path(name), "the report").expect(name);

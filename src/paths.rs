@@ -1,18 +1,18 @@
-//! Paths inside the target root: lexical helpers, and the one algorithm that follows links.
+//! Paths inside the target root: lexical helpers, and the algorithm that follows links.
 //!
-//! Observation and planning must agree on where `/var/log/x` really is, so both use [`resolve`]:
-//! observation looks at the machine, planning at the facts. All paths are absolute, clean, and mean
-//! places inside the target; `..` never climbs above it.
+//! Observation and planning must agree on where `/var/log/x` really is, so both use [`resolve`]: observation looks
+//! paths up on the machine, planning in the facts. All paths are absolute, clean, and inside the target; `..` never
+//! climbs above it.
 
 use crate::config::model::Redirection;
 use crate::config::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 use foldhash::{HashMap, HashSet};
 use std::borrow::Cow;
 
-/// Links followed before giving up, as the kernel does.
+/// Maximum number of links followed, as in the kernel.
 pub(crate) const MAX_LINKS: usize = 40;
 
-/// What a look at one path found.
+/// Result of looking up one path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PathLookup {
     /// Nothing.
@@ -34,9 +34,9 @@ pub enum ResolveError {
         /// Where following stopped.
         at: String,
     },
-    /// A link climbs with `..` out of a directory that does not exist, so that no kernel could follow it.
+    /// A link leads with `..` out of a directory that does not exist, so no kernel could follow it.
     #[error("{at} does not exist, and a symbolic link leads through it and back with `..`")]
-    ThroughNothing {
+    ThroughMissing {
         /// The missing directory.
         at: String,
     },
@@ -46,13 +46,13 @@ pub enum ResolveError {
         /// The component.
         name: String,
     },
-    /// The whole is longer than a system call takes.
+    /// The path is longer than a system call accepts.
     #[error("the path has more than {MAX_PATH_BYTES} bytes")]
     PathTooLong,
     /// Something on the way is not a directory.
     #[error("{at} is not a directory")]
     NotADirectory {
-        /// The offender.
+        /// What is not a directory.
         at: String,
     },
 }
@@ -120,20 +120,20 @@ pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(parent(path), |p| parent(p)).take_while(|p| *p != "/")
 }
 
-/// Where the directory at `path` is when a link at the last component is followed as well.
+/// Resolves the directory at `path`, with a link at the last component followed as well.
 ///
 /// # Errors
 /// Those of [`resolve`].
 pub fn resolve_directory<E: From<ResolveError>>(
     path: &str,
-    look: impl FnMut(&str) -> Result<PathLookup, E>,
+    lookup: impl FnMut(&str) -> Result<PathLookup, E>,
 ) -> Result<String, E> {
-    let inside = resolve(&child(path, "x"), look)?;
+    let inside = resolve(&child(path, "x"), lookup)?;
     Ok(parent(&inside).unwrap_or("/").to_owned())
 }
 
-/// Where what is below a path was before directories were renamed, in this order: pairs of the old and the
-/// new path. The renamed directories themselves keep the new one.
+/// The path before directories were renamed, in this order: pairs of the old and the new path. The renamed directories
+/// themselves keep the new one.
 pub fn before_moves<'p>(path: &'p str, moves: &[(String, String)]) -> Cow<'p, str> {
     let mut before = Cow::Borrowed(path);
     for (from, to) in moves.iter().rev() {
@@ -150,7 +150,7 @@ pub fn depth(path: &str) -> usize {
     path.split('/').filter(|part| !part.is_empty()).count()
 }
 
-/// True if `path` is `above` or lies below it; both clean.
+/// True if `path` is `above` or below it; both are clean.
 pub fn is_at_or_below(path: &str, above: &str) -> bool {
     above == "/"
         || path
@@ -158,28 +158,29 @@ pub fn is_at_or_below(path: &str, above: &str) -> bool {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Follows all links on the way to `path`, but not the last component, as a process does whose root
-/// directory is the target (chroot(2)): absolute targets start at the target's root, and `..` stays there.
-/// Components that do not exist stay as written; whoever writes below them makes them as directories.
+/// Follows all links on the way to `path`, but not the last component, as a process does whose root directory is the
+/// target (chroot(2)): absolute targets start at the target's root, and `..` stays there. Components that do not exist
+/// stay as written; they are created as directories when something is written below them.
 ///
 /// # Errors
-/// A loop of links, something on the way that is not a directory, a name that is too long, or whatever `look` fails with.
+/// On a loop of links, something on the way that is not a directory, a name that is too long, or an error of `lookup`.
 pub fn resolve<E: From<ResolveError>>(
     path: &str,
-    mut look: impl FnMut(&str) -> Result<PathLookup, E>,
+    mut lookup: impl FnMut(&str) -> Result<PathLookup, E>,
 ) -> Result<String, E> {
-    // Components still to walk, next one last.
+    // Components still to walk, the next one last.
     let mut todo: Vec<Cow<'_, str>> = components(path).rev().map(Cow::Borrowed).collect();
     let mut here = String::from("/");
     let mut links = 0;
-    // How much is left to walk when the target of the last link is reached.
+    // Number of components left once the target of the last link is reached.
     let mut rest = usize::MAX;
     while let Some(part) = todo.pop() {
         if part == ".." {
-            // What a link names has to be there for a kernel to follow it; the rest of a path can be made.
+            // Directories in the target of a link must exist for a kernel to follow it; those in the path itself can be
+            // created.
             let is_in_target = todo.len() >= rest;
-            if here != "/" && is_in_target && look(&here)? == PathLookup::Missing {
-                return Err(ResolveError::ThroughNothing { at: here }.into());
+            if here != "/" && is_in_target && lookup(&here)? == PathLookup::Missing {
+                return Err(ResolveError::ThroughMissing { at: here }.into());
             }
             here = parent(&here).unwrap_or("/").to_owned();
             continue;
@@ -195,7 +196,7 @@ pub fn resolve<E: From<ResolveError>>(
         if todo.is_empty() {
             return Ok(at);
         }
-        match look(&at)? {
+        match lookup(&at)? {
             PathLookup::Missing | PathLookup::Directory => here = at,
             PathLookup::Other => return Err(ResolveError::NotADirectory { at }.into()),
             PathLookup::Link(_) if links == MAX_LINKS => {
@@ -220,38 +221,38 @@ fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
         .filter(|part| !part.is_empty() && *part != ".")
 }
 
-/// What the config puts where links are looked for: resolution sees its links as if they existed,
-/// since a file below a link of the same config belongs where that link will lead.
+/// What the config creates: resolution sees its links as if they existed, since a file below a link of the same config
+/// belongs where that link will lead.
 #[derive(Debug, Clone, Default)]
 pub struct Overlay {
     places: HashMap<String, PathLookup>,
-    /// Directories whose present content goes: nothing below them is seen that the config does not put there.
+    /// Directories whose present content is removed: below them, only what the config creates is seen.
     emptied: HashSet<String>,
 }
 
 impl Overlay {
-    /// Places the wishes, outermost first, by their paths as written.
-    pub fn place<'w, E: From<ResolveError>>(
-        wishes: impl Iterator<Item = (&'w str, Redirection<'w>)>,
-        mut look: impl FnMut(&str) -> Result<PathLookup, E>,
+    /// Adds what is requested, outermost first, by paths as written.
+    pub fn new<'w, E: From<ResolveError>>(
+        requested: impl Iterator<Item = (&'w str, Redirection<'w>)>,
+        mut lookup: impl FnMut(&str) -> Result<PathLookup, E>,
     ) -> Self {
-        let mut wishes: Vec<_> = wishes.collect();
-        wishes.sort_by_cached_key(|(path, _)| depth(path));
+        let mut requested: Vec<_> = requested.collect();
+        requested.sort_by_cached_key(|(path, _)| depth(path));
         let mut overlay = Overlay::default();
-        for (path, wish) in wishes {
+        for (path, request) in requested {
             // A path that cannot be resolved is reported when its entry is planned.
-            let Ok(place) = resolve(path, |at| overlay.look(at, &mut look)) else {
+            let Ok(place) = resolve(path, |at| overlay.lookup(at, &mut lookup)) else {
                 continue;
             };
-            let seen = match wish {
+            let seen = match request {
                 Redirection::Link(target) => PathLookup::Link(target.into()),
                 Redirection::Directory => {
                     overlay.emptied.insert(place.clone());
                     PathLookup::Directory
                 }
-                Redirection::File => match overlay.look(&place, &mut look) {
+                Redirection::File => match overlay.lookup(&place, &mut lookup) {
                     Ok(PathLookup::Link(_) | PathLookup::Directory) => PathLookup::Other,
-                    // Nothing leads through it now.
+                    // No path leads through it now.
                     _ => continue,
                 },
             };
@@ -260,11 +261,11 @@ impl Overlay {
         overlay
     }
 
-    /// What will be at `path`: the wish if there is one, else what `look` finds.
-    pub fn look<E>(
+    /// What will be at `path`: what is requested there, if anything, else what `lookup` finds.
+    pub fn lookup<E>(
         &self,
         path: &str,
-        mut look: impl FnMut(&str) -> Result<PathLookup, E>,
+        mut lookup: impl FnMut(&str) -> Result<PathLookup, E>,
     ) -> Result<PathLookup, E> {
         if let Some(seen) = self.places.get(path) {
             return Ok(seen.clone());
@@ -273,7 +274,7 @@ impl Overlay {
             !self.emptied.is_empty() && ancestors(path).any(|above| self.emptied.contains(above));
         match is_emptied {
             true => Ok(PathLookup::Missing),
-            false => look(path),
+            false => lookup(path),
         }
     }
 }
@@ -348,49 +349,49 @@ mod tests {
 
     #[test]
     fn a_link_through_a_missing_directory_and_back_leads_nowhere() {
-        let error = ResolveError::ThroughNothing { at: "/gone".into() };
+        let error = ResolveError::ThroughMissing { at: "/gone".into() };
         assert_eq!(resolve("/back/x", tree), Err(error));
         assert_eq!(resolve("/gone/../x", tree), Ok("/x".into()));
     }
 
     #[test]
     fn planned_links_are_followed() {
-        let wishes = [
+        let requested = [
             ("/log/deep", Redirection::Link("/data/deep")),
             ("/log", Redirection::Link("lib/log")),
         ];
-        let overlay = Overlay::place(wishes.into_iter(), tree);
-        let resolve = |path| resolve(path, |at| overlay.look(at, tree));
+        let overlay = Overlay::new(requested.into_iter(), tree);
+        let resolve = |path| resolve(path, |at| overlay.lookup(at, tree));
         assert_eq!(resolve("/log/a"), Ok("/usr/lib/log/a".into()));
         assert_eq!(resolve("/log/deep/a"), Ok("/data/deep/a".into()));
     }
 
     #[test]
     fn no_path_leads_through_a_file_that_replaces_a_link_or_a_directory() {
-        let resolve = |wish, path| {
-            let wishes = [(wish, Redirection::File)];
-            let overlay = Overlay::place(wishes.into_iter(), tree);
-            resolve(path, |at| overlay.look(at, tree))
+        let resolve = |request, path| {
+            let requested = [(request, Redirection::File)];
+            let overlay = Overlay::new(requested.into_iter(), tree);
+            resolve(path, |at| overlay.lookup(at, tree))
         };
-        for (wish, path) in [
+        for (request, path) in [
             ("/lib", "/lib/x"),
             ("/usr/share", "/chain/x"),
             ("/data", "/up/x"),
         ] {
-            let error = ResolveError::NotADirectory { at: wish.into() };
-            assert_eq!(resolve(wish, path), Err(error), "{path}");
+            let error = ResolveError::NotADirectory { at: request.into() };
+            assert_eq!(resolve(request, path), Err(error), "{path}");
         }
         assert_eq!(resolve("/new", "/new/x"), Ok("/new/x".into()));
     }
 
     #[test]
     fn what_an_emptied_directory_holds_is_not_seen() {
-        let overlay = Overlay::place([("/lib/emptied", Redirection::Directory)].into_iter(), tree);
-        let look = |at: &str| match at {
+        let overlay = Overlay::new([("/lib/emptied", Redirection::Directory)].into_iter(), tree);
+        let lookup = |at: &str| match at {
             "/usr/lib/emptied/old" => Ok(PathLookup::Link("/data".into())),
             other => tree(other),
         };
-        let path = resolve("/lib/emptied/old/x", |at| overlay.look(at, look));
+        let path = resolve("/lib/emptied/old/x", |at| overlay.lookup(at, lookup));
         assert_eq!(path, Ok("/usr/lib/emptied/old/x".into()));
     }
 

@@ -1,7 +1,7 @@
-//! The door to standard output and standard error: nothing else in this program writes to them.
+//! Standard output and standard error: nothing else in this program writes to them.
 //!
-//! What a command was asked for goes to standard output, and an error to write it is an error of the command, unless
-//! the reader has read enough and is gone. Everything else is narration: if it cannot be written, the work goes on.
+//! The result of a command goes to standard output. Failing to write it fails the command, unless the reader has closed
+//! the pipe. Everything else is narration: if it cannot be written, the work goes on.
 
 use crate::text::{escaped_json, escaped_lines};
 use std::fmt::Write as _;
@@ -13,15 +13,15 @@ use std::sync::OnceLock;
 #[error("cannot write to standard output: {0}")]
 pub(crate) struct OutputError(#[from] io::Error);
 
-/// Writes a result for people to standard output; what would control the terminal is escaped, except our own colours.
+/// Prints a result for people to standard output. Control characters are escaped, except for our own colours.
 ///
 /// # Errors
-/// It cannot be written. A reader that is gone, as behind `| head -1`, is not an error.
+/// If it cannot be written. A closed pipe, as with `| head -1`, is not an error.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
-    write(keeping_colours(text, stdout_has_colours()).as_bytes())
+    write(escape_except_colours(text, stdout_has_colours()).as_bytes())
 }
 
-/// Writes a result for programs to standard output, byte for byte.
+/// Writes a result for programs to standard output unchanged.
 ///
 /// # Errors
 /// As for [`print()`].
@@ -33,7 +33,7 @@ pub(crate) fn write(bytes: &[u8]) -> Result<(), OutputError> {
     }
 }
 
-/// Writes a result for programs to standard output as a line of its own.
+/// Writes a result for programs to standard output, followed by a line feed.
 ///
 /// # Errors
 /// As for [`print()`].
@@ -41,7 +41,7 @@ pub(crate) fn write_line(text: &str) -> Result<(), OutputError> {
     write(format!("{text}\n").as_bytes())
 }
 
-/// Writes a result in JSON for programs to standard output as a line of its own. Text from outside in it controls no terminal.
+/// Prints a result in JSON to standard output as a line of its own. Text from outside in it cannot control a terminal.
 ///
 /// # Errors
 /// As for [`print()`].
@@ -49,26 +49,26 @@ pub(crate) fn write_json(text: &str) -> Result<(), OutputError> {
     write_line(&escaped_json(text))
 }
 
-/// Writes narration to standard output; it is lost if that fails.
+/// Writes narration to standard output, ignoring errors.
 pub(crate) fn narrate(text: &str) {
     // Lost narration is no reason to stop.
     let _ = print(text);
 }
 
-/// Writes narration, or the cause of a failure, to standard error; it is lost if that fails.
-pub(crate) fn say(text: &str) {
-    let text = keeping_colours(text, stderr_has_colours());
-    // There is no other place to tell of it.
+/// Prints narration, or the cause of a failure, to standard error, ignoring errors.
+pub(crate) fn eprint(text: &str) {
+    let text = escape_except_colours(text, stderr_has_colours());
+    // There is nowhere else to report it.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Colours whatever the terminal and the environment say, once somebody has chosen: true for always, false for never.
+/// Overrides the check of terminal and environment once it is set: true for always, false for never.
 static CHOSEN_COLOURS: OnceLock<bool> = OnceLock::new();
 
-/// Takes the value of an option `--color`: `always` and `never`, also as `yes` and `no`; `auto` leaves it to the
-/// terminal, and any other word means never.
-pub(crate) fn choose_colours(word: &str) {
-    let chosen = match word {
+/// Applies the value of a `--color` option: `always` (or `yes`), `never` (or anything unknown), or `auto`, which
+/// leaves it to the terminal.
+pub(crate) fn choose_colours(when: &str) {
+    let chosen = match when {
         "auto" => return,
         "always" | "yes" => true,
         _ => false,
@@ -89,15 +89,15 @@ pub(crate) fn stderr_has_colours() -> bool {
 
 fn has_colours(stream: &impl IsTerminal) -> bool {
     let chosen = CHOSEN_COLOURS.get().copied();
-    chosen.unwrap_or_else(|| stream.is_terminal() && colours_are_wanted())
+    chosen.unwrap_or_else(|| stream.is_terminal() && environment_allows_colours())
 }
 
-fn colours_are_wanted() -> bool {
+fn environment_allows_colours() -> bool {
     std::env::var_os("NO_COLOR").is_none()
 }
 
-/// Escapes everything but line feeds and, if `colours` are ours, sequences that set colours.
-fn keeping_colours(text: &str, colours: bool) -> String {
+/// Escapes control characters other than line feeds and, if `colours` is set, sequences that set colours.
+fn escape_except_colours(text: &str, colours: bool) -> String {
     if !colours {
         return escaped_lines(text).into_owned();
     }
@@ -118,7 +118,7 @@ fn keeping_colours(text: &str, colours: bool) -> String {
     out
 }
 
-/// How long the rest of a sequence is that sets colours, e.g. `[31m`; `None` for any other.
+/// Length in bytes of a colour sequence after its escape character, e.g. `[31m`; `None` if it is not one.
 fn colour_length(text: &str) -> Option<usize> {
     let numbers = text.strip_prefix('[')?;
     let end = numbers.find(|c: char| !c.is_ascii_digit() && c != ';')?;
@@ -133,11 +133,11 @@ mod tests {
     fn only_colours_and_line_feeds_pass() {
         let text = "\u{1b}[1;31mred\u{1b}[0m\n\u{1b}[2J\u{1b}]0;title\u{7}\u{1b}[31\r\u{1b}";
         assert_eq!(
-            keeping_colours(text, true),
+            escape_except_colours(text, true),
             "\u{1b}[1;31mred\u{1b}[0m\n\\u{1b}[2J\\u{1b}]0;title\\u{7}\\u{1b}[31\\r\\u{1b}"
         );
         assert_eq!(
-            keeping_colours("\u{1b}[31mred\n", false),
+            escape_except_colours("\u{1b}[31mred\n", false),
             "\\u{1b}[31mred\n"
         );
     }

@@ -1,17 +1,16 @@
 #!/bin/sh
-# Takes the place of dracut's emergency script in emergency.service. When first-boot provisioning has failed, the
-# last thing on every console is one screen that says so, and then the prompt; in any other emergency dracut's
-# script runs as if this one was not there.
+# Replaces dracut's emergency script in emergency.service. If first-boot provisioning has failed, the last output on
+# every console is a screen with the failure, followed by the prompt; in any other emergency, dracut's script is run.
 #
-# The failing stage leaves the screen in $screen. A stage that was killed could not, and a unit of somebody else
-# does not know of it: for these the screen is made here, of what systemd knows.
+# A failing stage writes the screen to $screen. For a stage that was killed, and for other units, it is generated here
+# from the status that systemd reports.
 #
-# Called with "leave" when the shell has been left: the boot is taken up again, if it can be.
+# Called with "leave" after the shell has exited, to continue the boot if possible.
 screen=/run/kindling/failure.txt
-# A link into nowhere: systemd takes only the name of it.
+# A dangling link, of which systemd only uses the name.
 first_boot=/run/systemd/generator/initrd.target.requires/ignition-complete.target
 
-# failed_units: the names of all failed units; those of the provisioning come first.
+# failed_units: prints the names of all failed units, with those of provisioning first.
 failed_units() {
     systemctl list-units --state=failed --plain --no-legend --no-pager 2>/dev/null | {
         others=
@@ -26,7 +25,7 @@ failed_units() {
     }
 }
 
-# why UNIT: how it ended, in words.
+# why UNIT: describes how it ended.
 why() {
     status=$(systemctl show --property=ExecMainStatus --value "$1" 2>/dev/null)
     case $(systemctl show --property=Result --value "$1" 2>/dev/null) in
@@ -40,20 +39,20 @@ why() {
     esac
 }
 
-# line LABEL TEXT: a line of the screen; it does not wrap on a console of 80 columns.
+# line LABEL TEXT: prints a line of the screen, truncated to 80 columns.
 line() {
     printf '  %-13s %.63s\n' "$1" "$2"
 }
 
 # make_screen: writes the screen for the first failed unit; fails if there is none.
 make_screen() {
-    # shellcheck disable=SC2046 # a list of names is wanted
+    # shellcheck disable=SC2046 # split into a list of names
     set -- $(failed_units)
     [ $# -gt 0 ] || return 1
     unit=$1
     shift
     mkdir -p "${screen%/*}"
-    # In the form of the screens that the stages leave.
+    # In the same form as the screens that the stages write.
     {
         echo "kindling: FIRST-BOOT PROVISIONING FAILED"
         line unit "$unit"
@@ -67,7 +66,7 @@ make_screen() {
 }
 
 if [ "${1:-}" = leave ]; then
-    # A machine on its way down refuses, which is nothing to be told below the screen.
+    # This fails during a shutdown, which need not be reported after the screen.
     systemctl --fail --no-block default 2>/dev/null
     exit 0
 fi
@@ -79,9 +78,8 @@ if [ ! -s "$screen" ]; then
 fi
 
 command -v plymouth >/dev/null && plymouth quit
-# From here on the console is ours. Signal 55 (SIGRTMIN+21) ends systemd's status lines, and the second command
-# is answered only after the signal has been. Of the kernel's messages only those of a dying machine are shown;
-# all are still in the log.
+# Silence the console. Signal 55 (SIGRTMIN+21) disables systemd's status lines; the second command only returns after
+# the signal has been handled. Of the kernel's messages, only emergencies are shown; all are still in the log.
 kill -55 1
 systemctl is-system-running >/dev/null 2>&1
 echo 1 >/proc/sys/kernel/printk
@@ -94,19 +92,19 @@ export DRACUT_SYSTEMD=1 _rdshell_name=dracut action=Boot hook=emergency
 
 if getargbool 1 rd.shell; then
     shell=yes
-    # Distributions add steps to an emergency by such hooks. What dracut's own ones print is in the log, too.
+    # Distributions add such hooks for emergencies. The output of dracut's own ones is in the log as well.
     source_hook emergency
 else
     shell=
     source_hook shutdown-emergency
 fi
 
-# A console whose other end is not there may block the writer; the others still get theirs.
+# Writing to a console that is not connected may block; the others must still get the screen.
 read -r consoles </sys/class/tty/console/active
 for console in $consoles; do
     {
         printf '\r\n'
-        # No terminal settings are relied on: these consoles may be raw.
+        # These consoles may be in raw mode.
         sed 's/$/\r/' "$screen"
         printf '\r\n'
     } >"/run/kindling/console"
@@ -115,20 +113,20 @@ done
 rm -f /run/kindling/console
 
 if [ -n "$shell" ]; then
-    # No child of this process: with several consoles sulogin takes the end of any child for that of a shell.
+    # Not as a child of this process: with several consoles, sulogin takes the exit of any child for that of a shell.
     (rdsosreport >/dev/null 2>&1 &)
-    # shellcheck disable=SC2016 # the shell that is started expands it
+    # shellcheck disable=SC2016 # expanded by the new shell
     export PS1='dracut:${PWD}# '
-    # dracut's emergency_shell may have left another prompt there.
+    # dracut's emergency_shell may have written another prompt to it.
     # shellcheck source=/dev/null
     [ -f /etc/profile ] && . /etc/profile
     exec sulogin -e
 fi
 case $(getarg rd.emergency=) in
-    # Without a shell nobody may be waiting, but somebody may be reading.
+    # Leave time to read the screen.
     reboot) sleep 10 && reboot 2>/dev/null ;;
     poweroff) sleep 10 && poweroff 2>/dev/null ;;
     *) halt 2>/dev/null ;;
 esac
-# Until it is stopped on the way down: its end would look like a shell that was left.
+# Wait to be stopped by the shutdown: exiting would look like the end of a shell.
 exec sleep 600

@@ -1,25 +1,25 @@
 #!/bin/sh
-# Decides whether this is a first boot, and hooks the matching target into initrd.target.
+# Decides whether this is a first boot, and makes initrd.target require the matching target.
 #
-# It is a generator, and not a condition on the kernel command line, because a unit whose condition fails still
-# pulls in what it requires.
+# This is a generator instead of a condition on the kernel command line, because a unit whose condition is not met still
+# pulls in its requirements.
 set -euf
 
-# The journal is not there yet.
+# The journal is not running yet.
 exec >/dev/kmsg 2>&1
 
 unit_dir=${1:-/tmp}
 
-# The kernel command line, which may have several lines where a container or a test makes it. From here to the end of
-# `unquote`, kindling-generator.sh and kindling-network.sh are the same, so that each of them needs no other file.
+# The kernel command line, which may have several lines in a container or a test. From here to the end of `unquote`,
+# kindling-generator.sh and kindling-network.sh are identical, so that neither needs another file.
 cmdline=
 while read -r line || [ -n "$line" ]; do
     cmdline="$cmdline $line"
 done </proc/cmdline || :
 
-# argument NAME: sets `found` to what the kernel command line gives NAME, the last one counting; a bare word is its own value.
-# As in the kernel, blanks inside double quotes belong to an argument, and the quotes around an argument or its value do
-# not.
+# argument NAME: sets `found` to the value of NAME on the kernel command line. The last one counts; the value of an
+# argument without `=` is its name. As in the kernel, blanks in double quotes belong to an argument, and the quotes
+# around an argument or its value do not.
 argument() {
     found=
     whole=
@@ -48,7 +48,7 @@ take() {
     fi
 }
 
-# unquote TEXT: only a text that begins with a quote loses the one at its end.
+# unquote TEXT: sets `unquoted` to TEXT without a leading quote and, only after that, a trailing one.
 unquote() {
     unquoted=${1#\"}
     if [ "$unquoted" != "$1" ]; then
@@ -56,7 +56,7 @@ unquote() {
     fi
 }
 
-# is_true NAME...: whether one of these arguments is there and does not say no.
+# is_true NAME...: true if one of these arguments exists and is not false.
 is_true() {
     for name in "$@"; do
         argument "$name"
@@ -94,7 +94,7 @@ argument ignition.platform.id
 platform=$found
 oem=
 if [ -z "$platform" ]; then
-    # Flatcar names the platform by its OEM, with older names for three of them.
+    # Flatcar specifies the platform as its OEM id, which differs for three of them.
     argument flatcar.oem.id
     oem=$found
     if [ -z "$oem" ]; then

@@ -1,24 +1,24 @@
 #!/bin/sh
 # Brings up the network of the initramfs for a first boot: kindling-network up|down
 #
-# It uses what dracut has put into the initramfs: NetworkManager, or else systemd-networkd. Settings from the
-# kernel command line (ip=, nameserver=, ...) or from files in the initramfs are used; without any, every wired
-# interface asks for an address by DHCP and IPv6 router advertisements.
+# Uses the network manager in the initramfs: NetworkManager, or else systemd-networkd. Settings from the kernel command
+# line (ip=, nameserver=, ...) or from files in the initramfs are used; without any, every wired interface uses DHCP and
+# IPv6 router advertisements.
 set -u
 
 limit=120
 state=/run/kindling/network
 
-# The kernel command line, which may have several lines where a container or a test makes it. From here to the end of
-# `unquote`, kindling-generator.sh and kindling-network.sh are the same, so that each of them needs no other file.
+# The kernel command line, which may have several lines in a container or a test. From here to the end of `unquote`,
+# kindling-generator.sh and kindling-network.sh are identical, so that neither needs another file.
 cmdline=
 while read -r line || [ -n "$line" ]; do
     cmdline="$cmdline $line"
 done </proc/cmdline || :
 
-# argument NAME: sets `found` to what the kernel command line gives NAME, the last one counting; a bare word is its own value.
-# As in the kernel, blanks inside double quotes belong to an argument, and the quotes around an argument or its value do
-# not.
+# argument NAME: sets `found` to the value of NAME on the kernel command line. The last one counts; the value of an
+# argument without `=` is its name. As in the kernel, blanks in double quotes belong to an argument, and the quotes
+# around an argument or its value do not.
 argument() {
     found=
     whole=
@@ -47,7 +47,7 @@ take() {
     fi
 }
 
-# unquote TEXT: only a text that begins with a quote loses the one at its end.
+# unquote TEXT: sets `unquoted` to TEXT without a leading quote and, only after that, a trailing one.
 unquote() {
     unquoted=${1#\"}
     if [ "$unquoted" != "$1" ]; then
@@ -55,7 +55,7 @@ unquote() {
     fi
 }
 
-# setting NAME: what the kernel command line gives NAME behind `=`.
+# setting NAME: prints the value of NAME on the kernel command line, if it has one after `=`.
 setting() {
     set -f
     argument "$1"
@@ -67,12 +67,12 @@ say() {
     echo "network: $*"
 }
 
-# line LABEL TEXT: a line of the screen; it does not wrap on a console of 80 columns.
+# line LABEL TEXT: prints a line of the screen, truncated to 80 columns.
 line() {
     printf '  %-13s %.63s\n' "$1" "$2"
 }
 
-# fail CAUSE: leaves the screen that is shown before the emergency shell, in the form of the stages'.
+# fail CAUSE: writes the screen that is shown before the emergency shell, in the same form as the stages, and exits.
 fail() {
     mkdir -p /run/kindling
     {
@@ -91,13 +91,13 @@ fail() {
     exit 1
 }
 
-# is_interface PATH: false for other entries of /sys/class/net, such as the file bonding_masters, and for a pattern that
-# nothing matches.
+# is_interface PATH: false for other entries of /sys/class/net, such as the file bonding_masters, and for an unmatched
+# pattern.
 is_interface() {
     [ -e "$1/flags" ]
 }
 
-# interfaces: all but the loopback, each with its state.
+# interfaces: prints all interfaces except loopback, each with its state.
 interfaces() {
     all=
     for path in /sys/class/net/*; do
@@ -111,7 +111,7 @@ interfaces() {
     echo "${all:-none}"
 }
 
-# name_servers: fills /etc/resolv.conf from what networkd has learnt, unless systemd-resolved keeps it.
+# name_servers: writes the name servers of networkd to /etc/resolv.conf, or links it to that of systemd-resolved.
 name_servers() {
     if systemctl start systemd-resolved.service 2>/dev/null; then
         ln -sf ../run/systemd/resolve/resolv.conf /etc/resolv.conf
@@ -143,8 +143,8 @@ has_files() {
     return 1
 }
 
-# has_addresses FILE...: true if one of these files says how an interface gets its addresses. The one that systemd makes of
-# nameserver= alone does not, and is for every interface.
+# has_addresses FILE...: true if one of these files configures addresses of an interface. The one that systemd generates
+# from nameserver= alone does not, and applies to every interface.
 has_addresses() {
     for path; do
         [ -e "$path" ] || continue
@@ -158,8 +158,8 @@ has_addresses() {
     return 1
 }
 
-# The MAC address identifies the machine to the DHCP server, so that the real system gets the same lease whatever client it
-# has.
+# The machine is identified to the DHCP server by its MAC address, so that the real system gets the same lease with any
+# DHCP client.
 dhcp_settings() {
     cat <<-END
 		[Network]
@@ -186,11 +186,11 @@ networkd_up() {
         say "no addresses given: every wired interface uses DHCP"
     fi
     systemctl start systemd-networkd.service || fail "systemd-networkd failed to start"
-    # "degraded", the default, would be reached with a link-local address.
+    # With a link-local address, the state would be "degraded", which is enough by default.
     /usr/lib/systemd/systemd-networkd-wait-online --any --operational-state=routable --timeout="$limit" ||
         fail "no interface got an address within $limit s"
-    # Name servers may come a moment after the first address, e.g. when the router is faster than DHCP. To have
-    # none is not a failure: the URL may name an address.
+    # Name servers may arrive a moment after the first address, e.g. if the router is faster than DHCP. Having none is
+    # not a failure: the URL may contain an address.
     tries=10
     until name_servers; do
         tries=$((tries - 1))
@@ -202,7 +202,7 @@ networkd_up() {
     done
 }
 
-# uptime_s: whole seconds since the kernel started.
+# uptime_s: prints whole seconds since the start of the kernel.
 uptime_s() {
     read -r up idle </proc/uptime
     : "$idle"
@@ -223,8 +223,8 @@ networkmanager_up() {
     mkdir -p /run/NetworkManager/initrd
     : >/run/NetworkManager/initrd/neednet
     systemctl start nm-initrd.service || fail "NetworkManager failed to start"
-    # Starting may end before any connection is there, with a slow carrier or an aggregated link, and nm-online is content
-    # then. So a connection gets what is left of the time.
+    # With a slow carrier or an aggregated link, startup may complete before there is any connection, and nm-online -s
+    # only waits for startup. So wait for a connection during the rest of the time.
     began=$(uptime_s)
     nm-online -s -q -t "$limit"
     left=$((limit + began - $(uptime_s)))
@@ -232,8 +232,8 @@ networkmanager_up() {
     nm-online -q -t "$left" || fail "no interface got an address within $limit s"
 }
 
-# was_up PATH: bit 0 of the flags, a hexadecimal number. An interface without such a number, which may be going away just
-# now, is nothing to take down later.
+# was_up PATH: tests bit 0 of the flags, a hexadecimal number. An interface without such a number, which may be about to
+# disappear, need not be set down later.
 was_up() {
     flags=
     read -r flags <"$1/flags" || :
@@ -245,7 +245,7 @@ was_up() {
 up() {
     timeout=$(setting kindling.network.timeout)
     case $timeout in
-        # A zero in front would make the shell take it for octal.
+        # With a leading zero, the shell would treat it as octal.
         '' | 0* | *[!0-9]*) ;;
         *) limit=$timeout ;;
     esac
@@ -266,8 +266,8 @@ up() {
     say "up, by $(cat "$state/used"): $(interfaces)"
 }
 
-# Leaves the interfaces to the real system as they would be had the initramfs not used them, unless the root
-# itself, or somebody's wish on the command line, needs the network to stay.
+# Restores the interfaces for the real system to their state before, unless the root is on the network or the kernel
+# command line requests that it stays up.
 down() {
     if [ "$(setting rd.neednet)" = 1 ] || [ -n "$(setting netroot)" ] || [ ! -e "$state/was-down" ]; then
         return 0
@@ -276,7 +276,7 @@ down() {
         NetworkManager) units="nm-initrd.service" ;;
         *) units="systemd-networkd.socket systemd-networkd.service" ;;
     esac
-    # Not waited for by systemctl: the socket is ordered before this unit, and would wait for it.
+    # Do not wait in systemctl: the socket is ordered before this unit, and would wait for it.
     # shellcheck disable=SC2086 # one word per unit
     systemctl stop --no-block $units
     tries=20

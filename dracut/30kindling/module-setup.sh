@@ -1,21 +1,21 @@
 #!/bin/bash
-# dracut module: first-boot provisioning by kindling. What each file is for stands in dracut/README.md.
-# shellcheck disable=SC2154 # moddir, initdir and the folders of systemd are set by dracut
+# dracut module: first-boot provisioning by kindling. dracut/README.md describes each file.
+# shellcheck disable=SC2154 # moddir, initdir and the directories of systemd are set by dracut
 
-# It changes what a boot does, so it is included only when a configuration or another module names it.
+# The module changes how a machine boots, so it is only included on request of a configuration or another module.
 check() {
     return 255
 }
 
-# A dependency that cannot be installed takes this module with it. So what a distribution may lack is named only
-# if it is there; a config that needs it then fails with a message that says what is missing.
+# dracut omits this module if a dependency cannot be installed. So optional ones are only listed if they are present;
+# without one, a config that needs it fails with a message about what is missing.
 depends() {
     local modules="systemd systemd-initrd dracut-systemd udev-rules kernel-modules rootfs-block qemu"
     find_binary dmsetup >/dev/null && modules+=" dm"
     find_binary cryptsetup >/dev/null && modules+=" crypt"
     find_binary mdadm >/dev/null && modules+=" mdraid"
     case $(network_handler) in
-        # Its settings are written by parts of the module "network".
+        # The module "network" writes its settings.
         network-manager) modules+=" network network-manager" ;;
         systemd-networkd) modules+=" kernel-network-modules systemd-networkd" ;;
         *) modules+=" kernel-network-modules" ;;
@@ -23,7 +23,7 @@ depends() {
     echo "$modules"
 }
 
-# network_handler: which of the two that kindling-network knows goes in. A choice made elsewhere is kept.
+# network_handler: prints which of the two network managers to include. A choice made elsewhere is kept.
 network_handler() {
     local root=${dracutsysrootdir-} path
     for path in systemd-networkd network-manager; do
@@ -43,7 +43,7 @@ network_handler() {
     fi
 }
 
-# For every machine the image may meet, whatever machine dracut runs on.
+# For any machine that may boot the image, whatever machine dracut runs on.
 installkernel() {
     hostonly='' instmods \
         virtio_blk virtio_scsi virtio_net virtio_pci virtio_console virtio_rng qemu_fw_cfg \
@@ -58,13 +58,13 @@ installkernel() {
     return 0
 }
 
-# program: where the binary is. A package puts it into the module's folder, under the name of the binary it
-# replaces or its own; "make install" leaves it in /usr/bin.
+# program: prints the path of the binary. A package installs it in the module's directory, under the name of the binary
+# it replaces or its own; "make install" installs it in /usr/bin.
 program() {
     local path
     for path in "$moddir/ignition" "$moddir/kindling" "${dracutsysrootdir-}/usr/bin/kindling"; do
         if [[ -x $path ]]; then
-            # dracut adds the folder of a foreign root itself, but its own folders have it already.
+            # dracut prepends the directory of a foreign root itself, but its own directories include it already.
             [[ $path == "$moddir"/* ]] || path=/usr/bin/kindling
             echo "$path"
             return
@@ -112,7 +112,7 @@ trusted_keys() {
 install() {
     local binary file service
 
-    # Both would hook units of the same names into the same targets, with the one's binary and the other's rules.
+    # Both have units with the same names for the same targets, and would be mixed up.
     if dracut_module_included ignition; then
         dfatal "kindling: the module 'ignition' is included, too; add omit_dracutmodules+=\" ignition \""
         exit 1
@@ -123,12 +123,12 @@ install() {
         exit 1
     fi
     inst_binary "$binary" /usr/bin/ignition
-    # "kindling report" in an emergency shell.
+    # For "kindling report" in an emergency shell.
     ln -sfn ignition "$initdir/usr/bin/kindling"
 
     inst_multiple basename lsblk mount umount mountpoint udevadm systemctl journalctl \
         cat cut dd ip ln mkdir mv rm sed sleep timeout touch
-    # Each serves one feature of the config; a distribution without it cannot offer that feature.
+    # Each is for a feature of configs, which does not work if the distribution lacks the program.
     inst_multiple -o \
         mkfs.btrfs mkfs.ext4 mkfs.fat mkfs.xfs mkswap partx sgdisk wipefs \
         mdadm cryptsetup dmsetup setfiles systemd-detect-virt \
@@ -136,7 +136,7 @@ install() {
         clevis-encrypt-sss clevis-encrypt-tang clevis-encrypt-tpm2 clevis-luks-bind \
         clevis-luks-common-functions clevis-luks-unlock curl grep jose mktemp pwmake sort tail tr \
         tpm2_create tpm2_createpolicy tpm2_createprimary tpm2_flushcontext tpm2_load tpm2_pcrread tpm2_unseal
-    # tpm2-tools load it by name.
+    # Loaded dynamically by tpm2-tools.
     inst_libdir_file "libtss2-tcti-device.so*"
     case ${DRACUT_ARCH:-$(uname -m)} in
         s390x)
@@ -144,23 +144,23 @@ install() {
             [[ -e ${dracutsysrootdir-}/etc/luks/cex.key ]] && inst_simple /etc/luks/cex.key
             ;;
     esac
-    # mkfs.ext4 takes the defaults of the distribution from here.
+    # The distribution's defaults for mkfs.ext4.
     inst_multiple -o /etc/mke2fs.conf
     trusted_keys
-    # The certificates of https, wherever the distribution keeps them.
+    # CA certificates for HTTPS, wherever the distribution has them.
     inst_multiple -o /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt \
         /etc/ssl/ca-bundle.pem /etc/ssl/cert.pem
 
     inst_script "$moddir/kindling-generator.sh" "$systemdutildir/system-generators/kindling-generator"
     inst_script "$moddir/kindling-network.sh" /usr/libexec/kindling-network
     inst_script "$moddir/kindling-emergency.sh" /usr/libexec/kindling-emergency
-    # A distribution's own helper may be there already.
+    # The distribution may have installed its own helper.
     [[ -e $initdir/usr/sbin/ignition-kargs-helper ]] ||
         inst_script "$moddir/ignition-kargs-helper.sh" /usr/sbin/ignition-kargs-helper
     inst_simple "$moddir/99-xx-ignition-systemd-cryptsetup.rules" \
         /usr/lib/udev/rules.d/99-xx-ignition-systemd-cryptsetup.rules
     inst_simple "$moddir/ignition-luks.conf" /etc/security/pwquality.conf.d/ignition-luks.conf
-    # Config drives are read by label, and this rule finds the label of a CD.
+    # Config drives are found by label; this rule detects the labels of CDs.
     inst_rules 60-cdrom_id.rules
 
     for file in complete subsequent diskful diskful-subsequent; do

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Ends a first boot: its report is kept, what it wrote is made durable, and only then the flag goes that makes the
-# boot loader ask for a first boot. A report that cannot be kept does not keep the flag: the next boot would provision
-# again, and wipe what the config wants wiped.
+# Ends a first boot: copies its report, syncs everything to disk, and only then removes the flag that makes the boot
+# loader request a first boot. The flag is removed even if the report cannot be copied: otherwise the next boot would
+# provision again, and repeat requested wipes.
 set -u
 
 report=/var/log/kindling/first-boot.json
-# Where boot loaders look. The last two are Flatcar's; there the flag is the file system of the boot loader, too.
+# Where boot loaders look for the flag. The last two are Flatcar's.
 flags="/boot/ignition.firstboot /boot/flatcar/first_boot /boot/coreos/first_boot"
 
-# keep_report: copies the report to its place in the real root. It tells what was done to this machine: for root alone,
-# and under its final name only when complete.
+# keep_report: copies the report to the real root atomically, readable by root only because it describes what was done
+# to this machine.
 keep_report() {
-    # Whatever has the name by now, such as a pipe, is not to be written to.
+    # Do not write to an existing file of that name, which may be a pipe.
     mkdir -p "${report%/*}" && rm -f "$report.new" &&
         (umask 077 && cat /run/kindling/report.json >"$report.new") &&
         mv -f "$report.new" "$report" && return 0
@@ -25,15 +25,15 @@ if [ -f /run/kindling/report.json ]; then
 fi
 sync
 
-# mount_of FILE COLUMN: what findmnt says of the mount that FILE is on. Where mounts lie on top of each other, as with an
-# automount, there is a line for each of them, and the last one is the topmost.
+# mount_of FILE COLUMN: prints a column of findmnt for the mount that FILE is on. For stacked mounts, as with an
+# automount, findmnt prints a line for each, with the topmost last.
 mount_of() {
     findmnt --noheadings --list --output "$2" --target "${1%/*}" | tail -n 1
 }
 
-# settle FILE: makes the removal of a file visible to a boot loader, which reads the file system as it is on disk
-# and not its journal. A freeze writes the journal back. The root cannot be frozen by a program that lives on it;
-# there the journal is written back by the next clean shutdown.
+# settle FILE: makes the removal of a file visible to a boot loader, which reads the file system without its journal.
+# Freezing the file system writes the journal back. A program cannot freeze the root that it runs from; there, the
+# journal is written back by the next clean shutdown.
 settle() {
     sync
     place=$(mount_of "$1" TARGET)
@@ -42,7 +42,7 @@ settle() {
     fi
 }
 
-# clear FLAG: removes a flag and makes that visible.
+# clear FLAG: removes a flag and makes the removal visible to boot loaders.
 clear() {
     place=$(mount_of "$1" TARGET)
     case ,$(mount_of "$1" OPTIONS), in
@@ -71,6 +71,6 @@ for flag in $flags; do
     fi
 done
 [ -z "$failed" ] || exit 1
-# A machine whose boot loader always passes the argument would be provisioned again on every boot.
+# If the boot loader always passes the argument, every boot would provision the machine again.
 [ -n "$cleared" ] || echo "no first-boot flag found (looked for $flags): check what makes the boot loader" \
     "pass ignition.firstboot, or the next boot provisions again" >&2

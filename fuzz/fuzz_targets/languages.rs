@@ -1,4 +1,4 @@
-//! Configs in other languages. `FUZZ_LANGUAGE=clc` feeds one of them alone.
+//! Configs in other languages. `FUZZ_LANGUAGE=clc` restricts it to one of them.
 #![no_main]
 
 #[path = "../harness/texts.rs"]
@@ -7,7 +7,7 @@ mod harness;
 use kindling::language::Language;
 use std::sync::LazyLock;
 
-/// The first byte that chooses the language of `FUZZ_LANGUAGE`.
+/// The first byte of an input that selects the language of `FUZZ_LANGUAGE`.
 static ONLY: LazyLock<Option<u8>> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_LANGUAGE").ok()?;
     let index = Language::ALL.iter().position(|one| one.name() == name);

@@ -1,13 +1,13 @@
-//! Checksums put right, so that what a fuzzer changes behind them is looked at at all.
+//! Fixes GPT checksums, so that tables changed by a fuzzer are not rejected because of them.
 
 use super::disk::Disk;
 
 const HEADER_BYTES: usize = 92;
-/// An array as large as this is refused anyway.
-const ARRAY_AT_MOST: u64 = 1 << 20;
+/// Larger arrays are refused anyway.
+const MAX_ARRAY_BYTES: u64 = 1 << 20;
 
-/// Puts both checksums of the GPT header at a sector right.
-pub fn mend(disk: &mut Disk, sector_bytes: u32, lba: u64) {
+/// Fixes both checksums in the GPT header at a sector.
+pub fn fix_checksums(disk: &mut Disk, sector_bytes: u32, lba: u64) {
     let at = lba * u64::from(sector_bytes);
     let Some(mut header) = disk.get(at, HEADER_BYTES) else {
         return;
@@ -19,7 +19,7 @@ pub fn mend(disk: &mut Disk, sector_bytes: u32, lba: u64) {
     let array_bytes = number(80, 4) * number(84, 4);
     let array_at = number(72, 8).checked_mul(u64::from(sector_bytes));
     let array = array_at
-        .filter(|_| array_bytes <= ARRAY_AT_MOST)
+        .filter(|_| array_bytes <= MAX_ARRAY_BYTES)
         .and_then(|at| disk.get(at, array_bytes as usize));
     if let Some(array) = array {
         header[88..92].copy_from_slice(&crc32(&array).to_le_bytes());

@@ -1,29 +1,29 @@
-//! Large disks from small inputs: an input is a list of places and the bytes there, all else is zero.
+//! Large disks from small inputs: an input is a list of offsets and the bytes there; everything else is zero.
 //!
 //! | bytes | meaning |
 //! |---|---|
-//! | 0 | bit 0: sectors of 4096 bytes; bit 1, 2: mend the checksums of the primary, the backup GPT; bit 3: tell the reader another size |
+//! | 0 | bit 0: sectors of 4096 bytes; bits 1 and 2: fix the checksums of the primary and backup GPT; bit 3: report another size to the reader |
 //! | 1..5 | size of the disk in sectors |
-//! | 5..9 | one more number, as each target likes |
+//! | 5..9 | an extra number, for use by targets |
 //! | then, repeated | 1 byte: bit 0 = counted from the end of the disk; 4 bytes: offset; 2 bytes: length; the bytes |
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-/// An input taken apart.
+/// A parsed input.
 pub struct Input<'a> {
     flags: u8,
     /// Logical sector size in bytes.
     pub sector_bytes: u32,
     /// Size of the disk in sectors, at least one.
     pub sectors: u64,
-    /// One more number.
+    /// The extra number.
     pub extra: u32,
     patches: &'a [u8],
 }
 
 impl<'a> Input<'a> {
-    /// `None` if it is too short to mean anything.
+    /// Parses an input; `None` if it is too short.
     pub fn parse(input: &'a [u8]) -> Option<Self> {
         let (head, patches) = input.split_at_checked(9)?;
         let number = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
@@ -35,27 +35,27 @@ impl<'a> Input<'a> {
             patches,
         })
     }
-    pub fn mends_primary(&self) -> bool {
+    pub fn fixes_primary(&self) -> bool {
         self.flags & 2 != 0
     }
-    pub fn mends_backup(&self) -> bool {
+    pub fn fixes_backup(&self) -> bool {
         self.flags & 4 != 0
     }
-    /// The size to tell a reader: images are read before they are grown.
-    pub fn told_sectors(&self) -> u64 {
+    /// The size in sectors to report to a reader, which may differ because images are read before they are grown.
+    pub fn reported_sectors(&self) -> u64 {
         match self.flags & 8 == 0 {
             true => self.sectors,
             false => u64::from(self.extra),
         }
     }
-    /// The disk it describes.
+    /// The disk that the input describes.
     pub fn disk(&self) -> Disk {
         let mut disk = Disk::blank(self.sectors * u64::from(self.sector_bytes));
         let mut rest = self.patches;
-        while let Some((head, behind)) = rest.split_at_checked(7) {
+        while let Some((head, following)) = rest.split_at_checked(7) {
             let offset = u64::from(u32::from_le_bytes([head[1], head[2], head[3], head[4]]));
-            let length = usize::from(u16::from_le_bytes([head[5], head[6]])).min(behind.len());
-            let (bytes, next) = behind.split_at(length);
+            let length = usize::from(u16::from_le_bytes([head[5], head[6]])).min(following.len());
+            let (bytes, next) = following.split_at(length);
             let at = match head[0] & 1 {
                 0 => Some(offset),
                 _ => disk.bytes.checked_sub(offset),
@@ -71,12 +71,12 @@ impl<'a> Input<'a> {
 
 const PAGE: u64 = 4096;
 
-/// A disk in memory of which only written pages take space.
+/// A sparse disk in memory.
 pub struct Disk {
     bytes: u64,
     pages: BTreeMap<u64, Vec<u8>>,
     at: u64,
-    /// How much was read so far.
+    /// Number of bytes read so far.
     pub bytes_read: u64,
 }
 
@@ -89,7 +89,7 @@ impl Disk {
             bytes_read: 0,
         }
     }
-    /// What lies from a byte on, as a disk.
+    /// The part of the disk from a byte on, as a disk of its own.
     pub fn part_from(&self, start: u64) -> Disk {
         let mut part = Self::blank(self.bytes.saturating_sub(start));
         for (page, bytes) in &self.pages {
@@ -101,7 +101,7 @@ impl Disk {
         }
         part
     }
-    /// Writes what fits on the disk.
+    /// Writes as many bytes as fit on the disk.
     pub fn put(&mut self, at: u64, bytes: &[u8]) -> usize {
         let fits = usize::try_from(self.bytes.saturating_sub(at)).unwrap_or(usize::MAX);
         let bytes = &bytes[..bytes.len().min(fits)];
@@ -117,7 +117,7 @@ impl Disk {
         }
         bytes.len()
     }
-    /// The bytes at a place, `None` when they are not all on the disk.
+    /// The bytes at an offset; `None` if they extend beyond the disk.
     pub fn get(&self, at: u64, length: usize) -> Option<Vec<u8>> {
         let end = at.checked_add(length as u64)?;
         if end > self.bytes {

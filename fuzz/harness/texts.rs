@@ -1,4 +1,4 @@
-//! What comes from strangers: configs, `data:` URLs, bundles of certificates, packets, OVF environments.
+//! Parsers of untrusted input: configs, `data:` URLs, bundles of certificates, packets, OVF environments.
 #![allow(
     dead_code,
     reason = "each program that includes this uses a part of it"
@@ -11,7 +11,7 @@ use kindling::config::model::Redirection;
 use kindling::config::{self, Document, ParseError, data_url, url};
 use kindling::fetch::authorities;
 use kindling::fetch::tftp::packet::{self, TftpPacket};
-use kindling::findings::{self, JudgedConfig};
+use kindling::findings::{self, CheckedConfig};
 use kindling::language::{
     self, InstanceData, Language, Layer, Member, Surroundings, SystemConfig, Target,
 };
@@ -22,8 +22,8 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-/// Translates a text from the language that its first byte chooses, and explains it. A text that can be used is also
-/// usable as it was printed. Returns true if it can be used.
+/// Translates and explains a text in the language that its first byte selects. If it can be used, the printed
+/// translation must be usable as well. Returns true if it can be used.
 pub fn languages(input: &[u8]) -> bool {
     // An empty text is not a config in any language, and is not translated.
     let Some((first, text)) = input.split_first().filter(|(_, text)| !text.is_empty()) else {
@@ -51,20 +51,23 @@ pub fn languages(input: &[u8]) -> bool {
         return parsed.outcome.is_ok();
     }
     if language::appends(language) {
-        appended(text, language, &surroundings);
+        check_append(text, language, &surroundings);
     }
     let translation = language::translate("input", text, language, &surroundings, false);
     assert_eq!(parsed.outcome.is_ok(), translation.outcome.is_ok());
     let Ok(printed) = translation.outcome else {
         return false;
     };
-    let again = config::parse("printed", printed.as_bytes());
-    assert!(again.outcome.is_ok(), "{printed}: {:?}", again.findings);
+    let reparsed = config::parse("printed", printed.as_bytes());
+    assert!(
+        reparsed.outcome.is_ok(),
+        "{printed}: {:?}",
+        reparsed.findings
+    );
     true
 }
 
-/// Parses a text where all else that is known is the same text: what a platform tells, configs of the system,
-/// arguments of the kernel.
+/// Parses a text with the same text as all other input: instance metadata, configs of the system, kernel arguments.
 fn parse_informed(
     text: &[u8],
     language: Language,
@@ -103,8 +106,8 @@ fn parse_informed(
     language::parse_as("input", text, language, &surroundings)
 }
 
-/// Appends a config to itself. What can be used alone may be refused then, and never the other way round.
-fn appended(text: &[u8], language: Language, surroundings: &Surroundings<'_>) {
+/// Appends a config to itself. If the result can be used, the config alone must be usable as well.
+fn check_append(text: &[u8], language: Language, surroundings: &Surroundings<'_>) {
     let member = |name| Member {
         name,
         text,
@@ -120,8 +123,8 @@ fn appended(text: &[u8], language: Language, surroundings: &Surroundings<'_>) {
     }
 }
 
-/// Reads a config, and does with a usable one what every run does: judges it, merges it, stores it and reads it back.
-/// Returns what it is, if it is one.
+/// Parses a config, and if it is usable does what every run does: checks it, merges it, stores it and reads it back.
+/// Returns the document.
 pub fn config(input: &[u8]) -> Option<Document> {
     let parsed = config::parse("input", input);
     let lines = 1 + input.iter().filter(|b| **b == b'\n').count() as u32;
@@ -132,7 +135,7 @@ pub fn config(input: &[u8]) -> Option<Document> {
         );
         assert!(position.column >= 1, "{position:?}");
     }
-    // What cannot be read at all is refused in one word.
+    // Some errors have no findings.
     let is_refused = matches!(
         parsed.outcome,
         Err(ParseError::Empty | ParseError::BadVersion(_) | ParseError::Unsupported(_))
@@ -152,12 +155,12 @@ pub fn config(input: &[u8]) -> Option<Document> {
     );
     let _ = Document::merge(&document, &document).check();
     let stored = document.to_json().expect("every config can be written");
-    let again = config::read_stored("stored", &stored).expect("what was stored is a config");
-    assert_eq!(again.config(), document.config(), "stored it is another");
+    let reread = config::read_stored("stored", &stored).expect("what was stored is a config");
+    assert_eq!(reread.config(), document.config(), "stored it is another");
     Some(document)
 }
 
-/// Reads a URL, and a `data:` URL to its end. Returns the bytes in it.
+/// Parses a URL, and decodes a `data:` URL. Returns its bytes.
 pub fn data_url(input: &[u8]) -> Option<Vec<u8>> {
     let text = std::str::from_utf8(input).ok()?;
     let _ = url::parse(text);
@@ -170,7 +173,7 @@ pub fn data_url(input: &[u8]) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// Reads a bundle. Returns how many certificates are in it.
+/// Parses a bundle. Returns the number of certificates.
 pub fn pem(input: &[u8]) -> Option<usize> {
     let certificates = authorities::parse(input).ok()?;
     assert!(certificates.iter().all(|c| !c.is_empty()));
@@ -178,7 +181,7 @@ pub fn pem(input: &[u8]) -> Option<usize> {
     Some(certificates.len())
 }
 
-/// Reads a packet of a TFTP server. Returns its opcode, if it is one.
+/// Parses a packet of a TFTP server. Returns its opcode, if it is valid.
 pub fn tftp(input: &[u8]) -> Option<u8> {
     match packet::parse(input)? {
         TftpPacket::Data { bytes, .. } => {
@@ -186,7 +189,7 @@ pub fn tftp(input: &[u8]) -> Option<u8> {
             Some(3)
         }
         TftpPacket::Options(options) => {
-            let sizes = 8..=packet::LARGEST_BLOCK_BYTES;
+            let sizes = 8..=packet::MAX_BLOCK_BYTES;
             assert!(options.block_bytes.is_none_or(|size| sizes.contains(&size)));
             Some(6)
         }
@@ -197,18 +200,18 @@ pub fn tftp(input: &[u8]) -> Option<u8> {
     }
 }
 
-/// Keys as the properties of a config have them.
+/// Keys of the properties to delete.
 const KEYS: [&str; 2] = ["a", "guestinfo.ignition.config.data"];
 
-/// Reads an OVF environment and deletes properties from it. Returns how many bytes went.
+/// Parses an OVF environment and deletes properties from it. Returns the number of bytes removed.
 pub fn ovf(input: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(input).ok()?;
     let _ = ovf::properties(text);
-    let kept = ovf::without(text, &KEYS).ok()??;
+    let kept = ovf::remove_properties(text, &KEYS).ok()??;
     let removed = text.len() - kept.len();
-    assert!(removed > 0, "something was found, and nothing went");
-    let again = ovf::without(&kept, &KEYS).expect("what was left can be read");
-    assert_eq!(again, None, "not all went at once");
+    assert!(removed > 0, "properties were found, but none was removed");
+    let second_pass = ovf::remove_properties(&kept, &KEYS).expect("what was left can be read");
+    assert_eq!(second_pass, None, "not all properties were removed at once");
     let is_part = kept.bytes().try_fold(text.bytes(), |mut rest, byte| {
         rest.any(|other| other == byte).then_some(rest)
     });
@@ -216,23 +219,23 @@ pub fn ovf(input: &[u8]) -> Option<usize> {
     Some(removed)
 }
 
-/// Most bytes that a finding takes to show, besides its message.
-const SHOWN_BYTES: usize = 2_000;
+/// Maximum number of bytes to show a finding, in addition to its message.
+const MAX_SHOWN_BYTES: usize = 2_000;
 
-/// Shows what there is to say about a config in every form. Returns how many findings there are.
+/// Renders the findings about a config in every format. Returns the number of findings.
 pub fn findings(input: &[u8]) -> usize {
     let parsed = config::parse("input", input);
-    let judged = JudgedConfig::of("input", input, &parsed);
-    let shown = findings::human(&judged, false);
-    let _ = findings::human(&judged, true);
-    let _ = findings::plain(&judged);
-    let _ = findings::json(&judged).to_string();
+    let checked = CheckedConfig::of("input", input, &parsed);
+    let shown = findings::human(&checked, false);
+    let _ = findings::human(&checked, true);
+    let _ = findings::plain(&checked);
+    let _ = findings::json(&checked).to_string();
     // A path is as long as the keys it consists of.
     let known: usize = parsed.findings.0.iter().map(|f| f.to_string().len()).sum();
     let count = parsed.findings.0.len() + 1;
-    let most = count * SHOWN_BYTES + 8 * known;
+    let max_bytes = count * MAX_SHOWN_BYTES + 8 * known;
     assert!(
-        shown.len() <= most,
+        shown.len() <= max_bytes,
         "{count} findings take {} bytes",
         shown.len()
     );
@@ -243,12 +246,12 @@ pub fn findings(input: &[u8]) -> usize {
     count - 1
 }
 
-/// Makes a tree of the lines `PATH` (a directory), `PATH -> TARGET` and `PATH !` (a file), the first of which is what
-/// to resolve, plans the links once more as wishes, and resolves. Returns where the path leads.
+/// Resolves the path in the first line, in a tree of the other lines: `PATH` (a directory), `PATH -> TARGET` (a link)
+/// and `PATH !` (a file). Does so again with the links requested by a config. Returns the resolved path.
 pub fn paths(input: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(input).ok()?;
     let mut lines = text.lines();
-    let wanted = format!("/{}", lines.next()?);
+    let requested = format!("/{}", lines.next()?);
     let mut tree: HashMap<String, PathLookup> = HashMap::new();
     let mut links = Vec::new();
     for line in lines {
@@ -261,37 +264,37 @@ pub fn paths(input: &[u8]) -> Option<String> {
             tree.insert(paths::clean(line), PathLookup::Directory);
         }
     }
-    let mut looks = 0;
-    let mut look = |at: &str| {
-        looks += 1;
+    let mut lookups = 0;
+    let mut lookup = |at: &str| {
+        lookups += 1;
         assert_eq!(paths::clean(at), at, "a path to look at is not clean");
         Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
     };
-    let resolved = paths::resolve(&wanted, &mut look);
-    assert!(looks <= 42 * (input.len() + 1), "{looks} looks");
-    let overlay = Overlay::place(links.into_iter(), |at| {
+    let resolved = paths::resolve(&requested, &mut lookup);
+    assert!(lookups <= 42 * (input.len() + 1), "{lookups} lookups");
+    let overlay = Overlay::new(links.into_iter(), |at| {
         Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
     });
-    let _ = paths::resolve(&wanted, |at| {
-        overlay.look(at, |at| {
+    let _ = paths::resolve(&requested, |at| {
+        overlay.lookup(at, |at| {
             Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
         })
     });
     let resolved = resolved.ok()?;
     assert_eq!(paths::clean(&resolved), resolved);
     assert!(paths::ancestors(&resolved).all(|above| paths::is_at_or_below(&resolved, above)));
-    let again = paths::resolve(&resolved, |at| {
+    let resolved_again = paths::resolve(&resolved, |at| {
         Ok::<_, ResolveError>(tree.get(at).cloned().unwrap_or(PathLookup::Missing))
     });
     assert_eq!(
-        again.as_ref(),
+        resolved_again.as_ref(),
         Ok(&resolved),
         "a resolved path leads elsewhere"
     );
     Some(resolved)
 }
 
-/// Files of a target, separated by lines of `%` and a path.
+/// Files of a target, each after a line of `%` and its path.
 struct Files<'i>(HashMap<&'i str, &'i [u8]>);
 
 impl<'i> Files<'i> {
@@ -331,8 +334,8 @@ impl DatabaseSource for Files<'_> {
     }
 }
 
-/// Reads the databases of a target and makes, changes and deletes accounts with names and texts from the file
-/// `request`. Returns how many requests were accepted.
+/// Reads the account databases of a target, and creates, modifies and deletes accounts with names and texts from the
+/// file `request`. Returns the number of accepted requests.
 pub fn accounts(input: &[u8]) -> usize {
     let files = Files::of(input);
     let Ok(mut databases) = Databases::read(&files);
@@ -359,7 +362,7 @@ pub fn accounts(input: &[u8]) -> usize {
     accepted
 }
 
-/// Applies a request: lines stay lines, and what was refused changes nothing that matters to others.
+/// Applies a request, and checks that it does not inject lines. A refused request is rolled back.
 fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> bool {
     let lines = |databases: &Databases, file| {
         let bytes = databases.table(file).bytes();
@@ -380,7 +383,7 @@ fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> boo
             file.path()
         );
         let after = lines(databases, file);
-        // With the first account come those of root.
+        // The first account also adds those of root.
         assert!(
             after <= before + 3,
             "{}: {before} lines became {after}",
@@ -390,19 +393,19 @@ fn apply(databases: &mut Databases, act: impl Fn(&mut Databases) -> bool) -> boo
     is_accepted
 }
 
-/// What signatures of the corpus are over.
+/// The data that the signatures in the corpus sign.
 const SIGNED: &[u8] = b"signed\n";
-/// Behind everything of the corpus, so that nothing in it is from the future.
+/// Later than all dates in the corpus, so that nothing in it is from the future.
 const NOW_SECONDS: u64 = 2_000_000_000;
 
-/// A part of an input behind its length in two bytes, and the rest.
+/// A part of an input, preceded by its length in two bytes, and the rest.
 fn part(input: &[u8]) -> Option<(&[u8], &[u8])> {
     let (length, rest) = input.split_first_chunk::<2>()?;
     rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))
 }
 
-/// Reads two files with keys, merges them in both orders and asks all for a signature. Returns what they say, if both
-/// hold keys.
+/// Reads two files with keys, merges them in both orders and verifies a signature with each. Returns the result of the
+/// merged keys, if both files have keys.
 pub fn keys(input: &[u8]) -> Option<Result<Verified, SignatureError>> {
     let (first, rest) = part(input)?;
     let (second, signature) = part(rest)?;
@@ -413,21 +416,21 @@ pub fn keys(input: &[u8]) -> Option<Result<Verified, SignatureError>> {
     };
     let (one, other) = (read(&[first]).ok()?, read(&[second]).ok()?);
     let merged = read(&[first, second]).expect("both were read alone");
-    let turned = read(&[second, first]).expect("both were read alone");
-    assert_eq!(merged.len(), turned.len(), "it depends on the order");
+    let reversed = read(&[second, first]).expect("both were read alone");
+    assert_eq!(merged.len(), reversed.len(), "it depends on the order");
     assert!(merged.len() <= one.len() + other.len());
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(NOW_SECONDS);
-    let verdict = |keys: &TrustedKeys| keys.verify(SIGNED, signature, now);
-    let said = verdict(&merged);
+    let verify = |keys: &TrustedKeys| keys.verify(SIGNED, signature, now);
+    let result = verify(&merged);
     assert_eq!(
-        said.is_ok(),
-        verdict(&turned).is_ok(),
+        result.is_ok(),
+        verify(&reversed).is_ok(),
         "it depends on the order"
     );
-    for alone in [verdict(&one), verdict(&other)] {
+    for alone in [verify(&one), verify(&other)] {
         let is_revoked = matches!(&alone, Err(SignatureError::NotAccepted { why, .. })
             if why.ends_with("was revoked"));
-        assert!(!is_revoked || said.is_err(), "a revocation was lost");
+        assert!(!is_revoked || result.is_err(), "a revocation was lost");
     }
-    Some(said)
+    Some(result)
 }

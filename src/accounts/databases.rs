@@ -1,4 +1,4 @@
-//! The databases of a target, and what its image brings besides.
+//! The account databases of a target, with those that its image has outside `/etc`.
 
 use super::policy::settings;
 use super::table::members;
@@ -17,7 +17,7 @@ const LOGIN_DEFS: [&str; 2] = ["/etc/login.defs", "/usr/etc/login.defs"];
 /// Files with the defaults of new users, the first one found counts.
 const USERADD_DEFAULTS: [&str; 2] = ["/etc/default/useradd", "/usr/etc/default/useradd"];
 
-/// Which of the two name spaces.
+/// Users and groups have separate names and ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Space {
     /// User names.
@@ -53,7 +53,7 @@ pub enum AccountFile {
 }
 
 impl AccountFile {
-    /// All, in the order they are to be written: the secret half before the file that says who exists, and
+    /// All, in the order they are to be written: the shadow file before the file that lists the accounts, and
     /// `passwd` last. A run that is killed in between is repeated, and must find the account missing.
     pub const ALL: [Self; 6] = [
         Self::Gshadow,
@@ -100,11 +100,11 @@ impl AccountFile {
 struct ImageDatabase {
     path: &'static str,
     table: AccountTable,
-    /// The target asks it before the file in `/etc`.
+    /// The target consults it before the file in `/etc`.
     comes_first: bool,
 }
 
-/// The databases in `/etc`, those of the image that the target asks besides, and the policy.
+/// The databases in `/etc`, those of the image that the target also consults, and the policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Databases {
     pub(super) passwd: AccountTable,
@@ -116,9 +116,9 @@ pub struct Databases {
     user_layers: Vec<ImageDatabase>,
     group_layers: Vec<ImageDatabase>,
     pub(super) sysusers: Sysusers,
-    /// Paths of files in `/etc` where something is that cannot hold a database.
-    odd: Vec<&'static str>,
-    /// What the target says about new accounts.
+    /// Paths in `/etc` where something other than a regular file is.
+    irregular: Vec<&'static str>,
+    /// Settings of the target for new accounts.
     pub policy: Policy,
 }
 
@@ -135,7 +135,7 @@ impl Default for Databases {
             user_layers: Vec::new(),
             group_layers: Vec::new(),
             sysusers: Sysusers::default(),
-            odd: Vec::new(),
+            irregular: Vec::new(),
             policy: Policy::default(),
         }
     }
@@ -190,7 +190,7 @@ impl Databases {
                 DatabaseLookup::File(bytes) => {
                     *databases.table_mut(file) = AccountTable::parse(file.layout(), Some(&bytes));
                 }
-                DatabaseLookup::Other => databases.odd.push(file.path()),
+                DatabaseLookup::Other => databases.irregular.push(file.path()),
             }
         }
         let nsswitch = text(source, &[NSSWITCH])?;
@@ -213,7 +213,7 @@ impl Databases {
         layers.map(|layer| layer.path)
     }
 
-    /// True if the target asks other files, or in another order, when its `nsswitch.conf` has this text.
+    /// True if the target consults other files, or in another order, when its `nsswitch.conf` has this text.
     ///
     /// # Errors
     /// Those of the source.
@@ -227,7 +227,7 @@ impl Databases {
         Ok(users != self.user_layers || groups != self.group_layers)
     }
 
-    /// Paths of all files that are read when an account is changed, and of directories whose files are.
+    /// Paths of all files that are read when an account is changed, and of the directories whose files are read.
     pub fn sources(&self) -> impl Iterator<Item = &'static str> {
         let files = AccountFile::ALL.into_iter().map(AccountFile::path);
         let settings = [NSSWITCH]
@@ -264,9 +264,9 @@ impl Databases {
         }
     }
 
-    /// Makes changes wholly or, if they are refused, not at all. A copy for each of many requests would take longer than
-    /// the requests.
-    pub(super) fn wholly<T>(
+    /// Makes all changes or, if they are refused, none. Copying the databases for each of many requests would take
+    /// longer than the requests.
+    pub(super) fn atomically<T>(
         &mut self,
         change: impl FnOnce(&mut Self) -> Result<T, AccountRefusal>,
     ) -> Result<T, AccountRefusal> {
@@ -280,9 +280,9 @@ impl Databases {
         changed
     }
 
-    /// Refuses to change files that are none.
+    /// Refuses all changes if a database is not a regular file.
     pub(super) fn check_files(&self) -> Result<(), AccountRefusal> {
-        match self.odd.first() {
+        match self.irregular.first() {
             None => Ok(()),
             Some(path) => Err(AccountRefusal::new(
                 format!("{path} of the target is not a regular file"),
@@ -291,7 +291,7 @@ impl Databases {
         }
     }
 
-    /// Refuses values that the target gives for its accounts and that no line can hold.
+    /// Refuses values from the settings of the target that a line cannot hold.
     pub(super) fn check_lines(&self) -> Result<(), AccountRefusal> {
         let broken = |file: &AccountFile| self.table(*file).broken_field().is_some();
         let Some(file) = AccountFile::ALL.into_iter().find(broken) else {
@@ -309,7 +309,7 @@ impl Databases {
         ))
     }
 
-    /// Refuses to change an entry that cannot be changed without loss, or to no effect.
+    /// Refuses to change an entry if that would lose data or have no effect.
     pub(super) fn check_entry(&self, space: Space, name: &str) -> Result<(), AccountRefusal> {
         let (files, layers) = match space {
             Space::User => (
@@ -322,7 +322,7 @@ impl Databases {
             ),
         };
         let own = files.map(|file| (file.path(), self.table(file)));
-        // What is not in /etc is taken from where it is.
+        // An entry that is not in /etc is copied from the database that has it.
         let is_adopted = own[0].1.entry(name).is_none();
         let others = layers.iter().filter(|_| is_adopted);
         let others = others.map(|layer| (layer.path, &layer.table));
@@ -347,7 +347,7 @@ impl Databases {
         }
     }
 
-    /// Entries for root, where there are none: without them nobody owns the system.
+    /// Adds entries for root if there are none: without them nobody owns the system.
     pub(super) fn seed(&mut self) {
         if self.user("root").is_none() {
             self.passwd
@@ -356,25 +356,25 @@ impl Databases {
                 self.put_shadow("root", NO_PASSWORD, false);
             }
         }
-        if self.group("root").is_none() && self.group_of(0).is_none() {
+        if self.group("root").is_none() && self.group_by_gid(0).is_none() {
             self.put_group("root", 0, Some(NO_PASSWORD));
         }
     }
 
     // ---- lookups
 
-    /// Tables of a name space in the order the target asks them; `None` stands for the one in `/etc`.
+    /// Tables in the order the target consults them; `None` stands for the one in `/etc`.
     fn tables(&self, space: Space) -> impl Iterator<Item = (Option<&'static str>, &AccountTable)> {
         let (own, layers) = match space {
             Space::User => (&self.passwd, &self.user_layers),
             Space::Group => (&self.group, &self.group_layers),
         };
         let select = |first: bool| layers.iter().filter(move |l| l.comes_first == first);
-        let pair = |layer: &'_ ImageDatabase| layer.path;
+        let path = |layer: &'_ ImageDatabase| layer.path;
         select(true)
-            .map(move |layer| (Some(pair(layer)), &layer.table))
+            .map(move |layer| (Some(path(layer)), &layer.table))
             .chain(std::iter::once((None, own)))
-            .chain(select(false).map(move |layer| (Some(pair(layer)), &layer.table)))
+            .chain(select(false).map(move |layer| (Some(path(layer)), &layer.table)))
     }
 
     fn entry(&self, space: Space, name: &str) -> Option<(Option<&'static str>, &[String])> {
@@ -382,12 +382,12 @@ impl Databases {
         tables.find_map(|(path, table)| Some((path, table.entry(name)?)))
     }
 
-    /// The number of a user or group.
+    /// The id of a user or group.
     pub fn id(&self, space: Space, name: &str) -> Option<u32> {
         self.entry(space, name)?.1.get(2)?.parse().ok()
     }
 
-    /// All names of a space with their numbers.
+    /// All names of users or groups, with their ids.
     pub fn ids(&self, space: Space) -> BTreeMap<String, u32> {
         let mut ids = BTreeMap::new();
         for (_, table) in self.tables(space) {
@@ -434,14 +434,14 @@ impl Databases {
         Some(self.entry(Space::Group, name)?.0)
     }
 
-    /// The user with a number.
-    pub fn user_of(&self, uid: u32) -> Option<&str> {
+    /// Name of the user with an id.
+    pub fn user_by_uid(&self, uid: u32) -> Option<&str> {
         let mut tables = self.tables(Space::User);
         tables.find_map(|(_, table)| table.name_of(2, uid))
     }
 
-    /// The group with a number.
-    pub fn group_of(&self, gid: u32) -> Option<&str> {
+    /// Name of the group with an id.
+    pub fn group_by_gid(&self, gid: u32) -> Option<&str> {
         let mut tables = self.tables(Space::Group);
         tables.find_map(|(_, table)| table.name_of(2, gid))
     }
@@ -476,14 +476,14 @@ impl Databases {
     /// The group that a name or number of the config means.
     pub fn named_group(&self, group: &str) -> Option<(&str, u32)> {
         if let Ok(gid) = group.parse() {
-            return Some((self.group_of(gid)?, gid));
+            return Some((self.group_by_gid(gid)?, gid));
         }
         let (_, fields) = self.entry(Space::Group, group)?;
         Some((&fields[0], fields.get(2)?.parse().ok()?))
     }
 }
 
-/// The hash of an account: in the shadow database, or in the public one of old.
+/// The password hash of an account: from the shadow database, or from the public one as on old systems.
 fn hash(shadow: &AccountTable, name: &str, public: &str) -> Option<String> {
     let private = shadow.field(name, 1).map(str::to_owned);
     private.or_else(|| (public != "x").then(|| public.to_owned()))
@@ -525,7 +525,7 @@ fn layers<S: DatabaseSource>(
     Ok(layers)
 }
 
-/// Files that hold a name space, in the order the target asks them; the first hit wins.
+/// Database files in the order the target consults them; the first hit wins.
 fn database_files(nsswitch: Option<&str>, space: Space) -> Vec<&'static str> {
     let (key, files) = match space {
         Space::User => (

@@ -2,8 +2,8 @@
 
 use super::{AccountRefusal, UserRequest};
 
-/// Longest name of a user or group.
-const MAX_NAME: usize = 32;
+/// Maximum length of the name of a user or group.
+const MAX_NAME_BYTES: usize = 32;
 
 /// Refuses a name that no tool would take, or that would break the line it is written to.
 pub(super) fn check_name(name: &str) -> Result<(), AccountRefusal> {
@@ -17,7 +17,9 @@ pub(super) fn check_name(name: &str) -> Result<(), AccountRefusal> {
     match name {
         "" => refused("it is empty"),
         "." | ".." => refused("it is the name of a directory"),
-        _ if name.len() > MAX_NAME => refused(&format!("it is longer than {MAX_NAME} bytes")),
+        _ if name.len() > MAX_NAME_BYTES => {
+            refused(&format!("it is longer than {MAX_NAME_BYTES} bytes"))
+        }
         _ if name.starts_with(['-', '+', '~', '#']) => refused("of its first character"),
         _ if name.chars().any(is_bad) => {
             refused("blanks, control characters, quotes and :,/\\ cannot be in it")
@@ -29,7 +31,7 @@ pub(super) fn check_name(name: &str) -> Result<(), AccountRefusal> {
     }
 }
 
-/// Refuses an id with a meaning of its own.
+/// Refuses the id that the kernel reserves.
 pub(super) fn check_id(id: Option<u32>) -> Result<(), AccountRefusal> {
     match id {
         Some(u32::MAX) => Err(AccountRefusal::new(
@@ -40,7 +42,7 @@ pub(super) fn check_id(id: Option<u32>) -> Result<(), AccountRefusal> {
     }
 }
 
-/// Refuses a hash that would break its line. Never says which.
+/// Refuses a hash that would break its line. The message does not contain the hash.
 pub(super) fn check_hash(hash: Option<&str>) -> Result<(), AccountRefusal> {
     match hash {
         Some(hash) if breaks_line(hash) => Err(AccountRefusal::new(
@@ -60,20 +62,20 @@ pub(super) fn check_user(request: &UserRequest) -> Result<(), AccountRefusal> {
         ("home", &request.home),
         ("shell", &request.shell),
     ];
-    for (word, text) in texts {
+    for (field, text) in texts {
         let Some(text) = text else { continue };
         if breaks_line(text) {
             return Err(AccountRefusal::new(
-                format!("{word} {text:?} holds a colon or a control character"),
+                format!("{field} {text:?} holds a colon or a control character"),
                 "a line of /etc/passwd cannot hold it; leave it out",
             ));
         }
     }
-    for (word, text) in [("home", &request.home), ("shell", &request.shell)] {
+    for (field, text) in [("home", &request.home), ("shell", &request.shell)] {
         if text.as_ref().is_some_and(|text| !text.starts_with('/')) {
             let text = text.as_deref().unwrap_or_default();
             return Err(AccountRefusal::new(
-                format!("{word} {text:?} is not an absolute path"),
+                format!("{field} {text:?} is not an absolute path"),
                 "give a path that starts with /",
             ));
         }

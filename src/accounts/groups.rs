@@ -11,7 +11,7 @@ impl Databases {
     /// # Errors
     /// The reason why it cannot be done; the databases then stay as they are.
     pub fn apply_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, AccountRefusal> {
-        self.wholly(|databases| databases.change_group(request))
+        self.atomically(|databases| databases.change_group(request))
     }
 
     fn change_group(&mut self, request: &GroupRequest) -> Result<GroupRecord, AccountRefusal> {
@@ -47,13 +47,13 @@ impl Databases {
     }
 
     pub(super) fn free_gid(&self, system: bool) -> Result<u32, AccountRefusal> {
-        let used = |range: &RangeInclusive<u32>| self.group.ends(2, range);
-        let taken = |gid| self.group_of(gid).is_some();
-        self.policy.free("GID", system, used, taken)
+        let min_max = |range: &RangeInclusive<u32>| self.group.min_max(2, range);
+        let is_taken = |gid| self.group_by_gid(gid).is_some();
+        self.policy.choose_id("GID", system, min_max, is_taken)
     }
 
     fn claim_gid(&self, gid: u32) -> Result<u32, AccountRefusal> {
-        match self.group_of(gid) {
+        match self.group_by_gid(gid) {
             None => Ok(gid),
             Some(other) => Err(AccountRefusal::new(
                 format!("gid {gid} belongs to group {other:?}"),
@@ -63,9 +63,9 @@ impl Databases {
     }
 
     pub(super) fn put_group(&mut self, name: &str, gid: u32, hash: Option<&str>) {
-        // A target that came without the secret half does without, unless there is a secret.
+        // A target without gshadow is left without it, unless there is a hash to store.
         let has_secrets =
-            self.gshadow.is_found() || !self.group.is_found() || hash.is_some_and(|h| h != "*");
+            self.gshadow.exists() || !self.group.exists() || hash.is_some_and(|h| h != "*");
         self.group.put([name, "x", &gid.to_string(), ""]);
         if has_secrets {
             self.gshadow
@@ -161,7 +161,7 @@ impl Databases {
                 ));
             }
         };
-        let gid = match wanted.filter(|gid| self.group_of(*gid).is_none()) {
+        let gid = match wanted.filter(|gid| self.group_by_gid(*gid).is_none()) {
             Some(gid) => gid,
             None => self.free_gid(true)?,
         };

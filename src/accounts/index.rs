@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::RangeInclusive;
 
-/// Where a line is: lines are in the order of their positions.
+/// Key of a line in its table: lines are in the order of their positions.
 pub(super) type Position = u64;
 
 /// Positions of entries by name, number and member.
@@ -17,7 +17,7 @@ pub(super) struct TableIndex {
     members: Vec<HashMap<String, Vec<Position>>>,
 }
 
-/// The indexed fields, besides the name.
+/// The indexed fields, apart from the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct IndexedFields {
     /// Fields that hold a number.
@@ -27,10 +27,11 @@ pub(super) struct IndexedFields {
 }
 
 impl TableIndex {
-    /// Notes that the entry at a position has become another one. `None` stands for a line that is not an entry, or for nothing.
+    /// Records that the entry at a position was replaced. `None` stands for a line that is not an entry, or for no
+    /// line.
     pub(super) fn update(
         &mut self,
-        of: IndexedFields,
+        indexed: IndexedFields,
         at: Position,
         (old, new): (Option<&[String]>, Option<&[String]>),
     ) {
@@ -39,8 +40,9 @@ impl TableIndex {
             old_name.inspect(|name| drop_position(&mut self.names, name, at));
             new_name.inspect(|name| add_position(&mut self.names, name, at));
         }
-        self.numbers.resize_with(of.numbers.len(), BTreeSet::new);
-        for (numbers, index) in self.numbers.iter_mut().zip(of.numbers) {
+        self.numbers
+            .resize_with(indexed.numbers.len(), BTreeSet::new);
+        for (numbers, index) in self.numbers.iter_mut().zip(indexed.numbers) {
             let number = |fields: Option<&[String]>| fields?.get(*index)?.parse::<u32>().ok();
             number(old).inspect(|number| {
                 numbers.remove(&(*number, at));
@@ -49,19 +51,20 @@ impl TableIndex {
                 numbers.insert((*number, at));
             });
         }
-        self.members.resize_with(of.lists.len(), HashMap::new);
-        for (lists, index) in self.members.iter_mut().zip(of.lists) {
+        self.members.resize_with(indexed.lists.len(), HashMap::new);
+        for (lists, index) in self.members.iter_mut().zip(indexed.lists) {
             let list = |fields| field(fields, *index).unwrap_or_default();
             update_members(lists, at, (list(old), list(new)));
         }
     }
 
-    /// Positions of the entries of a name.
+    /// Positions of the entries with a name.
     pub(super) fn named(&self, name: &str) -> &[Position] {
         self.names.get(name).map_or(&[], Vec::as_slice)
     }
 
-    /// Positions of the entries with a number, in the field of that rank among the indexed ones.
+    /// Positions of the entries with a number in a field; `rank` is the index of the field in
+    /// [`IndexedFields::numbers`].
     pub(super) fn numbered(&self, rank: usize, number: u32) -> impl Iterator<Item = Position> {
         let numbers = self.numbers.get(rank).into_iter();
         numbers
@@ -72,7 +75,7 @@ impl TableIndex {
     }
 
     /// The lowest and the highest number in a range.
-    pub(super) fn ends(&self, rank: usize, range: &RangeInclusive<u32>) -> Option<(u32, u32)> {
+    pub(super) fn min_max(&self, rank: usize, range: &RangeInclusive<u32>) -> Option<(u32, u32)> {
         if range.is_empty() {
             return None;
         }
@@ -86,7 +89,8 @@ impl TableIndex {
         Some((lowest, within.next_back().unwrap_or(lowest)))
     }
 
-    /// Positions of the entries that have a name in a list.
+    /// Positions of the entries that have a name in a list; `rank` is the index of the field in
+    /// [`IndexedFields::lists`].
     pub(super) fn with_member(&self, rank: usize, member: &str) -> &[Position] {
         let lists = self.members.get(rank);
         let positions = lists.and_then(|lists| lists.get(member));
@@ -98,7 +102,7 @@ fn field(fields: Option<&[String]>, index: usize) -> Option<&str> {
     fields?.get(index).map(String::as_str)
 }
 
-/// A list that grows at its end costs no more than the comparison.
+/// Appending to a list costs no more than the comparison.
 fn update_members(
     lists: &mut HashMap<String, Vec<Position>>,
     at: Position,
@@ -155,30 +159,30 @@ mod tests {
 
     #[test]
     fn positions_follow_changes() {
-        let of = IndexedFields {
+        let indexed = IndexedFields {
             numbers: &[1],
             lists: &[2],
         };
         let fields = |text: &str| -> Vec<String> { text.split(':').map(str::to_owned).collect() };
         let (a, b, c) = (fields("a:5:x,x, y"), fields("a:7:y"), fields("b:5:x,x,y,z"));
         let mut index = TableIndex::default();
-        index.update(of, 2, (None, Some(&a)));
-        index.update(of, 1, (None, Some(&b)));
+        index.update(indexed, 2, (None, Some(&a)));
+        index.update(indexed, 1, (None, Some(&b)));
         assert_eq!(index.named("a"), [1, 2]);
         assert_eq!(index.numbered(0, 5).collect::<Vec<_>>(), [2]);
-        assert_eq!(index.ends(0, &(0..=9)), Some((5, 7)));
-        assert_eq!(index.ends(0, &(6..=9)), Some((7, 7)));
-        assert_eq!(index.ends(0, &(8..=9)), None);
+        assert_eq!(index.min_max(0, &(0..=9)), Some((5, 7)));
+        assert_eq!(index.min_max(0, &(6..=9)), Some((7, 7)));
+        assert_eq!(index.min_max(0, &(8..=9)), None);
         assert_eq!(index.with_member(0, "y"), [1, 2]);
         assert_eq!(index.with_member(0, "x"), [2, 2]);
-        index.update(of, 2, (Some(&a), Some(&c)));
+        index.update(indexed, 2, (Some(&a), Some(&c)));
         assert_eq!(index.named("a"), [1]);
         assert_eq!(index.named("b"), [2]);
         assert_eq!(index.with_member(0, "z"), [2]);
         let shorter = fields("b:5:x");
-        index.update(of, 2, (Some(&c), Some(&shorter)));
+        index.update(indexed, 2, (Some(&c), Some(&shorter)));
         assert_eq!(index.with_member(0, "x"), [2]);
-        index.update(of, 2, (Some(&shorter), None));
+        index.update(indexed, 2, (Some(&shorter), None));
         assert_eq!(index.with_member(0, "x"), [0; 0]);
         assert_eq!(index.numbered(0, 5).count(), 0);
     }

@@ -1,9 +1,9 @@
-//! The account databases of a target as values: read from text, asked, changed, written as text. Pure.
+//! The account databases of a target as values: parsed, queried, changed and written as text, without any I/O.
 //!
-//! Planning applies every request of a config to a copy of the observed databases and execution applies
-//! the same requests to the files, through the same code: what planning accepts, execution does. Results
-//! are those of the shadow tools with the policy of the target (`login.defs`, `/etc/default/useradd`);
-//! what a target leaves open gets the defaults distributions ship.
+//! Planning applies every request of a config to a copy of the observed databases and execution applies the same
+//! requests to the files, through the same code, so that execution does what planning accepted. The results are those
+//! of the shadow tools with the policy of the target (`login.defs`, `/etc/default/useradd`); settings that the target
+//! lacks have the defaults of distributions.
 
 mod databases;
 mod fields;

@@ -1,4 +1,4 @@
-//! What the target says about new accounts.
+//! Settings of the target for new accounts.
 
 use super::AccountRefusal;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 /// Group of users without a group of their own.
 const USERS_GID: u32 = 100;
 
-/// What the target says about new accounts.
+/// Settings of the target for new accounts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     /// `login.defs`; `None` if the target has none.
@@ -40,7 +40,7 @@ impl Policy {
         let value = self.login_def(key).unwrap_or(unset);
         if value.starts_with('-') { "" } else { value }.to_owned()
     }
-    /// Days after which an account whose password expired is locked, of a shadow entry.
+    /// Days from the expiry of a password until its account is disabled, for a shadow entry.
     pub(super) fn inactive(&self) -> String {
         let days = self.text("INACTIVE", "");
         if days.starts_with('-') {
@@ -80,18 +80,18 @@ impl Policy {
     pub fn skeleton(&self) -> String {
         self.text("SKEL", "/etc/skel")
     }
-    /// Directory of a mail file to make for a new user, if one is wanted.
+    /// Directory in which to create the mail file of a new user, if one is wanted.
     pub fn new_mail_directory(&self) -> Option<String> {
         let wanted = self.text("CREATE_MAIL_SPOOL", "no");
-        let kept_at_home =
+        let is_kept_at_home =
             self.login_def("MAIL_DIR").is_none() && self.login_def("MAIL_FILE").is_some();
-        (wanted.eq_ignore_ascii_case("yes") && !kept_at_home).then(|| self.mail_directory())
+        (wanted.eq_ignore_ascii_case("yes") && !is_kept_at_home).then(|| self.mail_directory())
     }
     /// Directory of the mail files.
     pub fn mail_directory(&self) -> String {
         self.login_def("MAIL_DIR").unwrap_or("/var/mail").to_owned()
     }
-    /// Lowest id of people.
+    /// Lowest uid of regular users.
     pub fn first_uid(&self) -> u32 {
         self.number("UID_MIN", 1000)
     }
@@ -107,7 +107,7 @@ impl Policy {
     pub(super) fn shared_group(&self) -> String {
         self.text("GROUP", &USERS_GID.to_string())
     }
-    /// Ids for new accounts, both ends included.
+    /// First and last id for new accounts.
     pub(super) fn range(&self, kind: &str, system: bool) -> (u32, u32) {
         let first = self.number(&format!("{kind}_MIN"), 1000);
         if system {
@@ -117,18 +117,18 @@ impl Policy {
             (first, self.number(&format!("{kind}_MAX"), 60000))
         }
     }
-    /// A free id; `used` tells the lowest and the highest one in a range of the database that new accounts go to, `taken`
-    /// knows all.
-    pub(super) fn free(
+    /// Chooses a free id. `min_max` returns the lowest and the highest id within a range of the database that new
+    /// accounts go to, `is_taken` checks all databases.
+    pub(super) fn choose_id(
         &self,
         kind: &str,
         system: bool,
-        used: impl Fn(&RangeInclusive<u32>) -> Option<(u32, u32)>,
-        taken: impl Fn(u32) -> bool,
+        min_max: impl Fn(&RangeInclusive<u32>) -> Option<(u32, u32)>,
+        is_taken: impl Fn(u32) -> bool,
     ) -> Result<u32, AccountRefusal> {
         let (first, last) = self.range(kind, system);
-        let ends = used(&(first..=last));
-        free_id((first, last), system, ends, taken).ok_or_else(|| {
+        let min_max = min_max(&(first..=last));
+        free_id((first, last), system, min_max, is_taken).ok_or_else(|| {
             let field = kind.to_ascii_lowercase();
             AccountRefusal::new(
                 format!("all ids from {first} to {last} are taken"),
@@ -147,30 +147,30 @@ fn number(text: &str) -> Option<u32> {
     }
 }
 
-/// A free id: above the highest one used, for system accounts below the lowest; gaps are filled
-/// only when that end is reached, so that the id of a deleted account is not soon used again.
+/// A free id: above the highest one in use or, for system accounts, below the lowest. Gaps are filled only when there
+/// is none, so that the id of a deleted account is not soon reused.
 fn free_id(
     (first, last): (u32, u32),
     system: bool,
-    ends: Option<(u32, u32)>,
-    taken: impl Fn(u32) -> bool,
+    min_max: Option<(u32, u32)>,
+    is_taken: impl Fn(u32) -> bool,
 ) -> Option<u32> {
     if first > last {
         return None;
     }
-    let is_free = |id: &u32| !taken(*id);
+    let is_free = |id: &u32| !is_taken(*id);
     if system {
-        let top = ends.map_or(Some(last), |(lowest, _)| lowest.checked_sub(1));
+        let top = min_max.map_or(Some(last), |(lowest, _)| lowest.checked_sub(1));
         let below = top.and_then(|top| (first..=top).rev().find(is_free));
         below.or_else(|| (first..=last).rev().find(is_free))
     } else {
-        let bottom = ends.map_or(Some(first), |(_, highest)| highest.checked_add(1));
+        let bottom = min_max.map_or(Some(first), |(_, highest)| highest.checked_add(1));
         let above = bottom.and_then(|bottom| (bottom..=last).find(is_free));
         above.or_else(|| (first..=last).find(is_free))
     }
 }
 
-/// `KEY value` or `KEY=value` lines.
+/// Parses `KEY value` or `KEY=value` lines.
 pub(super) fn settings(text: &str, separator: fn(char) -> bool) -> BTreeMap<String, String> {
     let lines = text
         .lines()
@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn ends(used: &BTreeSet<u32>, (first, last): (u32, u32)) -> Option<(u32, u32)> {
+    fn min_max(used: &BTreeSet<u32>, (first, last): (u32, u32)) -> Option<(u32, u32)> {
         let mut in_range = used.range(first..=last).copied();
         let lowest = in_range.next()?;
         Some((lowest, in_range.next_back().unwrap_or(lowest)))
@@ -209,16 +209,18 @@ mod tests {
         ] {
             let used: BTreeSet<u32> = used.into_iter().collect();
             let range = if system { (990, 999) } else { (1000, 1009) };
-            let found = free_id(range, system, ends(&used, range), |id| used.contains(&id));
+            let found = free_id(range, system, min_max(&used, range), |id| {
+                used.contains(&id)
+            });
             assert_eq!(found, want, "{system} {used:?}");
         }
     }
 
     #[test]
-    fn ids_of_other_databases_are_passed_over() {
+    fn ids_of_other_databases_are_skipped() {
         let used = BTreeSet::from([1000]);
         let range = (1000, 1009);
-        let found = free_id(range, false, ends(&used, range), |id| id < 1003);
+        let found = free_id(range, false, min_max(&used, range), |id| id < 1003);
         assert_eq!(found, Some(1003));
     }
 }

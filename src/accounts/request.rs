@@ -1,4 +1,4 @@
-//! What can be asked of the databases, and what they answer.
+//! Requests to change the account databases, and their results.
 
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct GroupRequest {
     pub gid: Option<u32>,
     /// System group.
     pub system: bool,
-    /// Hash. Secret.
+    /// Password hash. Secret.
     #[serde(skip)]
     pub password_hash: Option<String>,
 }
@@ -126,7 +126,7 @@ pub struct AccountRefusal {
 }
 
 impl AccountRefusal {
-    /// Of a cause and a remedy.
+    /// Creates a refusal from its cause and remedy.
     pub(super) fn new(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self {
             cause: cause.into(),

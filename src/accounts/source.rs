@@ -15,14 +15,14 @@ pub enum DatabaseLookup {
 pub trait DatabaseSource {
     /// Why something cannot be read.
     type Error;
-    /// What is at a path inside the target, links followed.
+    /// Looks up a path inside the target and follows symbolic links.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// If it exists but cannot be read.
     fn file(&self, path: &str) -> Result<DatabaseLookup, Self::Error>;
     /// Names in a directory of the target; empty if the directory does not exist.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// If it exists but cannot be read.
     fn names(&self, path: &str) -> Result<Vec<String>, Self::Error>;
 }

@@ -2,7 +2,7 @@
 
 use super::{AccountRefusal, AccountTable, Databases, Policy};
 
-/// Where ranges may lie.
+/// Bounds and size of new ranges.
 struct Limits {
     first: u64,
     last: u64,
@@ -22,38 +22,38 @@ impl Limits {
 }
 
 impl Databases {
-    /// Gives a new user a range of each kind, where the target has the files. System accounts and users
-    /// whose number is not one of a person get none.
-    pub(super) fn give_ranges(
+    /// Assigns a range of each kind to a new user, where the target has the files. System accounts, and users whose uid
+    /// is outside of the range for regular users, get none.
+    pub(super) fn assign_ranges(
         &mut self,
         name: &str,
         uid: Option<u32>,
         system: bool,
     ) -> Result<(), AccountRefusal> {
         let (first, last) = self.policy.range("UID", false);
-        let is_person = uid.is_none_or(|uid| uid == 0 || (first..=last).contains(&uid));
-        if system || !is_person {
+        let is_regular = uid.is_none_or(|uid| uid == 0 || (first..=last).contains(&uid));
+        if system || !is_regular {
             return Ok(());
         }
         let uids = Limits::of(&self.policy, "UID");
         let gids = Limits::of(&self.policy, "GID");
-        give_range(&mut self.subuid, name, &uids, "UID")?;
-        give_range(&mut self.subgid, name, &gids, "GID")
+        assign_range(&mut self.subuid, name, &uids, "UID")?;
+        assign_range(&mut self.subgid, name, &gids, "GID")
     }
 
-    pub(super) fn take_ranges(&mut self, name: &str) {
+    pub(super) fn remove_ranges(&mut self, name: &str) {
         self.subuid.remove(name);
         self.subgid.remove(name);
     }
 }
 
-fn give_range(
+fn assign_range(
     table: &mut AccountTable,
     name: &str,
     limits: &Limits,
     kind: &str,
 ) -> Result<(), AccountRefusal> {
-    if !table.is_found() || limits.count == 0 || table.entry(name).is_some() {
+    if !table.exists() || limits.count == 0 || table.entry(name).is_some() {
         return Ok(());
     }
     let free = match table.last_range_end() {
@@ -72,17 +72,17 @@ fn give_range(
             format!("widen SUB_{kind}_MIN to SUB_{kind}_MAX in /etc/login.defs of the target"),
         )
     })?;
-    // Behind lines that are not entries the new one would not stay.
+    // After lines that are not entries, the next sort would move the new entry.
     let stays_last = free.is_last && table.ends_with_entry();
     let FreeRange { start, .. } = free;
     table.put([name, &start.to_string(), &limits.count.to_string()]);
     if stays_last {
-        table.note_last_range_end(start + limits.count);
+        table.set_last_range_end(start + limits.count);
     }
     Ok(())
 }
 
-/// Puts ranges in order.
+/// Sorts the ranges by their start.
 fn sort(table: &mut AccountTable) {
     table.sort_by_key(|fields| {
         let number = |index: usize| {
@@ -94,7 +94,7 @@ fn sort(table: &mut AccountTable) {
     });
 }
 
-/// The start of a hole between ranges.
+/// A gap between ranges.
 #[derive(Debug, PartialEq, Eq)]
 struct FreeRange {
     start: u64,
@@ -103,14 +103,14 @@ struct FreeRange {
 }
 
 impl FreeRange {
-    /// One behind all ranges, if there is room.
+    /// The one after all ranges, if there is space.
     fn at_the_end(start: u64, limits: &Limits) -> Option<Self> {
         let is_last = true;
         (start + limits.count <= limits.last + 1).then_some(Self { start, is_last })
     }
 }
 
-/// The lowest hole between the ranges, which are in order.
+/// The lowest gap between the ranges, which are in order.
 fn free_range(table: &AccountTable, limits: &Limits) -> Option<FreeRange> {
     let (mut low, end) = (limits.first, limits.last + 1);
     for fields in table.entries() {
@@ -137,7 +137,7 @@ mod tests {
     use crate::accounts::TableLayout;
 
     #[test]
-    fn the_lowest_hole_is_taken() {
+    fn the_lowest_gap_is_taken() {
         let limits = Limits {
             first: 100,
             last: 599,
@@ -157,7 +157,7 @@ mod tests {
         }
     }
 
-    /// To look for a hole from the start for each of them would be hundreds of millions of lines.
+    /// Searching for a gap from the start each time would read hundreds of millions of lines.
     #[test]
     fn many_ranges_follow_each_other() {
         let limits = Limits {
@@ -169,7 +169,8 @@ mod tests {
         for (text, first) in [("", 100), ("b:100:5\nz:110:10\n", 120)] {
             let mut table = AccountTable::parse(TableLayout::SUBORDINATE, Some(text.as_bytes()));
             for n in 0..all {
-                give_range(&mut table, &format!("u{n:05}"), &limits, "UID").expect("room");
+                assign_range(&mut table, &format!("u{n:05}"), &limits, "UID")
+                    .expect("a free range");
             }
             let last = format!("\nu19999:{}:10\n", first + 10 * (all - 1));
             let text = String::from_utf8(table.bytes()).expect("text");
@@ -197,10 +198,10 @@ mod tests {
             for n in (0..12).rev() {
                 let mut fresh = parse(&table.bytes());
                 let name = format!("u{n}");
-                let given = give_range(&mut table, &name, &limits, "UID");
-                assert_eq!(given, give_range(&mut fresh, &name, &limits, "UID"));
+                let assigned = assign_range(&mut table, &name, &limits, "UID");
+                assert_eq!(assigned, assign_range(&mut fresh, &name, &limits, "UID"));
                 assert_eq!(table, fresh, "{text} {n}");
-                refused += u32::from(given.is_err());
+                refused += u32::from(assigned.is_err());
                 if n == 5 {
                     table.remove("u8");
                 }

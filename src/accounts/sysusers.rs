@@ -1,4 +1,4 @@
-//! Users and groups that systemd-sysusers would make when the target boots: `sysusers.d(5)`.
+//! Users and groups that systemd-sysusers would create when the target boots: `sysusers.d(5)`.
 
 use super::{DatabaseLookup, DatabaseSource};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct Sysusers {
 pub(super) struct UserEntry {
     /// Its number, where the declaration fixes it.
     pub uid: Option<u32>,
-    /// Its primary group, where that is not one of the same name.
+    /// Its primary group, unless that is one of the same name.
     pub group: Option<String>,
     pub gecos: String,
     pub home: String,
@@ -61,7 +61,7 @@ impl Sysusers {
         Ok(sysusers)
     }
 
-    /// Adds the declarations of a file; the first one of a name counts.
+    /// Adds the declarations of a file; the first one of a name wins.
     fn add(&mut self, file: &str, text: &str) {
         for line in text.lines() {
             let words = words(line);
@@ -130,7 +130,7 @@ fn number(text: &str) -> Option<u32> {
     text.parse().ok()
 }
 
-/// Words of a line, quoted ones without their quotes; none of a comment.
+/// Splits a line into words and removes quotes. A comment has no words.
 fn words(line: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     if line.trim_start().starts_with('#') {

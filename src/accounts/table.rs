@@ -1,21 +1,21 @@
 //! One database: a file with a line for each account.
 //!
-//! Lines that are not entries (comments, NIS markers, damaged ones) stay as they are, in their place.
+//! Lines that are not entries (comments, NIS markers, damaged lines) are kept as they are, in their place.
 
 use super::index::{IndexedFields, Position, TableIndex, names};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-/// Position of the first marker of NIS; new entries are before it.
+/// Position of the first NIS marker (`+` or `-`); new entries go before it.
 const FIRST_MARKER: Position = 1 << 63;
 
-/// What the lines of a database look like.
+/// Format of the lines of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TableLayout {
-    /// Fields of a complete entry.
+    /// Number of fields of a complete entry.
     fields: usize,
-    /// Fields without which a line is not an entry.
-    least: usize,
+    /// A line with fewer fields is not an entry.
+    min_fields: usize,
     /// Fields that hold a number.
     numbers: &'static [usize],
     indexed: IndexedFields,
@@ -23,26 +23,26 @@ pub struct TableLayout {
 
 impl TableLayout {
     /// `passwd`
-    pub const PASSWD: Self = Self::of(7, 6, &[2, 3], &[2, 3], &[]);
+    pub const PASSWD: Self = Self::new(7, 6, &[2, 3], &[2, 3], &[]);
     /// `group`
-    pub const GROUP: Self = Self::of(4, 3, &[2], &[2], &[3]);
+    pub const GROUP: Self = Self::new(4, 3, &[2], &[2], &[3]);
     /// `shadow`
-    pub const SHADOW: Self = Self::of(9, 2, &[], &[], &[]);
+    pub const SHADOW: Self = Self::new(9, 2, &[], &[], &[]);
     /// `gshadow`
-    pub const GSHADOW: Self = Self::of(4, 2, &[], &[], &[2, 3]);
+    pub const GSHADOW: Self = Self::new(4, 2, &[], &[], &[2, 3]);
     /// `subuid` and `subgid`
-    pub const SUBORDINATE: Self = Self::of(3, 3, &[1, 2], &[], &[]);
+    pub const SUBORDINATE: Self = Self::new(3, 3, &[1, 2], &[], &[]);
 
-    const fn of(
+    const fn new(
         fields: usize,
-        least: usize,
+        min_fields: usize,
         numbers: &'static [usize],
         indexed: &'static [usize],
         lists: &'static [usize],
     ) -> Self {
         Self {
             fields,
-            least,
+            min_fields,
             numbers,
             indexed: IndexedFields {
                 numbers: indexed,
@@ -59,7 +59,7 @@ impl TableLayout {
         };
         !name.is_empty()
             && !name.starts_with(['+', '-', '#'])
-            && fields.len() >= self.least
+            && fields.len() >= self.min_fields
             && self.numbers.iter().all(is_number)
     }
 }
@@ -75,7 +75,8 @@ struct Line {
 #[derive(Debug, Clone)]
 pub struct AccountTable {
     layout: TableLayout,
-    /// From the first marker on, positions are [`FIRST_MARKER`] and above, so that there is always room before it.
+    /// From the first marker on, positions are [`FIRST_MARKER`] and above, so that entries can always be added before
+    /// it.
     lines: BTreeMap<Position, Line>,
     found: bool,
     index: TableIndex,
@@ -86,16 +87,16 @@ pub struct AccountTable {
     undo: Option<UndoLog>,
 }
 
-/// What a table was before the changes of a request.
+/// State of a table before the changes of a request.
 #[derive(Debug, Clone)]
 struct UndoLog {
-    /// What was at each position that was written to, in the order of the changes.
+    /// The former line at each position that was written to, in the order of the changes.
     lines: Vec<(Position, Option<Line>)>,
     found: bool,
 }
 
 impl PartialEq for AccountTable {
-    /// Tables are the same if their lines are, wherever there is room between them.
+    /// Tables are equal if their lines are, whatever the positions.
     fn eq(&self, other: &Self) -> bool {
         (self.layout, self.found) == (other.layout, other.found)
             && self.lines.values().eq(other.lines.values())
@@ -128,8 +129,8 @@ impl AccountTable {
         table
     }
 
-    /// The number of the first field, from 0, that would break the line it is in: one of a value that the target gave
-    /// somewhere else, since those of a request are checked. Whoever writes the file looks once more.
+    /// Index of the first field that would break its line. Such a value comes from elsewhere in the target, since those
+    /// of a request are checked. The code that writes the file checks this again.
     pub fn broken_field(&self) -> Option<usize> {
         let line = self.lines.get(self.broken.first()?)?;
         line.broken_field()
@@ -149,7 +150,7 @@ impl AccountTable {
     }
 
     /// True if the file exists, or something was put into it.
-    pub fn is_found(&self) -> bool {
+    pub fn exists(&self) -> bool {
         self.found
     }
 
@@ -194,9 +195,9 @@ impl AccountTable {
     }
 
     /// The lowest and the highest number of a range in a field that is indexed.
-    pub(super) fn ends(&self, index: usize, range: &RangeInclusive<u32>) -> Option<(u32, u32)> {
+    pub(super) fn min_max(&self, index: usize, range: &RangeInclusive<u32>) -> Option<(u32, u32)> {
         let rank = rank(self.layout.indexed.numbers, index)?;
-        self.index.ends(rank, range)
+        self.index.min_max(rank, range)
     }
 
     /// The entries with a member in a list that is indexed; one for each time the list has it.
@@ -214,7 +215,7 @@ impl AccountTable {
         rank.map_or(&[], |rank| self.index.with_member(rank, member))
     }
 
-    /// Why the entry of a name cannot be changed, if it is there and cannot.
+    /// Why the entry of a name cannot be changed, if that is the case.
     pub fn damage(&self, name: &str) -> Option<&'static str> {
         let mut lines = self.named(name);
         let line = lines.next()?;
@@ -229,7 +230,7 @@ impl AccountTable {
 
     // ---- changes
 
-    /// Starts to note what changes, for [`Self::end`].
+    /// Starts to record changes for [`Self::end`].
     pub(super) fn begin(&mut self) {
         self.undo = Some(UndoLog {
             lines: Vec::new(),
@@ -237,9 +238,9 @@ impl AccountTable {
         });
     }
 
-    /// Takes back all changes since [`Self::begin`] unless they are to be kept.
-    pub(super) fn end(&mut self, is_kept: bool) {
-        let Some(undo) = self.undo.take().filter(|_| !is_kept) else {
+    /// Undoes all changes since [`Self::begin`] unless `keep` is set.
+    pub(super) fn end(&mut self, keep: bool) {
+        let Some(undo) = self.undo.take().filter(|_| !keep) else {
             return;
         };
         self.found = undo.found;
@@ -248,7 +249,7 @@ impl AccountTable {
         }
     }
 
-    /// Puts a line to a position, or nothing, and notes what was there.
+    /// Sets or removes the line at a position and records the former one.
     fn write(&mut self, at: Position, line: Option<Line>) {
         let before = self.place(at, line);
         if let Some(undo) = &mut self.undo {
@@ -256,7 +257,7 @@ impl AccountTable {
         }
     }
 
-    /// Puts a line to a position, or nothing; returns what was there.
+    /// Sets or removes the line at a position and returns the former one.
     fn place(&mut self, at: Position, line: Option<Line>) -> Option<Line> {
         self.last_range_end = None;
         let is_broken = line
@@ -289,7 +290,7 @@ impl AccountTable {
         }
     }
 
-    /// Adds an entry, in place of one of that name, and before the markers of NIS at the end.
+    /// Adds an entry or replaces the one of that name. New ones go before the NIS markers at the end.
     pub(super) fn put<const N: usize>(&mut self, fields: [&str; N]) {
         self.found = true;
         let line = Line {
@@ -319,11 +320,11 @@ impl AccountTable {
         }
     }
 
-    /// Makes a name a member of the lists of the entries `wanted`, and of no others if `only`. Entries whose list stays the
-    /// same are not touched.
+    /// Adds a name to the lists of the entries `wanted` and, with `only`, removes it from all others. Entries whose
+    /// list stays the same are not touched.
     ///
     /// # Errors
-    /// The name of an entry whose list would change and whose line cannot, and why not.
+    /// The name of an entry whose list would change but whose line cannot be rewritten, and why not.
     pub(super) fn set_member(
         &mut self,
         index: usize,
@@ -366,23 +367,23 @@ impl AccountTable {
         Ok(())
     }
 
-    /// What [`Self::note_last_range_end`] noted, if nothing else was written since.
+    /// The value set by [`Self::set_last_range_end`], if nothing else was written since.
     pub(super) fn last_range_end(&self) -> Option<u64> {
         self.last_range_end
     }
 
-    /// Notes where the last range ends.
-    pub(super) fn note_last_range_end(&mut self, end: u64) {
+    /// Records where the last range ends.
+    pub(super) fn set_last_range_end(&mut self, end: u64) {
         self.last_range_end = Some(end);
     }
 
-    /// True unless the last line is something else than an entry.
+    /// True if the last line is an entry, or there is none.
     pub(super) fn ends_with_entry(&self) -> bool {
         let last = self.lines.last_key_value();
         last.is_none_or(|(_, line)| self.layout.is_entry(&line.fields))
     }
 
-    /// Sorts all entries to the front by a key.
+    /// Sorts the entries by a key, and before all other lines.
     pub(super) fn sort_by_key<K: Ord>(&mut self, key: impl Fn(&[String]) -> K) {
         let layout = self.layout;
         let key = |line: &Line| {
@@ -406,7 +407,7 @@ impl AccountTable {
         }
     }
 
-    /// Changes a number in a field that is indexed, of all entries where it is written in this way.
+    /// Changes a number in an indexed field of all entries that have it in canonical decimal form.
     pub(super) fn replace(&mut self, index: usize, old: u32, new: u32) {
         let Some(rank) = rank(self.layout.indexed.numbers, index) else {
             return;
@@ -449,14 +450,14 @@ fn joined<'n>(names: impl Iterator<Item = &'n str>) -> String {
 }
 
 impl Line {
-    /// True for a line that stands for the accounts of NIS.
+    /// True for a marker line, which stands for NIS accounts.
     fn is_marker(&self) -> bool {
         self.fields[0].starts_with(['+', '-'])
     }
 
     /// The first field that would break the line.
     fn broken_field(&self) -> Option<usize> {
-        // Each by itself is the fastest way through a long list of members.
+        // One search per character is the fastest way through a long list of members.
         let breaks = |field: &String| [':', '\n', '\0'].iter().any(|c| field.contains(*c));
         match self.raw {
             None => self.fields.iter().position(breaks),
@@ -464,7 +465,7 @@ impl Line {
         }
     }
 
-    /// Why its fields are not what the bytes are.
+    /// Why its fields differ from its bytes.
     fn damage(&self) -> Option<&'static str> {
         let raw = self.raw.as_ref()?;
         Some(match raw.contains(&0) {
@@ -503,7 +504,7 @@ mod tests {
         b"root:x:0:0:root:/root:/bin/sh\n# note\nbad:x:y:0::/:/\nl\xe9a:x:5:5:\xe9:/:/bin/sh\n\n+::::::";
 
     #[test]
-    fn what_is_no_entry_stays_as_it_is() {
+    fn lines_that_are_not_entries_are_kept() {
         let mut table = AccountTable::parse(TableLayout::PASSWD, Some(TEXT));
         assert_eq!(table.entries().count(), 2);
         table.put(["core", "x", "1", "1", "", "/", ""]);
@@ -518,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_taken_back() {
+    fn changes_are_undone() {
         let text = b"b:x:2:y, x\nbad\na:x:1:x\n+\nc:x:3:\n";
         let before = AccountTable::parse(TableLayout::GROUP, Some(text));
         let mut table = before.clone();

@@ -9,21 +9,21 @@ use super::{
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-/// Shell of a root entry of our own making that is filled in.
+/// Shell for a root entry that already exists, such as the one of [`Databases::seed`].
 const ROOT_SHELL: &str = "/bin/bash";
 
 impl Databases {
-    /// Carries out a change to a user. Of a user that is deleted, the record says what it was.
+    /// Carries out a change to a user. The record of a deleted user is of its former entry.
     ///
     /// # Errors
     /// The reason why it cannot be done; the databases then stay as they are.
     pub fn apply_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
-        self.wholly(|databases| databases.change_user(request))
+        self.atomically(|databases| databases.change_user(request))
     }
 
     fn change_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
         if *request == UserRequest::new(&request.name, Change::Modify) {
-            // Only the home is made or moved: the databases stay as they are.
+            // Only the home is created or moved: the databases stay as they are.
             return self.record(&request.name);
         }
         self.check_files()?;
@@ -53,7 +53,7 @@ impl Databases {
 
     fn create_user(&mut self, request: &UserRequest) -> Result<UserRecord, AccountRefusal> {
         check_name(&request.name)?;
-        // A root entry of our own making is filled in; nobody else may be there.
+        // An existing root entry is filled in; any other user must be new.
         let present = self.user(&request.name).filter(|present| present.uid == 0);
         if present.is_none() && self.user(&request.name).is_some() {
             return Err(AccountRefusal::new(
@@ -96,7 +96,7 @@ impl Databases {
         ]);
         self.put_shadow(&request.name, hash, request.system);
         if present.is_none() {
-            self.give_ranges(&request.name, request.uid, request.system)?;
+            self.assign_ranges(&request.name, request.uid, request.system)?;
         }
         Ok(UserRecord { uid, gid, home })
     }
@@ -106,7 +106,7 @@ impl Databases {
             true => String::new(),
             false => self.policy.days(key, default),
         };
-        let (least, most) = (days("PASS_MIN_DAYS", "0"), days("PASS_MAX_DAYS", "99999"));
+        let (min, max) = (days("PASS_MIN_DAYS", "0"), days("PASS_MAX_DAYS", "99999"));
         let warn = days("PASS_WARN_AGE", "7");
         let today = self.policy.today.to_string();
         let inactive = match system {
@@ -115,18 +115,18 @@ impl Databases {
         };
         let expire = self.policy.text("EXPIRE", "");
         self.shadow.put([
-            name, hash, &today, &least, &most, &warn, &inactive, &expire, "",
+            name, hash, &today, &min, &max, &warn, &inactive, &expire, "",
         ]);
     }
 
     fn free_uid(&self, system: bool) -> Result<u32, AccountRefusal> {
-        let used = |range: &RangeInclusive<u32>| self.passwd.ends(2, range);
-        let taken = |uid| self.user_of(uid).is_some();
-        self.policy.free("UID", system, used, taken)
+        let min_max = |range: &RangeInclusive<u32>| self.passwd.min_max(2, range);
+        let is_taken = |uid| self.user_by_uid(uid).is_some();
+        self.policy.choose_id("UID", system, min_max, is_taken)
     }
 
     fn claim_uid(&self, uid: u32, name: &str) -> Result<u32, AccountRefusal> {
-        match self.user_of(uid) {
+        match self.user_by_uid(uid) {
             Some(other) if other != name => Err(AccountRefusal::new(
                 format!("uid {uid} belongs to user {other:?}"),
                 format!("give another uid, or none to have one chosen; or change user {other:?}"),
@@ -165,7 +165,7 @@ impl Databases {
             ));
         }
         let (first, last) = self.policy.range("GID", request.system);
-        let suits = (first..=last).contains(&uid) && self.group_of(uid).is_none();
+        let suits = (first..=last).contains(&uid) && self.group_by_gid(uid).is_none();
         let gid = if suits {
             uid
         } else {
@@ -173,7 +173,7 @@ impl Databases {
         };
         self.put_group(&request.name, gid, None);
         if self.gshadow.entry(&request.name).is_none() {
-            // As useradd does, other than groupadd.
+            // As useradd does, unlike groupadd.
             self.group.set(&request.name, 1, NO_GROUP_PASSWORD);
         }
         Ok(gid)
@@ -240,7 +240,7 @@ impl Databases {
         })
     }
 
-    /// Refuses to leave groups that are not ours to change.
+    /// Refuses to leave groups that are outside `/etc` and cannot be changed.
     fn check_foreign_groups(
         &self,
         user: &str,
@@ -302,7 +302,7 @@ impl Databases {
         self.record(name)
     }
 
-    /// Removes a user, and its own group if nobody else is in it.
+    /// Removes a user, and its own group if that has no other members.
     fn delete_user(&mut self, name: &str) -> Result<UserRecord, AccountRefusal> {
         let record = self.record(name)?;
         if self.passwd.entry(name).is_none() {
@@ -320,7 +320,7 @@ impl Databases {
             ));
         }
         self.leave_groups(name)?;
-        self.take_ranges(name);
+        self.remove_ranges(name);
         let is_own = self.group.number(name, 2) == Some(record.gid);
         let others = self.group.field(name, 3).unwrap_or_default();
         let is_used = !members(others).is_empty() || self.primary_user(record.gid, name).is_some();
@@ -384,7 +384,7 @@ impl Databases {
             Some((_, gid)) => gid,
             None => self.adopt_group(group)?,
         };
-        let uid = match entry.uid.filter(|uid| self.user_of(*uid).is_none()) {
+        let uid = match entry.uid.filter(|uid| self.user_by_uid(*uid).is_none()) {
             Some(uid) => uid,
             None => self.free_uid(true)?,
         };
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_becomes_usable_databases() {
+    fn an_empty_target_gets_usable_databases() {
         let mut databases = seeded();
         let wheel = group("wheel", Some(10), Change::Create);
         databases.apply_group(&wheel).expect("a group");
@@ -519,12 +519,12 @@ mod tests {
     #[test]
     fn root_is_filled_in() {
         let mut databases = seeded();
-        let act = UserRequest {
+        let request = UserRequest {
             shell: Some("/bin/zsh".into()),
             password_hash: Some("h".into()),
             ..user("root")
         };
-        databases.apply_user(&act).expect("root");
+        databases.apply_user(&request).expect("root");
         assert_eq!(text(&databases.passwd), "root:x:0:0:root:/root:/bin/zsh\n");
         assert_eq!(text(&databases.shadow), "root:h:20000:0:99999:7:::\n");
         assert_eq!(text(&databases.group), "root:x:0:\n");
@@ -561,11 +561,11 @@ mod tests {
                 user("staff"),
             ),
         ];
-        for (want, act) in cases {
+        for (want, request) in cases {
             let mut databases = seeded();
             let staff = group("staff", Some(50), create);
             databases.apply_group(&staff).expect("a group");
-            let error = databases.apply_user(&act).expect_err(want);
+            let error = databases.apply_user(&request).expect_err(want);
             assert_eq!(error.to_string(), want);
         }
     }
@@ -574,22 +574,22 @@ mod tests {
     fn users_are_modified() {
         let mut databases = seeded();
         for (name, gid) in [("a", 10), ("b", 11)] {
-            let act = group(name, Some(gid), Change::Create);
-            databases.apply_group(&act).expect("a group");
+            let request = group(name, Some(gid), Change::Create);
+            databases.apply_group(&request).expect("a group");
         }
         let core = UserRequest {
             groups: vec!["a".into()],
             ..user("core")
         };
         databases.apply_user(&core).expect("a user");
-        let act = UserRequest {
+        let request = UserRequest {
             uid: Some(2000),
             gecos: Some("Core".into()),
             primary_group: Some("11".into()),
             groups: vec!["b".into()],
             ..UserRequest::new("core", Change::Modify)
         };
-        databases.apply_user(&act).expect("a change");
+        databases.apply_user(&request).expect("a change");
         assert_eq!(
             text(&databases.passwd).lines().last(),
             Some("core:x:2000:11:Core:/home/core:/bin/sh")
@@ -607,7 +607,7 @@ mod tests {
         );
     }
 
-    /// With a copy or a search of the databases for each user, this would be hundreds of millions of lines.
+    /// If the databases were copied or searched for each user, this would read hundreds of millions of lines.
     #[test]
     fn many_users_take_no_more_time_than_a_few() {
         let mut databases = seeded();
@@ -624,7 +624,7 @@ mod tests {
                 .apply_user(&user(&format!("u{n}")))
                 .expect("a user");
         }
-        assert_eq!(databases.user_of(1000 + all - 1), Some("u7999"));
+        assert_eq!(databases.user_by_uid(1000 + all - 1), Some("u7999"));
         for n in 0..all / 2 {
             let delete = UserRequest::new(&format!("u{n}"), Change::Delete);
             databases.apply_user(&delete).expect("it is there");
@@ -634,7 +634,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_leaves_no_trace() {
+    fn refused_changes_leave_no_trace() {
         let mut databases = seeded();
         databases.apply_user(&user("a")).expect("a user");
         let before = [text(&databases.group).as_bytes(), b"wheel:x:10:a,\0\n"].concat();
@@ -643,7 +643,7 @@ mod tests {
         let delete = UserRequest::new("a", Change::Delete);
         databases.apply_user(&delete).expect_err("wheel");
         assert_eq!(databases, clean);
-        assert_eq!(databases.user_of(1000), Some("a"));
+        assert_eq!(databases.user_by_uid(1000), Some("a"));
     }
 
     #[test]

@@ -1,13 +1,13 @@
-//! Base configs: what the system itself wants on every first boot, before anything the user says.
+//! Base configs: what the system itself requests on every first boot, before the user's config.
 //!
-//! They lie in `base.d` and `base.platform.d/PLATFORM` of three directories. A file hides those of the same
-//! name in later directories. They are read again in every stage, so that the system may add some between
+//! They are in `base.d` and `base.platform.d/PLATFORM` of three directories. A file hides files of the same
+//! name in later directories. They are read again in every stage, so that the system can add some between
 //! two stages.
 
 use super::environment::ConfigDirs;
 use super::findings::log_findings;
 use crate::config::Document;
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
 use crate::language::{self, Surroundings};
 use crate::log::{Log, quoted};
@@ -18,16 +18,16 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// All base configs in one document.
+/// Reads all base configs and merges them into one document.
 ///
 /// # Errors
-/// A file in `base.d` cannot be read, or is not a config. Such a file for one platform only makes the
-/// configs for that platform count for nothing, which is told.
+/// If a file in `base.d` cannot be read or is not a config. Such a file in `base.platform.d` is only logged, and
+/// all configs of the platform are ignored.
 pub fn load(dirs: &ConfigDirs, platform: &str, log: &Log) -> anyhow::Result<Document> {
     let base = collection(dirs, "base.d", log)?;
     let name = format!("base.platform.d/{platform}");
     match collection(dirs, &name, log) {
-        Ok(special) => Ok(Document::merge(&base, &special)),
+        Ok(platform_configs) => Ok(Document::merge(&base, &platform_configs)),
         Err(error) => {
             log.error(format_args!("{error:#}"));
             log.info(format_args!("ignoring all configs of {}", quoted(&name)));
@@ -56,33 +56,33 @@ fn collection(dirs: &ConfigDirs, name: &str, log: &Log) -> anyhow::Result<Docume
     Ok(all)
 }
 
-/// The names in a directory, with their paths.
+/// The file names in a directory, with their paths. A missing directory has none.
 fn entries(dir: &Path, log: &Log) -> anyhow::Result<Vec<(OsString, PathBuf)>> {
-    let act = || format!("cannot list config directory {}", dir.display());
+    let context = || format!("cannot list config directory {}", dir.display());
     let list = match fs::read_dir(dir) {
-        // A link that leads nowhere is an error, for the reason that one to a file is: see `read`.
+        // A dangling link is an error, for the same reason as one to a file: see `read`.
         Err(error) if error.kind() == ErrorKind::NotFound && !is_link(dir) => {
             let dir = dir.display().to_string();
             log.info(format_args!("no config dir at {}", quoted(&dir)));
             return Ok(Vec::new());
         }
-        other => other.with_context(act)?,
+        other => other.with_context(context)?,
     };
     list.map(|entry| entry.map(|entry| (entry.file_name(), entry.path())))
         .collect::<Result<_, _>>()
-        .with_context(act)
+        .with_context(context)
 }
 
 fn is_link(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink())
 }
 
-/// One config. A link that leads nowhere is an error like any other: to take it for an absent config
-/// would silently leave out what the system needs.
+/// Reads one config. A dangling link is an error like any other: treating it as an absent config would
+/// silently leave out what the system needs.
 fn read(path: &Path, log: &Log) -> anyhow::Result<Document> {
     let name = path.display().to_string();
     log.info(format_args!("reading base config file {}", quoted(&name)));
-    let text = input::read(path, BUFFER_LIMIT_BYTES)
+    let text = input::read(path, MAX_BUFFER_BYTES)
         .with_context(|| format!("cannot read base config {name}; repair or remove it"))?;
     let text = language::unpacked(&text);
     let parsed = language::parse(&name, &text, &Surroundings::default());
@@ -100,7 +100,7 @@ mod tests {
     use std::os::unix::fs::symlink;
     use tempfile::TempDir;
 
-    /// Three directories with files, and what became of them.
+    /// Three config directories with files.
     struct Fixture {
         root: TempDir,
         dirs: ConfigDirs,
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_there_is_told() {
+    fn missing_directories_are_logged() {
         let (paths, log) = Fixture::new(&[]).load();
         assert!(paths.expect("fine").is_empty());
         let lines = |name: &str| {
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn earlier_directories_hide_names_and_names_give_the_order() {
-        let bed = Fixture::new(&[
+        let fixture = Fixture::new(&[
             ("usr/base.d/10-a", &directory("/usr-10")),
             ("usr/base.d/20-b", &directory("/usr-20")),
             ("etc/base.d/20-b", &directory("/etc-20")),
@@ -163,7 +163,7 @@ mod tests {
             ("usr/base.platform.d/qemu/00", &directory("/qemu")),
             ("usr/base.platform.d/aws/00", &directory("/aws")),
         ]);
-        let (paths, _) = bed.load();
+        let (paths, _) = fixture.load();
         assert_eq!(
             paths.expect("fine"),
             ["/run-05", "/usr-10", "/etc-20", "/qemu"]
@@ -181,11 +181,11 @@ mod tests {
             ),
         ];
         for (text, want) in cases {
-            let bed = Fixture::new(&[
+            let fixture = Fixture::new(&[
                 ("etc/base.d/x.ign", text),
                 ("usr/base.d/ok", &directory("/a")),
             ]);
-            let (paths, log) = bed.load();
+            let (paths, log) = fixture.load();
             let error = paths.expect_err("it is bad").to_string();
             assert!(
                 error.contains("/etc/base.d/x.ign") && error.contains(want),
@@ -200,34 +200,34 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_fatal() {
-        let bed = Fixture::new(&[("etc/base.d/ok", &directory("/a"))]);
-        symlink("/nowhere", bed.root.path().join("etc/base.d/gone")).expect("made");
-        let error = bed.load().0.expect_err("it leads nowhere");
+    fn a_dangling_link_is_fatal() {
+        let fixture = Fixture::new(&[("etc/base.d/ok", &directory("/a"))]);
+        symlink("/nowhere", fixture.root.path().join("etc/base.d/gone")).expect("made");
+        let error = fixture.load().0.expect_err("it dangles");
         assert!(format!("{error:#}").contains("No such file"), "{error:#}");
-        let bed = Fixture::new(&[("etc/base.d/dir/file", "")]);
-        bed.load().0.expect_err("a directory is not a config");
+        let fixture = Fixture::new(&[("etc/base.d/dir/file", "")]);
+        fixture.load().0.expect_err("a directory is not a config");
     }
 
     #[test]
-    fn a_link_to_a_directory_that_leads_nowhere_is_fatal() {
-        let bed = Fixture::new(&[("etc/base.d/ok", &directory("/a"))]);
-        fs::create_dir(bed.root.path().join("usr")).expect("made");
-        let link = bed.root.path().join("usr/base.d");
+    fn a_dangling_link_to_a_directory_is_fatal() {
+        let fixture = Fixture::new(&[("etc/base.d/ok", &directory("/a"))]);
+        fs::create_dir(fixture.root.path().join("usr")).expect("made");
+        let link = fixture.root.path().join("usr/base.d");
         symlink("/nowhere", &link).expect("made");
-        let error = format!("{:#}", bed.load().0.expect_err("it leads nowhere"));
+        let error = format!("{:#}", fixture.load().0.expect_err("it dangles"));
         assert!(
             error.contains("/usr/base.d") && error.contains("No such file"),
             "{error}"
         );
         fs::remove_file(&link).expect("removed");
         symlink("../etc/base.d", &link).expect("made");
-        assert_eq!(bed.load().0.expect("it leads to one"), ["/a"]);
+        assert_eq!(fixture.load().0.expect("it leads to one"), ["/a"]);
     }
 
     #[test]
     fn a_bad_config_of_the_platform_drops_all_of_them() {
-        let bed = Fixture::new(&[
+        let fixture = Fixture::new(&[
             ("usr/base.d/a", &directory("/a")),
             ("usr/base.platform.d/qemu/1", &directory("/good")),
             (
@@ -235,7 +235,7 @@ mod tests {
                 r#"{"ignition": {"version": 3}}"#,
             ),
         ]);
-        let (paths, log) = bed.load();
+        let (paths, log) = fixture.load();
         assert_eq!(paths.expect("fine"), ["/a"]);
         assert!(
             log.contains("CRITICAL : error at $.ignition.version"),

@@ -1,7 +1,7 @@
 //! The kernel command line: where the config is, whether this is a first boot, what machine this is.
 //!
 //! It is split as the kernel splits it: blanks inside double quotes belong to an argument, and the quotes around an
-//! argument or its value do not. To let quotes hide an argument would switch off what it asks for, such as signatures.
+//! argument or its value do not. If quotes could hide an argument, they could turn off signature checks.
 
 use crate::config::digest::Digest;
 use crate::config::url;
@@ -14,10 +14,10 @@ use crate::text::{KernelArgument, kernel_arguments};
 use anyhow::{Context, bail};
 use std::path::{Path, PathBuf};
 
-/// The kernel limits its command line to far fewer bytes; the file may be another one.
+/// The kernel limits its command line to far fewer bytes, but the file need not be `/proc/cmdline`.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Keys of the config's URL; the first is everybody's, the others are Flatcar's and older.
+/// Keys of the config's URL; the first is Ignition's, the others are older ones of Flatcar.
 const URL_KEYS: [&str; 3] = [
     "ignition.config.url",
     "flatcar.config.url",
@@ -27,14 +27,14 @@ const DEVICE_KEY: &str = "ignition.config.device";
 const PATH_KEY: &str = "ignition.config.path";
 /// The digest of the config.
 const CONFIG_HASH_KEY: &str = "kindling.config.hash";
-/// The digest of a file with a key that configs may be signed with.
+/// The digest of a file with a key that a config may be signed with.
 const CONFIG_KEY_KEY: &str = "kindling.config.key";
-/// The language of the config, where it is not to be guessed.
+/// The language of the config, which overrides detection.
 const CONFIG_FORMAT_KEY: &str = "kindling.config.format";
 const CONFIG_SCRIPTS_KEY: &str = "kindling.config.scripts";
-/// What the keys of ours begin with that concern the config.
-const CONFIG_FAMILY: &str = "kindling.config";
-const CONFIG_FAMILY_KEYS: [&str; 4] = [
+/// Prefix of our own keys that concern the config.
+const CONFIG_PREFIX: &str = "kindling.config";
+const CONFIG_KEYS: [&str; 4] = [
     CONFIG_HASH_KEY,
     CONFIG_KEY_KEY,
     CONFIG_FORMAT_KEY,
@@ -47,14 +47,14 @@ pub struct CommandLine {
     arguments: Vec<KernelArgument>,
 }
 
-/// What the command line says about the config.
+/// The config that the command line names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandLineConfig {
-    /// Nothing.
+    /// None.
     Nothing,
-    /// It is at a URL. Not to be shown as it is.
+    /// A URL. It may contain secrets: do not print it unredacted.
     Url(String),
-    /// It is a file on a file system that is found by its label.
+    /// A file on the file system with a label.
     Device {
         /// The label.
         label: String,
@@ -74,7 +74,7 @@ impl CommandLine {
     /// Reads a command line from a file.
     ///
     /// # Errors
-    /// It cannot be read.
+    /// If the file cannot be read.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let text = input::read(path, MAX_BYTES).with_context(|| {
             let path = path.display();
@@ -83,15 +83,15 @@ impl CommandLine {
         Ok(Self::parse(&String::from_utf8_lossy(&text)))
     }
 
-    /// Where the config is. What is ignored is told.
+    /// Where the config is. Arguments that are ignored are logged.
     ///
     /// # Errors
-    /// Only one of device and path is given.
+    /// If only one of device and path is given.
     pub fn source(&self, log: &Log) -> anyhow::Result<CommandLineConfig> {
-        let mut urls = self.given(&URL_KEYS, log).rev();
+        let mut urls = self.values_of(&URL_KEYS, log).rev();
         let url = urls.find(|url| is_url(url, log));
-        let device = self.given(&[DEVICE_KEY], log).next_back();
-        let path = self.given(&[PATH_KEY], log).next_back();
+        let device = self.values_of(&[DEVICE_KEY], log).next_back();
+        let path = self.values_of(&[PATH_KEY], log).next_back();
         match (url, device, path) {
             (Some(url), device, path) => {
                 if device.or(path).is_some() {
@@ -119,82 +119,82 @@ impl CommandLine {
         }
     }
 
-    /// Configs that are taken: signed with one of `keys`, or as the command line says.
+    /// Which configs are trusted: those signed with one of `keys`, or named by digests on the command line.
     ///
     /// # Errors
-    /// A digest that is none, or an argument that may be meant for one. Without it, any config would be taken.
+    /// If a digest is malformed, or an argument looks like a misspelt one: ignoring it would trust any config.
     pub fn trust(&self, keys: TrustedKeys) -> anyhow::Result<Trust> {
         self.check_names()?;
         let hashes = self.digests(CONFIG_HASH_KEY)?;
-        let named = self.digests(CONFIG_KEY_KEY)?;
-        Ok(Trust::new(keys, named, hashes.last().copied()))
+        let key_digests = self.digests(CONFIG_KEY_KEY)?;
+        Ok(Trust::new(keys, key_digests, hashes.last().copied()))
     }
 
-    /// An argument that is written slightly wrong must not count for nothing: it may say which configs are trusted.
+    /// Refuses misspelt arguments: a typo must not silently turn off a check of trust.
     fn check_names(&self) -> anyhow::Result<()> {
         for argument in &self.arguments {
             let key = &argument.key;
             let plain = key.to_lowercase().replace(['-', '_'], ".");
-            if plain.starts_with(CONFIG_FAMILY) && !CONFIG_FAMILY_KEYS.contains(&key.as_str()) {
-                let known = CONFIG_FAMILY_KEYS.join(", ");
+            if plain.starts_with(CONFIG_PREFIX) && !CONFIG_KEYS.contains(&key.as_str()) {
+                let known = CONFIG_KEYS.join(", ");
                 bail!(
                     "kernel command line: unknown argument {key:?}, which may be meant to say which configs are trusted; \
-                     correct or remove it: those that begin with {CONFIG_FAMILY} are {known}"
+                     correct or remove it: those that begin with {CONFIG_PREFIX} are {known}"
                 );
             }
             let value = argument.value.as_deref().unwrap_or_default();
-            if argument.is_open && (key.contains(CONFIG_FAMILY) || value.contains(CONFIG_FAMILY)) {
+            if argument.is_open && (key.contains(CONFIG_PREFIX) || value.contains(CONFIG_PREFIX)) {
                 bail!(
                     "kernel command line: a double quote in {key:?} is not closed, and hides an argument that begins \
-                     with {CONFIG_FAMILY}; close or remove the quote"
+                     with {CONFIG_PREFIX}; close or remove the quote"
                 );
             }
         }
         Ok(())
     }
 
-    /// The language that the config is in, if the command line says it.
+    /// The language of the config, if the command line names it.
     ///
     /// # Errors
-    /// A name that is none of a language.
+    /// If there is no language with that name.
     pub fn config_language(&self) -> anyhow::Result<Option<Language>> {
         let Some(name) = self.last_value(CONFIG_FORMAT_KEY) else {
             return Ok(None);
         };
         let key = CONFIG_FORMAT_KEY;
-        let language = Language::named(name).with_context(|| {
+        let language = Language::from_name(name).with_context(|| {
             let names = Language::ALL.map(Language::name).join(", ");
             format!("kernel command line: {key}={name}: the languages are {names}")
         })?;
         Ok(Some(language))
     }
 
-    /// True if scripts among user data are to be refused.
+    /// True if scripts in user data are to be refused.
     ///
     /// # Errors
-    /// Another word than `run` and `refuse`: whoever writes one means to keep something out.
+    /// If the value is neither `run` nor `refuse`: other values may be meant to restrict something.
     pub fn refuses_scripts(&self) -> anyhow::Result<bool> {
-        let Some(word) = self.last_value(CONFIG_SCRIPTS_KEY) else {
+        let Some(value) = self.last_value(CONFIG_SCRIPTS_KEY) else {
             return Ok(false);
         };
         let key = CONFIG_SCRIPTS_KEY;
-        language::refuses_scripts(word).with_context(|| {
-            format!("kernel command line: {key}={word}: the value must be \"run\" or \"refuse\"")
+        language::refuses_scripts(value).with_context(|| {
+            format!("kernel command line: {key}={value}: the value must be \"run\" or \"refuse\"")
         })
     }
 
-    fn digests(&self, wanted: &str) -> anyhow::Result<Vec<Digest>> {
-        let arguments = self.arguments.iter().filter(|a| a.key == wanted);
+    fn digests(&self, key: &str) -> anyhow::Result<Vec<Digest>> {
+        let arguments = self.arguments.iter().filter(|a| a.key == key);
         let digest = |argument: &KernelArgument| {
             Digest::parse(argument.value.as_deref().unwrap_or_default()).with_context(|| {
-                format!("kernel command line: {wanted} must be sha512- or sha256- and the digits")
+                format!("kernel command line: {key} must be sha512- or sha256- and the digits")
             })
         };
         arguments.map(digest).collect()
     }
 
-    /// Values of these keys that are not empty, in order. Empty ones are told.
-    fn given(&self, keys: &[&str], log: &Log) -> std::vec::IntoIter<&str> {
+    /// The non-empty values of these keys, in order. Empty ones are logged.
+    fn values_of(&self, keys: &[&str], log: &Log) -> std::vec::IntoIter<&str> {
         let mut values = Vec::new();
         let is_wanted = |argument: &&KernelArgument| keys.contains(&argument.key.as_str());
         for KernelArgument { key, value, .. } in self.arguments.iter().filter(is_wanted) {
@@ -209,13 +209,13 @@ impl CommandLine {
         values.into_iter()
     }
 
-    /// The device of the real root, if it is named in a way that a node or a link of udev answers to.
+    /// The device of the real root, if `root=` names it by a device node or by something udev makes a link for.
     pub fn root_device(&self) -> Option<PathBuf> {
         let root = self.last("root")?.value.as_deref()?;
-        let Some((family, value)) = root.split_once('=') else {
+        let Some((tag, value)) = root.split_once('=') else {
             return root.starts_with("/dev/").then(|| root.into());
         };
-        let family = match family {
+        let directory = match tag {
             "LABEL" => "by-label",
             "UUID" => "by-uuid",
             "PARTLABEL" => "by-partlabel",
@@ -223,10 +223,10 @@ impl CommandLine {
             _ => return None,
         };
         let is_name = !value.is_empty() && !value.contains('/');
-        is_name.then(|| Path::new("/dev/disk").join(family).join(value))
+        is_name.then(|| Path::new("/dev/disk").join(directory).join(value))
     }
 
-    /// True if an argument of Flatcar is there.
+    /// True if any argument belongs to Flatcar.
     pub fn is_flatcar(&self) -> bool {
         self.arguments
             .iter()
@@ -238,7 +238,7 @@ impl CommandLine {
         self.arguments.iter().rfind(|argument| argument.key == key)
     }
 
-    /// Its value, empty without one.
+    /// The value of the last argument with this key; empty if it has none.
     fn last_value(&self, key: &str) -> Option<&str> {
         let argument = self.last(key)?;
         Some(argument.value.as_deref().unwrap_or_default())
@@ -261,7 +261,7 @@ mod tests {
     use super::*;
     use crate::log::Sink;
 
-    /// What a command line says, and what is logged about it.
+    /// The source that a command line names, and what is logged about it.
     fn source(text: &str) -> (Result<CommandLineConfig, String>, String) {
         let (sink, logged) = Sink::memory();
         let source = CommandLine::parse(text).source(&Log::new(sink));
@@ -301,7 +301,7 @@ mod tests {
         let trust = |line: &str| {
             let trust = CommandLine::parse(line).trust(TrustedKeys::default());
             trust
-                .map(|trust| trust.names_config())
+                .map(|trust| trust.has_pin())
                 .map_err(|error| error.to_string())
         };
         for line in [
@@ -340,9 +340,9 @@ mod tests {
             for line in [format!("quiet {name}=sha512-00"), name.into()] {
                 let trust = CommandLine::parse(&line).trust(TrustedKeys::default());
                 let error = trust.expect_err("it is unknown").to_string();
-                let said = error.contains(name)
+                let is_named = error.contains(name)
                     && error.contains("kindling.config.hash, kindling.config.key");
-                assert!(said, "{error}");
+                assert!(is_named, "{error}");
             }
         }
     }
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_is_told() {
+    fn ignored_arguments_are_logged() {
         let cases = [
             (
                 "ignition.config.url=",

@@ -1,26 +1,26 @@
-//! A config on a file system that is found by its label.
+//! A config on a file system with a known label.
 
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::host::{TargetRoot, wait};
 use crate::log::Log;
-use crate::platform::{MountSpec, mounted};
+use crate::platform::{MountSpec, with_mounted};
 use anyhow::{Context, anyhow, bail};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where udev puts links named by the labels of file systems.
+/// Where udev links devices by the labels of their file systems.
 const BY_LABEL: &str = "/dev/disk/by-label";
-/// Time for the device to appear and to be mounted.
+/// Time limit for the device to appear and to be mounted.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const REMEDY: &str = "attach it, label its file system, or correct ignition.config.device";
 
 /// Reads a file from the file system with this label.
 ///
 /// # Errors
-/// The label is none, the device does not appear, cannot be mounted, or has no such file.
+/// If the label is invalid, or the device does not appear, cannot be mounted, or has no such file.
 pub(super) fn read(label: &str, path: &str, log: &Log) -> anyhow::Result<Vec<u8>> {
     let deadline = Instant::now() + TIMEOUT;
-    let device = Path::new(BY_LABEL).join(name_part(label)?);
+    let device = Path::new(BY_LABEL).join(check_label(label)?);
     let waiting = format!("waiting for config device {}", device.display());
     log.operation(waiting, || {
         wait::for_devices(std::slice::from_ref(&device), Some(TIMEOUT))
@@ -31,15 +31,15 @@ pub(super) fn read(label: &str, path: &str, log: &Log) -> anyhow::Result<Vec<u8>
         prefix: "ignition-config",
         timeout: deadline.saturating_duration_since(Instant::now()),
     };
-    mounted(&device, spec, log, |point| {
-        read_below(point, path).with_context(|| {
+    with_mounted(&device, spec, log, |mount_point| {
+        read_below(mount_point, path).with_context(|| {
             format!("cannot read the config on the file system labelled {label:?}")
         })
     })
 }
 
-/// The label as one part of a path.
-fn name_part(label: &str) -> anyhow::Result<&str> {
+/// Checks that the label is a single path component.
+fn check_label(label: &str) -> anyhow::Result<&str> {
     let mut parts = Path::new(label).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(part)), None) if part == label => Ok(label),
@@ -49,9 +49,9 @@ fn name_part(label: &str) -> anyhow::Result<&str> {
     }
 }
 
-/// The path is taken from the root of the file system, so that `..` does not lead out of it; nor do links. A pipe or a device
-/// is not opened.
-fn read_below(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
+/// Resolves the path against the root of the file system, so that neither `..` nor links lead out of it. Pipes and
+/// devices are not opened.
+fn read_below(mount_point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
     let mut inside = PathBuf::new();
     for part in Path::new(path).components() {
         match part {
@@ -61,8 +61,8 @@ fn read_below(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
         }
     }
     let inside = inside.to_string_lossy();
-    TargetRoot::new(point)
-        .read_regular(&inside, BUFFER_LIMIT_BYTES)
+    TargetRoot::new(mount_point)
+        .read_regular(&inside, MAX_BUFFER_BYTES)
         .with_context(|| format!("/{inside}; check ignition.config.path"))
 }
 
@@ -72,12 +72,12 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn labels_are_one_part_of_a_path() {
+    fn labels_are_single_path_components() {
         for label in ["", ".", "..", "/", "a/b", "/a", "a/", "../a"] {
-            name_part(label).expect_err(label);
+            check_label(label).expect_err(label);
         }
         for label in ["CONFIG", "a.b", "...", "a\\x20b"] {
-            assert_eq!(name_part(label).expect("fine"), label);
+            assert_eq!(check_label(label).expect("fine"), label);
         }
     }
 

@@ -1,8 +1,8 @@
-//! What the environment of the process says, read once.
+//! Settings from the environment of the process, read once.
 //!
 //! # Flatcar
-//! Flatcar's Ignition differs from everybody else's. One build serves all, so every difference is either
-//! accepted everywhere or waits for a switch:
+//! Flatcar's Ignition differs from upstream. One build serves all distributions, so every difference is either
+//! accepted everywhere or behind a switch:
 //!
 //! | difference | where |
 //! |---|---|
@@ -11,12 +11,12 @@
 //! | fw_cfg key `opt/org.flatcar-linux/config` | everywhere |
 //! | older guest properties of VMware | everywhere, with that platform |
 //! | platforms `cloudsigma`, `rackspace`, `rackspace-onmetal`, `vagrant` | everywhere |
-//! | a script, a cloud-config or a MIME message instead of a config counts as an empty config | switch: elsewhere it would leave a machine unprovisioned without a word |
-//! | a file system labelled `OEM` is used again although its type differs | switch: elsewhere the type was asked for |
+//! | a script, a cloud-config or a MIME message instead of a config counts as an empty config | switch: elsewhere it would silently leave a machine unprovisioned |
+//! | a file system labelled `OEM` is reused although its type differs | switch: elsewhere the config requests that type |
 //! | `/usr/share/oem` on `/dev/disk/by-label/OEM` is mounted at `/oem` | switch: elsewhere it goes where the config says |
 //!
 //! The switch is `KINDLING_FLATCAR=true` or `false`; without it, it is on if the kernel command line has an
-//! argument that begins with `flatcar.`, as every first boot of Flatcar has.
+//! argument that begins with `flatcar.`, as on every first boot of Flatcar.
 
 use super::command_line::CommandLine;
 use crate::fetch::OEM_DIR;
@@ -24,10 +24,10 @@ use anyhow::bail;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Where the keys are that configs must be signed with.
+/// Where the keys are that a config may be signed with.
 pub const TRUSTED_KEYS_DIR: &str = "/etc/kindling/trusted-keys.d";
 
-/// Directories with configs of the system, highest priority first.
+/// Directories with the system's configs, highest priority first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigDirs(pub [PathBuf; 3]);
 
@@ -38,27 +38,27 @@ impl ConfigDirs {
     }
 }
 
-/// What the environment says; an empty value says nothing.
+/// Settings from the environment; an empty value counts as unset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment {
     /// The kernel command line (`IGNITION_KERNEL_CMDLINE_PATH`).
     pub command_line: PathBuf,
-    /// Where configs of the system are (`IGNITION_SYSTEM_RUNTIME_CONFIG_DIR`,
+    /// Where the system's configs are (`IGNITION_SYSTEM_RUNTIME_CONFIG_DIR`,
     /// `IGNITION_SYSTEM_LOCAL_CONFIG_DIR`, `IGNITION_SYSTEM_CONFIG_DIR`).
     pub config_dirs: ConfigDirs,
-    /// SSH keys in a file of their own (`IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT`).
+    /// Write SSH keys to a file of their own (`IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT`).
     pub authorized_keys_fragment: Option<bool>,
-    /// Files get SELinux labels (`IGNITION_SELINUX_RELABEL`).
+    /// Label files for SELinux (`IGNITION_SELINUX_RELABEL`).
     pub selinux_relabel: Option<bool>,
     /// The config of platform `file` (`IGNITION_CONFIG_FILE`).
     pub config_file: PathBuf,
-    /// What `oem://` URLs are below (`IGNITION_OEM_LOOKASIDE_DIR`).
+    /// Root directory of `oem://` URLs (`IGNITION_OEM_LOOKASIDE_DIR`).
     pub oem_dir: PathBuf,
-    /// Keys that configs must be signed with (`KINDLING_TRUSTED_KEYS_DIR`).
+    /// Directory of keys that a config may be signed with (`KINDLING_TRUSTED_KEYS_DIR`).
     pub trusted_keys_dir: PathBuf,
-    /// True if somebody named that directory, so that it must be there.
+    /// True if that directory was set explicitly, so that it must exist.
     pub trusted_keys_named: bool,
-    /// Flatcar's own ways (`KINDLING_FLATCAR`); see [`Environment::is_flatcar`].
+    /// Flatcar's own behaviour (`KINDLING_FLATCAR`); see [`Environment::is_flatcar`].
     pub flatcar: Option<bool>,
 }
 
@@ -66,7 +66,7 @@ impl Environment {
     /// The environment of this process.
     ///
     /// # Errors
-    /// A switch that is neither true nor false.
+    /// If a switch is neither true nor false.
     pub fn of_process() -> anyhow::Result<Self> {
         Self::read(|name| std::env::var_os(name))
     }
@@ -74,13 +74,17 @@ impl Environment {
     /// Reads an environment through `lookup`.
     ///
     /// # Errors
-    /// A switch that is neither true nor false.
+    /// If a switch is neither true nor false.
     pub fn read(lookup: impl Fn(&str) -> Option<OsString>) -> anyhow::Result<Self> {
-        let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let non_empty = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let path = |name: &str, default: &str| {
-            given(name).map_or_else(|| PathBuf::from(default), PathBuf::from)
+            non_empty(name).map_or_else(|| PathBuf::from(default), PathBuf::from)
         };
-        let switch = |name: &str| given(name).map(|value| boolean(name, &value)).transpose();
+        let switch = |name: &str| {
+            non_empty(name)
+                .map(|value| boolean(name, &value))
+                .transpose()
+        };
         Ok(Self {
             command_line: path("IGNITION_KERNEL_CMDLINE_PATH", "/proc/cmdline"),
             config_dirs: ConfigDirs([
@@ -92,13 +96,13 @@ impl Environment {
             selinux_relabel: switch("IGNITION_SELINUX_RELABEL")?,
             config_file: path("IGNITION_CONFIG_FILE", "config.ign"),
             oem_dir: path("IGNITION_OEM_LOOKASIDE_DIR", OEM_DIR),
-            trusted_keys_named: given("KINDLING_TRUSTED_KEYS_DIR").is_some(),
+            trusted_keys_named: non_empty("KINDLING_TRUSTED_KEYS_DIR").is_some(),
             trusted_keys_dir: path("KINDLING_TRUSTED_KEYS_DIR", TRUSTED_KEYS_DIR),
             flatcar: switch("KINDLING_FLATCAR")?,
         })
     }
 
-    /// True if Flatcar's own ways count that could hurt others (see the module).
+    /// True if the differences of Flatcar apply that would harm other distributions (see the module).
     pub fn is_flatcar(&self, line: &CommandLine) -> bool {
         self.flatcar.unwrap_or_else(|| line.is_flatcar())
     }
@@ -169,12 +173,12 @@ mod tests {
     }
 
     #[test]
-    fn flatcar_is_told_or_seen() {
+    fn flatcar_is_set_or_detected() {
         let flatcar = CommandLine::parse("flatcar.first_boot=detected");
         let other = CommandLine::parse("ignition.firstboot coreos.config.url=http://h/");
-        let silent = read(&[]).expect("fine");
-        let told = |value| read(&[("KINDLING_FLATCAR", value)]).expect("fine");
-        assert!(silent.is_flatcar(&flatcar) && !silent.is_flatcar(&other));
-        assert!(told("1").is_flatcar(&other) && !told("false").is_flatcar(&flatcar));
+        let unset = read(&[]).expect("fine");
+        let set = |value| read(&[("KINDLING_FLATCAR", value)]).expect("fine");
+        assert!(unset.is_flatcar(&flatcar) && !unset.is_flatcar(&other));
+        assert!(set("1").is_flatcar(&other) && !set("false").is_flatcar(&flatcar));
     }
 }

@@ -1,4 +1,4 @@
-//! What a config is obtained with: a fetcher that knows the platform, and whose configs it takes.
+//! Sets up the fetcher for configs: with the credentials of the platform, and with the trusted signers.
 
 use super::command_line::CommandLine;
 use super::environment::Environment;
@@ -10,7 +10,7 @@ use crate::signature::{Trust, TrustedKeys};
 /// A fetcher with the credentials of the platform.
 ///
 /// # Errors
-/// The platform cannot make one.
+/// If the platform cannot provide them.
 pub fn fetcher(
     platform: &dyn Platform,
     environment: &Environment,
@@ -25,10 +25,10 @@ pub fn fetcher(
     platform.fetcher(plain.with_trust(trust), log)
 }
 
-/// Whose configs are taken.
+/// Which configs are trusted.
 ///
 /// # Errors
-/// A key or a digest that is none.
+/// If a key or a digest is malformed.
 pub fn trust(environment: &Environment, log: &Log) -> anyhow::Result<Trust> {
     let directory = &environment.trusted_keys_dir;
     let keys = match environment.trusted_keys_named {
@@ -41,7 +41,7 @@ pub fn trust(environment: &Environment, log: &Log) -> anyhow::Result<Trust> {
             directory.display()
         ));
     }
-    // A command line that cannot be read ends it when the config is looked for.
+    // A command line that cannot be read becomes an error when the source of the config is determined.
     let line = CommandLine::read(&environment.command_line).unwrap_or_default();
     let trust = line.trust(keys)?;
     if trust.is_on() {

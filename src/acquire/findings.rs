@@ -1,4 +1,4 @@
-//! What there is to say about a config, as log lines.
+//! Findings about a config, as log lines.
 
 use crate::config::{Findings, Severity};
 use crate::log::{Log, LogLevel};
@@ -11,6 +11,6 @@ pub fn log_findings(log: &Log, findings: &Findings) {
             Severity::Warning => LogLevel::Warning,
             Severity::Info => LogLevel::Info,
         };
-        log.say(level, finding);
+        log.write(level, finding);
     }
 }

@@ -1,4 +1,4 @@
-//! The config that everything starts from: one text, read in its language.
+//! The first config, which may refer to others: one text, parsed in its language.
 
 use crate::config::{self, Document, Findings, ParseError};
 use crate::language::{self, Language, Surroundings};
@@ -8,17 +8,17 @@ use sha2::{Digest as _, Sha512};
 /// One config text that went into a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceInfo {
-    /// File name or shown URL, as in origins.
+    /// File name or redacted URL, as in origins.
     pub name: String,
     /// SHA-512 of the unpacked text, lower-case hex.
     pub sha512: String,
-    /// Length of the unpacked text.
+    /// Length of the unpacked text in bytes.
     pub bytes: u64,
     /// False for the first config.
     pub referenced: bool,
 }
 
-/// The digest of a shorter text takes no longer than starting a thread for it.
+/// Hashing a shorter text takes no longer than starting a thread for it.
 const LONG_TEXT_BYTES: usize = 1 << 20;
 
 impl SourceInfo {
@@ -32,8 +32,8 @@ impl SourceInfo {
         }
     }
 
-    /// Describes the first text while `work` is done with it: of megabytes the digest takes as long as parsing.
-    fn beside<T>(name: &str, text: &[u8], work: impl FnOnce() -> T) -> (Self, T) {
+    /// Describes the first text while `work` runs: hashing megabytes takes as long as parsing them.
+    fn describe_while<T>(name: &str, text: &[u8], work: impl FnOnce() -> T) -> (Self, T) {
         let describe = || SourceInfo::of(name, text, false);
         if text.len() < LONG_TEXT_BYTES {
             return (describe(), work());
@@ -47,36 +47,36 @@ impl SourceInfo {
     }
 }
 
-/// The config to start from, parsed.
+/// The first config, parsed.
 #[derive(Debug, Clone)]
 pub struct First<'s> {
     /// The document.
     pub document: Document,
-    /// Its text, described.
+    /// Describes its text.
     pub source: SourceInfo,
-    /// What parsing said. It is not said again.
+    /// Findings of the parser. They are not reported again for the merged config.
     pub findings: Findings,
-    /// The text, unpacked, in languages whose configs are put together as texts; empty in others.
+    /// The unpacked text, in languages whose configs are appended as text; empty in others.
     pub text: Vec<u8>,
-    /// What it is in.
+    /// Its language.
     pub language: Language,
-    /// What it was parsed with. Configs that it refers to see no local files of it.
+    /// What it was parsed with. Configs that it refers to cannot see its local files.
     pub surroundings: Surroundings<'s>,
 }
 
-/// What became of the first text.
+/// Result of reading the first text.
 #[derive(Debug)]
 pub struct FirstRead<'s> {
-    /// The text, described.
+    /// Describes the text.
     pub source: SourceInfo,
-    /// What there is to say about it.
+    /// Findings of the parser.
     pub findings: Findings,
     /// The config, or why there is none.
     pub outcome: Result<First<'s>, ParseError>,
 }
 
-/// Reads an unpacked text in the language that was stated for it, or else in the one it looks like. `name` is where it came
-/// from.
+/// Parses an unpacked text in the language that was stated for it, or else in the detected one. `name` is where it
+/// came from.
 pub fn read<'s>(
     name: &str,
     text: &[u8],
@@ -85,9 +85,9 @@ pub fn read<'s>(
 ) -> FirstRead<'s> {
     let detected = || language::detect_for(text, &surroundings.target).ok();
     let language = stated.or_else(detected);
-    // What is in no language is refused by the reader that looks for one.
+    // A text in no known language is refused by `parse`, which detects the language itself.
     let (source, parsed) =
-        SourceInfo::beside(config::shown_source(name), text, || match language {
+        SourceInfo::describe_while(config::shown_source(name), text, || match language {
             Some(language) => language::parse_as(name, text, language, &surroundings),
             None => language::parse(name, text, &surroundings),
         });
@@ -108,7 +108,7 @@ pub fn read<'s>(
     }
 }
 
-/// What is kept of a text once it is read.
+/// The part of a text that is needed after it was parsed.
 fn kept_text(language: Language, text: &[u8]) -> Vec<u8> {
     match language::appends(language) {
         true => text.to_vec(),

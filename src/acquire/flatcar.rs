@@ -3,11 +3,11 @@
 use flate2::bufread::MultiGzDecoder;
 use std::io::Read;
 
-/// How much is looked at: more than any header of a message has.
+/// How much of the text is inspected: more than any message header has.
 const HEAD_BYTES: u64 = 64 * 1024;
 
-/// What `text` is if it is meant for another program, so that for us it is an empty config.
-pub(super) fn foreign(text: &[u8]) -> Option<&'static str> {
+/// Describes `text` if it is meant for another program, so that for us it is an empty config.
+pub(super) fn foreign_kind(text: &[u8]) -> Option<&'static str> {
     let head = unpacked_head(text).unwrap_or_else(|| head(text));
     let first = head.lines().next().unwrap_or_default();
     if first.starts_with("#!") {
@@ -33,13 +33,13 @@ fn unpacked_head(text: &[u8]) -> Option<String> {
     Some(head(&unpacked))
 }
 
-/// True if the text begins with the header of a message of several parts.
+/// True if the text begins with the header of a multipart MIME message.
 fn is_multipart(text: &str) -> bool {
     let mut content_type = String::new();
-    let mut inside = false;
+    let mut in_content_type = false;
     for line in text.lines().take_while(|line| !line.trim().is_empty()) {
         if line.starts_with([' ', '\t']) {
-            if inside {
+            if in_content_type {
                 content_type.push_str(line);
             }
             continue;
@@ -47,8 +47,8 @@ fn is_multipart(text: &str) -> bool {
         let Some((name, value)) = line.split_once(':') else {
             return false;
         };
-        inside = name.eq_ignore_ascii_case("content-type");
-        if inside {
+        in_content_type = name.eq_ignore_ascii_case("content-type");
+        if in_content_type {
             content_type.push_str(value);
         }
     }
@@ -84,10 +84,14 @@ mod tests {
             ("", None),
         ];
         for (text, want) in cases {
-            assert_eq!(foreign(text.as_bytes()), want, "{text:?}");
-            assert_eq!(foreign(&packed(text)), want, "packed {text:?}");
+            assert_eq!(foreign_kind(text.as_bytes()), want, "{text:?}");
+            assert_eq!(foreign_kind(&packed(text)), want, "packed {text:?}");
         }
-        assert_eq!(foreign(&packed("#!/bin/sh")[..12]), None, "cut short");
-        assert_eq!(foreign(&[0x1f, 0x8b, 0xff]), None, "not gzip after all");
+        assert_eq!(foreign_kind(&packed("#!/bin/sh")[..12]), None, "cut short");
+        assert_eq!(
+            foreign_kind(&[0x1f, 0x8b, 0xff]),
+            None,
+            "not gzip after all"
+        );
     }
 }

@@ -1,33 +1,33 @@
-//! What the platform says of the machine, for configs in languages that use it.
+//! Instance metadata from the platform, for configs in languages that use it.
 
 use crate::fetch::FetchError;
 use crate::language::{KnownInstance, Language};
 
 use crate::platform::{FetchContext, Identity, NoDescription, Platform};
 
-/// True for languages whose configs use the name and the keys of the machine.
-fn is_asked_by(language: Language) -> bool {
+/// True for languages whose configs use the machine's host name and SSH keys.
+fn uses_metadata(language: Language) -> bool {
     matches!(
         language,
         Language::CloudInit | Language::CoreosCloudinit | Language::K3os
     )
 }
 
-/// What `platform` says of the machine, if a config in `language` from `source` needs it.
+/// The metadata of the machine from `platform`, if a config in `language` from `source` needs it.
 ///
-/// It is an error if the platform that supplied the config does not answer, since without its keys it may be impossible to
-/// log in. A platform that did not supply the config may be absent, which is a warning. So is a drive with a config and
-/// without a description of the machine, which the original programs took for an empty one.
+/// It is an error if the platform that supplied the config does not answer, since without its keys it may be
+/// impossible to log in. A platform that did not supply the config may be absent, which is a warning. So is a drive
+/// with a config but without metadata, which the original programs treated as empty metadata.
 ///
 /// # Errors
-/// The platform has metadata, and does not answer.
+/// If the platform should have metadata, but does not answer.
 pub fn instance(
     platform: &dyn Platform,
     context: &mut FetchContext<'_>,
     source: &str,
     language: Language,
 ) -> anyhow::Result<KnownInstance> {
-    if !is_asked_by(language) || platform.attribute_source().is_none() {
+    if !uses_metadata(language) || platform.attribute_source().is_none() {
         return Ok(KnownInstance::default());
     }
     let id = platform.id();
@@ -47,7 +47,7 @@ pub fn instance(
     }
 }
 
-/// True if only a network could bring the answer.
+/// True if the cause is that there is no network.
 pub fn needs_network(error: &anyhow::Error) -> bool {
     let mut causes = error.chain();
     causes.any(|cause| {
@@ -56,7 +56,7 @@ pub fn needs_network(error: &anyhow::Error) -> bool {
     })
 }
 
-/// An identity as languages take it.
+/// Converts an identity to the form that languages use.
 #[must_use]
 pub fn known(identity: Identity) -> KnownInstance {
     KnownInstance {

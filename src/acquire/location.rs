@@ -1,8 +1,8 @@
-//! The config everything starts from: a file, standard input or a URL.
+//! Where the first config is: a file, standard input or a URL.
 
 use crate::config::url;
 use crate::fetch::{
-    BUFFER_LIMIT_BYTES, ConfigRole, FetchError, FetchEvents, Fetcher, Request, Scheme, shown_url,
+    ConfigRole, FetchError, FetchEvents, Fetcher, MAX_BUFFER_BYTES, Request, Scheme, shown_url,
 };
 use crate::input;
 use std::ffi::OsStr;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 pub enum ConfigLocation {
     /// `-`
     StandardInput,
-    /// A URL, perhaps malformed or with a scheme that nothing fetches. Not to be shown as it is.
+    /// A URL, perhaps malformed or with an unsupported scheme. It may contain secrets: do not print it unredacted.
     Url(String),
     /// Anything else.
     File(PathBuf),
@@ -29,13 +29,13 @@ pub struct ConfigText {
     pub text: Vec<u8>,
 }
 
-/// Why the first config cannot be had.
+/// Why the first config cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// A file, or standard input.
     #[error("cannot read the config {name}: {cause}")]
     Read {
-        /// What.
+        /// The file, or `<stdin>`.
         name: String,
         /// The cause.
         cause: io::Error,
@@ -48,7 +48,7 @@ pub enum LoadError {
     },
 }
 
-// Not `#[from]`: the message says the cause already, and as a source it would be said twice.
+// Not `#[from]`: the message includes the cause already, and as a source it would be printed twice.
 impl From<FetchError> for LoadError {
     fn from(error: FetchError) -> Self {
         LoadError::Fetch { error }
@@ -56,7 +56,7 @@ impl From<FetchError> for LoadError {
 }
 
 impl LoadError {
-    /// True if a config is there, and is not one to take.
+    /// True if there is a config, but it is not trusted.
     pub fn is_untrusted(&self) -> bool {
         matches!(
             self,
@@ -75,14 +75,14 @@ fn remedy(error: &FetchError) -> String {
 }
 
 impl ConfigLocation {
-    /// What an argument of the command line means.
+    /// The location that a command-line argument names.
     pub fn of(argument: &OsStr) -> Self {
         if argument == "-" {
             return ConfigLocation::StandardInput;
         }
         let text = argument.to_str().unwrap_or_default();
         let scheme = url::parse(text).map(|u| u.scheme).unwrap_or_default();
-        // Broken URLs do not parse, and are still no file names.
+        // Malformed URLs do not parse, but are not file names either.
         let is_url = Scheme::named(&scheme).is_some();
         if is_url || text.starts_with("data:") || begins_like_url(text) {
             return ConfigLocation::Url(text.into());
@@ -111,7 +111,7 @@ fn begins_like_url(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
 }
 
-/// Reads the first config, at most [`BUFFER_LIMIT_BYTES`]. Files may be named relative to the
+/// Reads the first config, at most [`MAX_BUFFER_BYTES`]. Files may be named relative to the
 /// working directory.
 pub fn load(
     location: &ConfigLocation,
@@ -122,14 +122,14 @@ pub fn load(
     let text = match location {
         ConfigLocation::Url(url) => {
             let request = Request::get(url);
-            // Offline, a scheme that nothing fetches would count as one that needs a network.
+            // An offline fetcher would report an unsupported scheme as one that needs a network.
             request.scheme()?;
             fetcher.fetch_config(&request, ConfigRole::First, events)?
         }
         ConfigLocation::StandardInput => {
-            read(&name, input::read_all(&mut io::stdin(), BUFFER_LIMIT_BYTES))?
+            read(&name, input::read_all(&mut io::stdin(), MAX_BUFFER_BYTES))?
         }
-        ConfigLocation::File(path) => read(&name, input::read(path, BUFFER_LIMIT_BYTES))?,
+        ConfigLocation::File(path) => read(&name, input::read(path, MAX_BUFFER_BYTES))?,
     };
     Ok(ConfigText { name, text })
 }
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_that_are_none_are_refused_as_such() {
+    fn malformed_urls_are_not_taken_for_files() {
         let fetcher = Fetcher::new(crate::fetch::Settings::default()).offline();
         for (argument, cause) in [
             (
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_printed_once() {
         let error = FetchError::NotFound {
             method: "GET".into(),
             url: "http://h/c".into(),
@@ -214,8 +214,8 @@ mod tests {
             FetchError::from(crate::config::data_url::DataUrlError::NoComma).into(),
         ];
         for error in errors {
-            let said = format!("{error:#}");
-            assert_eq!(said, error.to_string());
+            let with_causes = format!("{error:#}");
+            assert_eq!(with_causes, error.to_string());
         }
     }
 }

@@ -1,16 +1,16 @@
-//! Where the config of a machine comes from, and everything it refers to: for a boot and for the desk.
+//! Obtains the config of a machine and everything it refers to: during boot and for the commands on a desktop.
 //!
 //! | part | what it is |
 //! |---|---|
 //! | [`environment`], [`command_line`] | the settings of the process and of the kernel command line |
-//! | [`fetcher_setup`] | what configs are fetched with, and whose are taken |
-//! | [`base`] | configs that the system brings |
-//! | [`source`] | which source has the config of the user: command line, system or platform |
-//! | [`location`] | a config that is named by a person: a file, standard input or a URL |
-//! | [`instance`] | what the platform says of the machine, for languages that use it |
-//! | [`first`] | the one reader of a first text |
+//! | [`fetcher_setup`] | the fetcher for configs, and which configs are trusted |
+//! | [`base`] | configs that the system ships |
+//! | [`source`] | which source has the user's config: command line, system or platform |
+//! | [`location`] | a config named as an argument: a file, standard input or a URL |
+//! | [`instance`] | instance metadata from the platform, for languages that use it |
+//! | [`first`] | parses the first config |
 //! | [`references`] | follows `ignition.config.replace` and `merge` |
-//! | `network` | whether what is left needs a network |
+//! | `network` | whether a config needs a network |
 
 pub mod base;
 pub mod command_line;

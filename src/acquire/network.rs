@@ -7,14 +7,16 @@ use crate::fetch::{FetchError, Request};
 /// The first thing in a config that needs a network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkNeed {
-    /// Where in the config.
+    /// Its place in the config.
     pub path: JsonPath,
-    /// What: a shown URL, or words.
+    /// A redacted URL, or a description.
     pub what: String,
 }
 
-/// Walks `config` in the order of the language; the first hit decides. A source that is not a URL is
-/// an error.
+/// Finds the first need in `config`, in the order of the specification.
+///
+/// # Errors
+/// If a source is not a URL.
 pub fn needs_network(config: &Config) -> Result<Option<NetworkNeed>, FetchError> {
     for (path, resource) in resources(config) {
         let request = Request::get(resource.source.as_deref().unwrap_or_default());
@@ -37,11 +39,11 @@ fn resources(config: &Config) -> Vec<(JsonPath, &Resource)> {
     let mut found = Vec::new();
     let ignition = JsonPath::root().join("ignition");
     let references = &config.ignition.config;
-    let below = ignition.join("config");
-    listed(&below.join("merge"), &references.merge, &mut found);
-    found.push((below.join("replace"), &references.replace));
+    let config_path = ignition.join("config");
+    add_list(&config_path.join("merge"), &references.merge, &mut found);
+    found.push((config_path.join("replace"), &references.replace));
     let authorities = &config.ignition.security.tls.certificate_authorities;
-    listed(
+    add_list(
         &ignition.join("security.tls.certificateAuthorities"),
         authorities,
         &mut found,
@@ -49,7 +51,7 @@ fn resources(config: &Config) -> Vec<(JsonPath, &Resource)> {
     let storage = JsonPath::root().join("storage");
     for (i, file) in config.storage.files.iter().enumerate() {
         let path = storage.join("files").join(i);
-        listed(&path.join("append"), &file.append, &mut found);
+        add_list(&path.join("append"), &file.append, &mut found);
         found.push((path.join("contents"), &file.contents));
     }
     for (i, luks) in config.storage.luks.iter().enumerate() {
@@ -58,7 +60,7 @@ fn resources(config: &Config) -> Vec<(JsonPath, &Resource)> {
     found
 }
 
-fn listed<'a>(
+fn add_list<'a>(
     path: &JsonPath,
     resources: &'a [Resource],
     found: &mut Vec<(JsonPath, &'a Resource)>,
@@ -66,7 +68,7 @@ fn listed<'a>(
     found.extend(resources.iter().enumerate().map(|(i, r)| (path.join(i), r)));
 }
 
-/// Encrypted volumes that ask a server for their key.
+/// The first encrypted volume whose key has to be fetched from a server.
 fn clevis(config: &Config) -> Option<NetworkNeed> {
     let luks = JsonPath::root().join("storage").join("luks");
     config

@@ -1,14 +1,15 @@
-//! Follows `ignition.config.replace` and `ignition.config.merge` until one document is left.
+//! Follows `ignition.config.replace` and `ignition.config.merge` until a single document is left.
 //!
 //! ```text
-//! render(C): replace given?  fetch it, render it, forget C
-//!            otherwise       R = C; for each merge entry of C: R = merge(R, render(fetched))
+//! render(C): has replace?  fetch it, render it, drop C
+//!            otherwise     R = C; for each merge entry of C: R = merge(R, render(fetched))
 //! ```
-//! Transport settings follow the configs: after each fetched config those of everything merged so
-//! far are in force, and they stay until the next one.
+//! Transport settings follow the configs: after each fetched config, the settings of everything merged so far
+//! take effect, until the next config is fetched.
 //!
-//! A config of Ignition 1 or 2 and those of that age which it appends are one family: they are put together first and
-//! translated as one ([`crate::language::append`]), and what else it appends is merged into the result.
+//! A config of Ignition 1 or 2 and the configs of those versions that it appends are one family: they are joined
+//! first and translated as one ([`crate::language::append`]). Configs of version 3 that it appends are merged into
+//! the result.
 
 mod error;
 mod family;
@@ -21,33 +22,32 @@ use crate::config::model::Resource;
 use crate::config::{Document, Findings, JsonPath, ParseError};
 use crate::fetch::{ConfigRole, FetchEvents, Fetcher, Request, shown_url};
 use crate::language::{self, Surroundings};
-use family::Relative;
+use family::FamilyMember;
 use std::borrow::Cow;
 
-/// The most configs one run fetches. Nothing sensible comes near; a config that merges itself
-/// twice does.
+/// Maximum number of configs that one run fetches. Only configs that merge themselves get near it.
 pub const MAX_FETCHES: usize = 1024;
-/// How deep configs may refer to configs.
+/// Maximum depth of configs that refer to configs.
 pub const MAX_DEPTH: usize = 256;
 
-/// What there is to say about one text.
+/// The findings about one text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFindings {
-    /// File name or shown URL, as in origins.
+    /// File name or redacted URL, as in origins.
     pub source: String,
-    /// The text, to show lines of. None for the merged config, which has none, and for `data:`
-    /// URLs, whose text is not shown.
+    /// The text, to quote lines from. None for the merged config, which has none, and for `data:` URLs, whose text
+    /// is not shown.
     pub text: Option<Vec<u8>>,
     /// The findings; at least one.
     pub findings: Findings,
 }
 
-/// All configs in one.
+/// The result of following all references.
 #[derive(Debug)]
 pub struct RenderedConfig {
     /// The merged document.
     pub document: Document,
-    /// Every text that was read, the first one first, also those that were replaced.
+    /// Every text that was read, starting with the first config, including those that were replaced.
     pub sources: Vec<SourceInfo>,
     /// Findings of referenced configs and of the merged one; warnings at most.
     pub findings: Vec<SourceFindings>,
@@ -55,7 +55,7 @@ pub struct RenderedConfig {
     pub fetcher: Fetcher,
 }
 
-/// Follows all references of `first`, and judges the result by the rules of the latest version.
+/// Follows all references of `first`, and validates the result by the rules of the latest version.
 pub fn render(
     first: First<'_>,
     fetcher: &Fetcher,
@@ -66,22 +66,22 @@ pub fn render(
         events,
         surroundings: first.surroundings,
         sources: vec![first.source],
-        said: first.findings,
+        first_findings: first.findings,
         findings: Vec::new(),
         filesystems: Vec::new(),
     };
     let name = session.sources.first().map(|source| source.name.clone());
-    let relative = Relative {
+    let member = FamilyMember {
         name: name.unwrap_or_default(),
         text: first.text,
         language: first.language,
         is_first: true,
     };
     let read = ReadConfig {
-        relative: Some(relative).filter(|relative| language::appends(relative.language)),
+        member: Some(member).filter(|member| language::appends(member.language)),
         document: first.document,
     };
-    match session.whole(read) {
+    match session.render_and_check(read) {
         Ok(document) => Ok(RenderedConfig {
             document,
             sources: session.sources,
@@ -100,75 +100,76 @@ struct Session<'a> {
     events: &'a dyn FetchEvents,
     surroundings: Surroundings<'a>,
     sources: Vec<SourceInfo>,
-    /// What parsing the first config said.
-    said: Findings,
+    /// Findings of parsing the first config.
+    first_findings: Findings,
     findings: Vec<SourceFindings>,
-    /// File systems that families of Ignition 2 name, for those after them. Of one name, the last counts.
+    /// File systems that families of Ignition 2 name, for the families after them. The last one of a name counts.
     filesystems: Vec<(String, String)>,
 }
 
 /// A config that was read.
 struct ReadConfig {
-    /// Of a relative, the section `ignition` at least.
+    /// Of a family member, only the section `ignition`.
     document: Document,
-    /// It may be one of a family.
-    relative: Option<Relative>,
+    /// Set if the config can be part of a family.
+    member: Option<FamilyMember>,
 }
 
-/// What a level still has to merge.
+/// What a frame still has to merge.
 enum Next {
     ToFetch(ConfigReference),
-    /// Fetched already.
+    /// Already fetched.
     Fetched(Box<Document>),
 }
 
 impl Session<'_> {
-    fn whole(&mut self, first: ReadConfig) -> Result<Document, RenderReason> {
+    fn render_and_check(&mut self, first: ReadConfig) -> Result<Document, RenderReason> {
         self.configure(&first.document)?;
         let document = self.render(first)?;
         self.configure(&document)?;
         let first = self.sources.first().map_or("", |s| s.name.as_str());
-        let news = merged::findings(&document, first, &self.said, &self.findings);
-        let fatal = news.is_fatal();
-        if !news.0.is_empty() {
+        let new_findings =
+            merged::new_findings(&document, first, &self.first_findings, &self.findings);
+        let is_fatal = new_findings.is_fatal();
+        if !new_findings.0.is_empty() {
             let source = merged::NAME.into();
             self.findings.push(SourceFindings {
                 source,
                 text: None,
-                findings: news,
+                findings: new_findings,
             });
         }
-        if fatal {
+        if is_fatal {
             Err(RenderReason::MergedInvalid)
         } else {
             Ok(document)
         }
     }
 
-    /// Works off a stack of its own: nesting is up to whoever writes the configs.
+    /// Uses an explicit stack rather than recursion: the nesting depth is controlled by the configs.
     fn render(&mut self, first: ReadConfig) -> Result<Document, RenderReason> {
-        let mut stack = vec![self.level(first, 0)?];
-        while let Some(level) = stack.last_mut() {
-            let depth = level.depth;
-            if let Some(next) = level.pending.next() {
+        let mut stack = vec![self.start_frame(first, 0)?];
+        while let Some(frame) = stack.last_mut() {
+            let depth = frame.depth;
+            if let Some(next) = frame.pending.next() {
                 let new = match next {
-                    Next::ToFetch(wish) => self.read(wish, depth)?,
+                    Next::ToFetch(config_reference) => self.read(config_reference, depth)?,
                     Next::Fetched(document) => ReadConfig {
                         document: *document,
-                        relative: None,
+                        member: None,
                     },
                 };
-                let merged = Document::merge(&level.result, &new.document);
+                let merged = Document::merge(&frame.result, &new.document);
                 self.configure(&merged)?;
                 if has_references(&new.document) {
-                    let below = self.level(new, depth + 1)?;
-                    stack.push(below);
+                    let nested = self.start_frame(new, depth + 1)?;
+                    stack.push(nested);
                 } else {
-                    level.result = merged;
+                    frame.result = merged;
                 }
             } else if let Some(MergeFrame { result, .. }) = stack.pop() {
                 match stack.last_mut() {
-                    Some(above) => above.result = Document::merge(&above.result, &result),
+                    Some(outer) => outer.result = Document::merge(&outer.result, &result),
                     None => return Ok(result),
                 }
             }
@@ -176,14 +177,14 @@ impl Session<'_> {
         Ok(Document::empty())
     }
 
-    /// Starts on what was read, or on what takes its place.
-    fn level(&mut self, read: ReadConfig, depth: usize) -> Result<MergeFrame, RenderReason> {
-        let (read, depth) = self.replaced(read, depth, false)?;
-        let wishes: Vec<ConfigReference> = merges(&read.document).collect();
-        match read.relative.filter(|_| !wishes.is_empty()) {
-            Some(relative) => self.family(relative, &read.document, depth),
+    /// Makes the frame for a config, or for the config that replaces it.
+    fn start_frame(&mut self, read: ReadConfig, depth: usize) -> Result<MergeFrame, RenderReason> {
+        let (read, depth) = self.follow_replacements(read, depth, false)?;
+        let config_references: Vec<ConfigReference> = merges(&read.document).collect();
+        match read.member.filter(|_| !config_references.is_empty()) {
+            Some(member) => self.collect_family(member, &read.document, depth),
             None => {
-                let pending: Vec<Next> = wishes.into_iter().map(Next::ToFetch).collect();
+                let pending: Vec<Next> = config_references.into_iter().map(Next::ToFetch).collect();
                 Ok(MergeFrame {
                     depth,
                     result: read.document,
@@ -193,17 +194,17 @@ impl Session<'_> {
         }
     }
 
-    /// Follows the configs that take the place of one.
-    fn replaced(
+    /// Follows `replace` until a config has none. Returns the last config and its depth.
+    fn follow_replacements(
         &mut self,
         mut read: ReadConfig,
         mut depth: usize,
         in_family: bool,
     ) -> Result<(ReadConfig, usize), RenderReason> {
-        while let Some(replacing) = replacement(&read.document) {
+        while let Some(replacement) = replacement_of(&read.document) {
             read = match in_family {
-                true => self.read_relative(replacing, depth)?,
-                false => self.read(replacing, depth)?,
+                true => self.read_member(replacement, depth)?,
+                false => self.read(replacement, depth)?,
             };
             self.configure(&read.document)?;
             depth += 1;
@@ -211,11 +212,15 @@ impl Session<'_> {
         Ok((read, depth))
     }
 
-    /// Fetches and parses one referenced config, which belongs to no family yet.
-    fn read(&mut self, wish: ConfigReference, depth: usize) -> Result<ReadConfig, RenderReason> {
-        let reference = wish.reference.clone();
-        let (source, text) = self.fetch(wish, depth)?;
-        if let Some(read) = self.head(&source, &text, &reference)?
+    /// Fetches and parses a referenced config, which belongs to no family yet.
+    fn read(
+        &mut self,
+        config_reference: ConfigReference,
+        depth: usize,
+    ) -> Result<ReadConfig, RenderReason> {
+        let reference = config_reference.reference.clone();
+        let (source, text) = self.fetch(config_reference, depth)?;
+        if let Some(read) = self.parse_head(&source, &text, &reference)?
             && has_references(&read.document)
         {
             return Ok(read);
@@ -225,13 +230,13 @@ impl Session<'_> {
 
     fn fetch(
         &mut self,
-        wish: ConfigReference,
+        config_reference: ConfigReference,
         depth: usize,
     ) -> Result<(SourceInfo, Vec<u8>), RenderReason> {
         let ConfigReference {
             resource,
             reference,
-        } = wish;
+        } = config_reference;
         if depth >= MAX_DEPTH {
             return Err(RenderReason::TooDeep { reference });
         }
@@ -255,7 +260,7 @@ impl Session<'_> {
         Ok((source, text))
     }
 
-    /// What configs that are referred to are parsed with.
+    /// What referenced configs are parsed with.
     fn surroundings(&self) -> Surroundings<'_> {
         Surroundings {
             files: None,
@@ -279,7 +284,7 @@ impl Session<'_> {
         match parsed.outcome {
             Ok(document) => Ok(ReadConfig {
                 document,
-                relative: None,
+                member: None,
             }),
             Err(ParseError::Empty) => Err(RenderReason::Empty { reference }),
             Err(error) => Err(RenderReason::Invalid { reference, error }),
@@ -296,7 +301,7 @@ impl Session<'_> {
         }
     }
 
-    /// Puts the transport settings of `document` in force.
+    /// Applies the transport settings of `document`.
     fn configure(&mut self, document: &Document) -> Result<(), RenderReason> {
         let configured = self.fetcher.configured(document.config(), self.events);
         self.fetcher = configured.map_err(|e| {
@@ -308,14 +313,14 @@ impl Session<'_> {
                 .tls
                 .certificate_authorities;
             let resource = listed.get(e.index).cloned().unwrap_or_default();
-            let wish = ConfigReference::at(
+            let config_reference = ConfigReference::at(
                 document,
                 ReferenceRole::Authority,
                 path.join(e.index),
                 resource,
             );
             RenderReason::Fetch {
-                reference: wish.reference,
+                reference: config_reference.reference,
                 error: e.error,
             }
         })?;
@@ -331,7 +336,7 @@ struct MergeFrame {
     pending: std::vec::IntoIter<Next>,
 }
 
-/// A resource and who asks for it.
+/// A resource and where it is referenced.
 struct ConfigReference {
     resource: Resource,
     reference: Box<Reference>,
@@ -348,7 +353,7 @@ impl ConfigReference {
     }
 }
 
-fn replacement(document: &Document) -> Option<ConfigReference> {
+fn replacement_of(document: &Document) -> Option<ConfigReference> {
     let replace = &document.config().ignition.config.replace;
     replace.source.as_ref()?;
     let path = JsonPath::root().join("ignition.config.replace");

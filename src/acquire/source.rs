@@ -1,14 +1,14 @@
-//! The config of the user: which of its sources has it, and what it says.
+//! Obtains the user's config from the first source that has it.
 //!
-//! The kernel command line comes first, then `user.ign` in the directories of the system, then the
-//! platform. The first that does not say "not here" decides, for better or worse.
+//! The kernel command line comes first, then `user.ign` in the system's directories, then the platform. The first
+//! source that applies decides, even if it fails.
 
 use super::command_line::{CommandLine, CommandLineConfig};
 use super::config_device;
 use super::environment::{ConfigDirs, Environment};
 use super::flatcar;
 use crate::config::url;
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::fetch::{ConfigRole, FetchError, FetchEvent, Request, shown_url};
 use crate::input;
 use crate::log::{Log, quoted};
@@ -16,39 +16,39 @@ use crate::platform::{Answer, FetchContext, Platform};
 use anyhow::{Context, bail};
 use std::io::ErrorKind;
 
-/// Where a config came from, if from the kernel command line.
+/// The source of a config from the kernel command line.
 pub const COMMAND_LINE: &str = "cmdline";
-/// Where a config came from, if from a directory of the system.
+/// The source of a config from a system directory.
 pub const SYSTEM: &str = "system";
 
-/// What the sources gave.
+/// What the sources supplied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AcquireOutcome {
     /// A config.
     Config {
         /// `cmdline`, `system` or the id of the platform.
         source: String,
-        /// Name for origins: a shown URL, a path, or the words of the platform.
+        /// Name for origins: a redacted URL, a path, or a description by the platform.
         name: String,
         /// Its bytes.
         text: Vec<u8>,
     },
-    /// The source that decides has none, which is fine.
+    /// The source that applies has no config, which is fine.
     Empty {
         /// `cmdline`, `system` or the id of the platform.
         source: String,
     },
-    /// It cannot be told without a network.
+    /// A network is needed to find out.
     NeedsNetwork {
         /// What a network is required for.
         what: String,
     },
 }
 
-/// Obtains the config of the user. Files the platform hands over are then in `context`.
+/// Obtains the user's config. Files that the platform supplies are added to `context`.
 ///
 /// # Errors
-/// There may be a config, but it cannot be had; or nobody even says that there is none.
+/// If there may be a config, but it cannot be obtained; or if no source applies.
 pub fn obtain(
     environment: &Environment,
     platform: &dyn Platform,
@@ -60,7 +60,7 @@ pub fn obtain(
     Ok(match answer {
         Answer::Config { name, text } => {
             if environment.is_flatcar(&line)
-                && let Some(what) = flatcar::foreign(&text)
+                && let Some(what) = flatcar::foreign_kind(&text)
             {
                 context.log.info(format_args!(
                     "user config is {what}, not a config for this program; it is ignored"
@@ -69,7 +69,7 @@ pub fn obtain(
             }
             AcquireOutcome::Config { source, name, text }
         }
-        Answer::Empty if context.fetcher.trust().names_config() => bail!(
+        Answer::Empty if context.fetcher.trust().has_pin() => bail!(
             "the kernel command line names a config by its digest (kindling.config.hash), but {source} supplied none"
         ),
         Answer::Empty => AcquireOutcome::Empty { source },
@@ -90,7 +90,7 @@ fn first_answer<'a>(
     if answer != Answer::NoConfig {
         return Ok((COMMAND_LINE, answer));
     }
-    let answer = trusted(from_system(&environment.config_dirs, context.log)?, context)?;
+    let answer = check_trust(from_system(&environment.config_dirs, context.log)?, context)?;
     if answer != Answer::NoConfig {
         return Ok((SYSTEM, answer));
     }
@@ -98,11 +98,11 @@ fn first_answer<'a>(
     let answer = platform
         .fetch(context)
         .with_context(|| format!("cannot obtain the config from platform {id}"))?;
-    Ok((id, trusted(answer, context)?))
+    Ok((id, check_trust(answer, context)?))
 }
 
-/// A config that is not a file on a server carries its signature with it, if one is wanted.
-fn trusted(answer: Answer, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
+/// Checks the signature of a config that is not a file on a server: it must be embedded in the config.
+fn check_trust(answer: Answer, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     let trust = context.fetcher.trust();
     match answer {
         Answer::Config { name, text } if trust.is_on() => {
@@ -127,14 +127,14 @@ fn from_command_line(line: &CommandLine, context: &FetchContext<'_>) -> anyhow::
         CommandLineConfig::Url(url) => fetch(&url, context),
         CommandLineConfig::Device { label, path } => {
             let text = config_device::read(&label, &path, context.log)?;
-            trusted(Answer::of(format!("{label}:{path}"), text), context)
+            check_trust(Answer::of(format!("{label}:{path}"), text), context)
         }
     }
 }
 
 fn fetch(url: &str, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     let shown = shown_url(url);
-    // A fetch of such a URL would give nothing, and the machine would start without its config.
+    // Fetching such a URL would return an empty config, and the machine would boot unprovisioned.
     if url::parse(url).is_ok_and(|url| url.scheme.is_empty()) {
         bail!("config URL {shown:?} has no scheme; write one, e.g. http://");
     }
@@ -145,11 +145,11 @@ fn fetch(url: &str, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     Answer::fetched(shown, fetched)
 }
 
-/// The first `user.ign` there is.
+/// Reads the first `user.ign` that exists.
 fn from_system(dirs: &ConfigDirs, log: &Log) -> anyhow::Result<Answer> {
     for path in dirs.each("user.ign") {
         let name = path.display().to_string();
-        match input::read(&path, BUFFER_LIMIT_BYTES) {
+        match input::read(&path, MAX_BUFFER_BYTES) {
             Ok(text) => {
                 log.info(format_args!("reading system config file {}", quoted(&name)));
                 return Ok(Answer::of(name, text));
@@ -219,7 +219,7 @@ mod tests {
             read.expect("fine")
         }
 
-        /// What the sources give, with paths below the root, and the log.
+        /// What the sources supply, with paths relative to the root, and the log.
         fn obtain(&self) -> (Result<AcquireOutcome, String>, String) {
             let (sink, log) = Sink::memory();
             let environment = self.environment();
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_config_that_cannot_be_read_ends_it() {
+    fn an_unreadable_user_config_is_fatal() {
         let machine = TestMachine::new("");
         fs::create_dir(machine.root.path().join("run/user.ign")).expect("made");
         let (outcome, log) = machine.obtain();
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_is_not_there_is_told_apart() {
+    fn a_missing_network_is_distinguished() {
         let outcome = TestMachine::new("ignition.config.url=http://h/c")
             .obtain()
             .0;
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn flatcar_lets_others_have_their_user_data() {
+    fn flatcar_leaves_user_data_to_other_programs() {
         let machine = TestMachine::new("").with("etc/user.ign", "#cloud-config\n");
         assert!(matches!(
             machine.obtain().0,

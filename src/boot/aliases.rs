@@ -1,5 +1,5 @@
-//! Stable names of devices while disks change: links below `/run/ignition/dev_aliases`, which other
-//! programs of a distribution may look for. udev drops and makes again its own links meanwhile.
+//! Stable device names while disks change: links below `/run/ignition/dev_aliases`, which other programs of a
+//! distribution may use. udev removes and recreates its own links meanwhile.
 
 use crate::log::{Log, quoted};
 use std::fs::{self, DirBuilder};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "/run/ignition/dev_aliases";
 
-/// Links each device that exists. One that does not, or a link that cannot be made, is not a failure:
-/// nothing of ours goes through the links.
+/// Links each device that exists. A missing device, or a link that cannot be created, is not a failure: kindling
+/// itself does not use the links.
 pub(super) fn link(names: &[String], log: &Log) {
     for name in names {
         match link_one(Path::new(DIRECTORY), name) {
@@ -29,7 +29,8 @@ pub(super) fn link(names: &[String], log: &Log) {
     }
 }
 
-/// The alias and what it leads to; `None` if the device does not exist or is linked already.
+/// Creates the alias of one device; returns it and the device node, or `None` if the device does not exist or is
+/// linked already.
 fn link_one(directory: &Path, name: &str) -> io::Result<Option<(PathBuf, PathBuf)>> {
     let Ok(node) = Path::new(name).canonicalize() else {
         return Ok(None);
@@ -58,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn aliases_lead_to_the_real_node_and_follow_it() {
+    fn aliases_point_to_the_real_node_and_are_updated() {
         let dir = tempfile::tempdir().expect("a directory");
         let device = dir.path().join("device");
         fs::write(&device, "").expect("a file");

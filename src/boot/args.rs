@@ -1,4 +1,4 @@
-//! What the stage runner is asked to do.
+//! The arguments of a stage.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,19 +7,19 @@ use std::time::Duration;
 /// One stage of a first boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Stage {
-    /// Obtain the config without a network, if that can be done.
+    /// Obtain the config without a network, if possible.
     FetchOffline,
     /// Obtain the config.
     Fetch,
-    /// Kernel arguments.
+    /// Change kernel arguments.
     Kargs,
-    /// Partitions, RAID, encrypted volumes, file systems.
+    /// Create partitions, arrays, encrypted volumes and file systems.
     Disks,
     /// Mount the file systems.
     Mount,
-    /// Users, files, units.
+    /// Create users, files and units.
     Files,
-    /// Unmount them.
+    /// Unmount the file systems.
     Umount,
 }
 
@@ -35,7 +35,7 @@ impl Stage {
         Stage::Umount,
     ];
 
-    /// Its name on the command line, in logs and in reports.
+    /// The name on the command line, in logs and in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Stage::FetchOffline => "fetch-offline",
@@ -48,7 +48,7 @@ impl Stage {
         }
     }
 
-    /// The stage of a name.
+    /// The stage with this name.
     pub(crate) fn parse(name: &str) -> Option<Self> {
         Stage::ALL.into_iter().find(|stage| stage.name() == name)
     }
@@ -60,23 +60,23 @@ impl fmt::Display for Stage {
     }
 }
 
-/// A stage to run, and where its files are.
+/// A stage to run, and the paths of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StageArgs {
-    /// The rendered config of the user.
+    /// Where the rendered user config is cached.
     pub config_cache: PathBuf,
-    /// Time to obtain the first config in: `None` is unlimited, zero makes every fetch time out.
+    /// Time limit for obtaining the first config: `None` is unlimited, zero makes every fetch time out.
     pub fetch_timeout: Option<Duration>,
-    /// Made when a network is needed.
+    /// The file to create when a network is needed.
     pub neednet: PathBuf,
-    /// Id of the platform; known.
+    /// The id of a known platform.
     pub platform: String,
     /// The target root; `/` if an empty one was given.
     pub root: PathBuf,
     pub stage: Stage,
-    /// What passes between stages.
+    /// Where state is passed between stages.
     pub state_file: PathBuf,
-    /// Log lines on standard output rather than in the system's log.
+    /// Log to standard output rather than to the system log.
     pub log_to_stdout: bool,
 }
 

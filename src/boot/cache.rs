@@ -1,11 +1,11 @@
-//! The config cache: the user's config, rendered, for later stages and for scripts of the distribution.
-//! Beside it lies a file with the origins, so that later stages can say where a wish stands.
+//! The config cache: the rendered user config, for later stages and for scripts of the distribution. A file next to it
+//! has the origins, so that later stages can report where something was requested.
 
 use super::paths;
 use crate::config::{self, Document, Origins, read_stored};
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
-use crate::output::{self, Keeping};
+use crate::output::{self, WriteOptions};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -14,22 +14,22 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// Mode of a new cache: the group of the administrators may read it.
+/// Mode of a new cache: readable by its group as well.
 const MODE: u32 = 0o640;
 
-/// Origins that belong to one cache text.
+/// The origins of one cached text.
 #[derive(Serialize, Deserialize)]
-struct Stored {
-    /// Digest of the cache text they were made for.
+struct StoredOrigins {
+    /// Digest of the cached text they belong to.
     sha256: String,
     origins: Origins,
 }
 
-/// Writes the cache, complete or not at all, and the origins beside it.
+/// Writes the cache atomically, and the origins next to it.
 ///
 /// # Errors
-/// The cache cannot be written; its directory must exist. Missing origins only make later messages
-/// less helpful, so they are ignored.
+/// If the cache cannot be written; its directory must exist. Missing origins only make later messages less helpful, so
+/// errors of writing them are ignored.
 pub(crate) fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
     let act = || format!("cannot write config cache {}", path.display());
     let text = document.to_json().with_context(act)?;
@@ -42,7 +42,7 @@ pub(crate) fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
         // Nothing can be read back from a device or a pipe.
         return Ok(());
     }
-    let stored = Stored {
+    let stored = StoredOrigins {
         sha256: digest(&text),
         origins: document.origins(),
     };
@@ -52,12 +52,12 @@ pub(crate) fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads the cache. It was judged when it was written, and is not judged again.
+/// Reads the cache. It was validated before it was written, and is not validated again.
 ///
 /// # Errors
-/// There is none, or it is damaged.
+/// If there is none, or it is damaged.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
-    let text = input::read(path, BUFFER_LIMIT_BYTES).with_context(|| {
+    let text = input::read(path, MAX_BUFFER_BYTES).with_context(|| {
         format!(
             "cannot read config cache {}; did a fetch stage run?",
             path.display()
@@ -74,10 +74,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Document> {
     })
 }
 
-/// Origins for exactly this text; none if a program of the distribution rewrote the cache.
+/// The origins of exactly this text; `None` if a program of the distribution rewrote the cache.
 fn origins(path: &Path, text: &[u8]) -> Option<Origins> {
-    let stored = input::read(&paths::origins_of(path), BUFFER_LIMIT_BYTES).ok()?;
-    let stored: Stored = serde_json::from_slice(&stored).ok()?;
+    let stored = input::read(&paths::origins_of(path), MAX_BUFFER_BYTES).ok()?;
+    let stored: StoredOrigins = serde_json::from_slice(&stored).ok()?;
     (stored.sha256 == digest(text)).then_some(stored.origins)
 }
 
@@ -87,14 +87,14 @@ fn digest(text: &[u8]) -> String {
 }
 
 fn put(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {
-    let keeping = Keeping {
+    let write_options = WriteOptions {
         mode,
         is_durable: true,
     };
-    output::put(path, keeping, |file| Ok(file.write_all(text)?))
+    output::put(path, write_options, |file| Ok(file.write_all(text)?))
 }
 
-/// The mask of the process, which can only be read by setting it.
+/// The umask of the process, read from procfs because umask(2) can only return it by changing it.
 fn umask() -> u32 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("Umask:"));
@@ -108,7 +108,7 @@ mod tests {
     use crate::config::JsonPath;
 
     #[test]
-    fn origins_come_back_with_the_text_they_belong_to() {
+    fn origins_are_read_back_for_their_text_only() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("cache.json");
         let text = br#"{"ignition": {"version": "3.4.0"},
@@ -127,7 +127,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/null", &link).expect("a link");
         write(&link, &document).expect("written");
         assert!(link.is_symlink() && !paths::origins_of(&link).exists());
-        // Somebody else rewrites the cache: its origins count no longer.
+        // Another program rewrites the cache: the origins no longer apply.
         let other = fs::read_to_string(&path).expect("text").replace("/a", "/b");
         fs::write(&path, other).expect("written");
         let read_back = read(&path).expect("read");

@@ -1,4 +1,4 @@
-//! What one stage works with.
+//! The context of one stage.
 
 use super::args::StageArgs;
 use super::state::State;
@@ -8,31 +8,31 @@ use crate::config::model::File;
 use crate::fetch::{FetchEvents, Fetcher};
 use crate::log::Log;
 use crate::narration::console::ConsoleProgress;
-use crate::narration::log_lines::Fetches;
+use crate::narration::log_lines::FetchLogger;
 use crate::platform::{FetchContext, Platform};
 use std::sync::atomic::AtomicBool;
 
-/// A stage under way.
+/// A running stage.
 pub(crate) struct Engine<'a> {
-    /// Flags.
+    /// The parsed flags.
     pub args: &'a StageArgs,
     pub environment: &'a Environment,
     /// True on Flatcar.
-    pub flatcar: bool,
+    pub is_flatcar: bool,
     pub platform: &'static dyn Platform,
     pub log: &'a Log,
-    /// The console.
+    /// Progress on the consoles.
     pub progress: &'a ConsoleProgress,
-    /// With the transport settings in force.
+    /// Has the transport settings in force.
     pub fetcher: Fetcher,
-    /// What passes between stages.
+    /// State passed between stages.
     pub state: State,
-    /// Every config text that was read.
+    /// Every config that was read.
     pub sources: Vec<SourceInfo>,
 }
 
 impl<'a> Engine<'a> {
-    /// What the platform works with.
+    /// The context for calls to the platform.
     pub(crate) fn context<'s>(&self, events: &'s (dyn FetchEvents + Sync)) -> FetchContext<'s>
     where
         'a: 's,
@@ -46,19 +46,19 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Tells the log of fetches that end with `stop`.
-    pub(crate) fn fetches<'s>(&self, stop: &'s AtomicBool) -> Fetches<'s>
+    /// Logs fetches, and cancels them when `stop` is set.
+    pub(crate) fn fetch_logger<'s>(&self, stop: &'s AtomicBool) -> FetchLogger<'s>
     where
         'a: 's,
     {
-        Fetches {
+        FetchLogger {
             log: self.log,
             stop,
             progress: Some(self.progress),
         }
     }
 
-    /// Keeps the files a platform hands over, for the files stage.
+    /// Stores the files that a platform provides for the files stage.
     pub(crate) fn keep_output_files(&mut self, files: Vec<File>) {
         if !files.is_empty() {
             self.state.provider_output_files = Some(files);

@@ -1,14 +1,15 @@
-//! Says whether SELinux labels are set, and why not.
+//! Decides whether SELinux labels are set, and logs why not.
 
 use crate::facts::root::SelinuxFacts;
 use crate::log::Log;
 use crate::plan::relabel::{self, Labels};
 
-/// Decides by what the target says, unless `wish` overrules it, and logs a decision not to.
-pub(super) fn decide(facts: &SelinuxFacts, wish: Option<bool>, log: &Log) -> Labels {
-    let labels = relabel::decide(facts, wish);
+/// Decides by the configuration of the target, unless `requested` overrides it, and logs the reason for not setting
+/// them.
+pub(super) fn decide(facts: &SelinuxFacts, requested: Option<bool>, log: &Log) -> Labels {
+    let labels = relabel::decide(facts, requested);
     if labels == Labels::Off {
-        let why = match (wish, facts.has_config) {
+        let why = match (requested, facts.has_config) {
             (Some(false), _) => "IGNITION_SELINUX_RELABEL says so",
             (_, false) => "the target has no /etc/selinux/config",
             _ => "the target says SELINUX=disabled",

@@ -1,4 +1,4 @@
-//! A first boot, stage by stage, as distributions expect it of the program called `ignition`.
+//! The stages of a first boot, as distributions expect them of the program called `ignition`.
 
 mod aliases;
 pub(crate) mod args;

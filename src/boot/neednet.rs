@@ -1,15 +1,15 @@
-//! The flag file that asks the distribution for a network.
+//! The flag file that requests a network from the distribution.
 
 use anyhow::Context;
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// Makes the flag file.
+/// Creates the flag file and its directory.
 ///
 /// # Errors
-/// Names the file.
-pub(super) fn signal(path: &Path) -> anyhow::Result<()> {
+/// If that fails; the error names the file.
+pub(super) fn create(path: &Path) -> anyhow::Result<()> {
     let act = || format!("cannot create {} to ask for a network", path.display());
     if let Some(parent) = path
         .parent()
@@ -32,10 +32,10 @@ mod tests {
     fn the_flag_is_an_empty_file() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("a/b/neednet");
-        signal(&path).expect("made");
+        create(&path).expect("made");
         fs::write(&path, "old").expect("written");
-        signal(&path).expect("made again");
+        create(&path).expect("made again");
         assert_eq!(fs::read(&path).expect("there"), b"");
-        assert!(signal(&path.join("below-a-file")).is_err());
+        assert!(create(&path.join("below-a-file")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Two differences of Flatcar that concern disks. Only in force on Flatcar (see
+//! Two special cases of Flatcar's OEM file system, applied only on Flatcar (see
 //! [`crate::acquire::environment::Environment::is_flatcar`]).
 
 use crate::config::Document;
@@ -7,11 +7,11 @@ use crate::plan::devices;
 
 const OEM_LABEL: &str = "OEM";
 const OEM_DEVICE: &str = "/dev/disk/by-label/OEM";
-/// Where old configs mount the OEM file system, and where it is mounted now.
-const OEM_POINTS: (&str, &str) = ("/usr/share/oem", "/oem");
+/// The mount point of the OEM file system in old configs, and its current one.
+const OEM_MOUNT_POINTS: (&str, &str) = ("/usr/share/oem", "/oem");
 
-/// The file system labelled OEM is kept, whatever format the config names for it: it was btrfs, and is
-/// ext4 on machines installed long ago.
+/// Keeps an existing OEM file system whatever format the config requests, unless it is to be wiped: its format has
+/// changed over the years, so that machines installed long ago have another one.
 pub(super) fn keep_oem(document: &Document, observed: &Observed) -> Document {
     document.clone().with_filesystems(|filesystem| {
         let found = devices::superblock_of(observed, &filesystem.device);
@@ -24,11 +24,12 @@ pub(super) fn keep_oem(document: &Document, observed: &Observed) -> Document {
     })
 }
 
-/// The OEM file system goes where the system looks for it now.
+/// Moves the OEM file system from its old mount point to the current one.
 pub(super) fn move_oem(document: &Document) -> Document {
     document.clone().with_filesystems(|filesystem| {
-        if filesystem.device == OEM_DEVICE && filesystem.path.as_deref() == Some(OEM_POINTS.0) {
-            filesystem.path = Some(OEM_POINTS.1.into());
+        if filesystem.device == OEM_DEVICE && filesystem.path.as_deref() == Some(OEM_MOUNT_POINTS.0)
+        {
+            filesystem.path = Some(OEM_MOUNT_POINTS.1.into());
         }
     })
 }

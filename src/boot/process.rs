@@ -1,4 +1,4 @@
-//! The stage runner as a process: log, state, engine, what is told in the end, exit code.
+//! The process of a stage: log, state, engine, the report at the end, exit code.
 
 use super::args::{Stage, StageArgs};
 use super::engine::Engine;
@@ -29,22 +29,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-/// The stage did what it had to.
+/// The stage succeeded.
 const DONE: u8 = 0;
 /// The stage failed.
 const FAILED: u8 = 1;
 /// Wrong usage.
 const USAGE: u8 = 2;
-/// The stage could not even begin.
+/// The stage could not be set up.
 const SETUP_FAILED: u8 = 3;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Runs a stage to its end; gives the exit code.
+/// Runs a stage; returns the exit code.
 pub(crate) fn run(args: &StageArgs) -> u8 {
-    // Operations on all threads use it, to the end of the process.
+    // Operations on all threads use the log until the process ends.
     let log: &'static Log = Box::leak(Box::new(Log::open(args.log_to_stdout)));
-    log_lines::tell_commands(log);
+    log_lines::log_commands(log);
     log.info(VERSION_TEXT);
     log.info(format_args!("Stage: {}", args.stage));
     let process = Process {
@@ -72,18 +72,20 @@ impl Process<'_> {
                 .critical(format_args!("unknown platform {:?}", self.args.platform));
             return USAGE;
         };
-        match self.begin(platform) {
-            Ok((environment, fetcher, state)) => self.stage(platform, &environment, fetcher, state),
+        match self.set_up(platform) {
+            Ok((environment, fetcher, state)) => {
+                self.run_stage(platform, &environment, fetcher, state)
+            }
             Err(failure) => {
                 self.log.critical(&failure);
-                self.tell(&mut StageResult::of(failure), &[]);
+                self.report_end(&mut StageResult::failed(failure), &[]);
                 SETUP_FAILED
             }
         }
     }
 
-    /// Everything that must be right before the stage can begin.
-    fn begin(
+    /// Sets up everything that a stage needs to begin.
+    fn set_up(
         &self,
         platform: &'static dyn Platform,
     ) -> Result<(Environment, Fetcher, State), StageFailure> {
@@ -103,7 +105,7 @@ impl Process<'_> {
         Ok((environment, fetcher, state))
     }
 
-    /// Whose configs are taken. Stages that obtain none need not know.
+    /// The trusted keys, for the stages that obtain configs.
     fn trust(&self, environment: &Environment) -> anyhow::Result<Trust> {
         match self.args.stage {
             Stage::FetchOffline | Stage::Fetch => fetcher_setup::trust(environment, self.log),
@@ -111,7 +113,7 @@ impl Process<'_> {
         }
     }
 
-    fn stage(
+    fn run_stage(
         &self,
         platform: &'static dyn Platform,
         environment: &Environment,
@@ -123,7 +125,7 @@ impl Process<'_> {
         let mut engine = Engine {
             args: self.args,
             environment,
-            flatcar: environment.is_flatcar(&line),
+            is_flatcar: environment.is_flatcar(&line),
             platform,
             log: self.log,
             progress: &progress,
@@ -131,23 +133,25 @@ impl Process<'_> {
             state,
             sources: Vec::new(),
         };
-        let mut body = engine.run();
-        status(&engine, &body);
-        if body.failure.is_none()
+        let mut result = engine.run();
+        report_status(&engine, &result);
+        if result.failure.is_none()
             && let Err(error) = engine.state.save(&self.args.state_file)
         {
             self.log.critical(format_args!("{error:#}"));
-            body.failure = Some(StageFailure::of("save the state for later stages", &error));
+            result.failure = Some(StageFailure::of("save the state for later stages", &error));
         }
-        self.progress_of_fetch(&engine);
-        let met = engine.fetcher.downgrades();
-        body.warnings.extend(met.into_iter().map(Warning::of_fetch));
+        self.print_config_source(&engine);
+        let downgrades = engine.fetcher.downgrades();
+        result
+            .warnings
+            .extend(downgrades.into_iter().map(Warning::of_fetch));
         let sources = std::mem::take(&mut engine.sources);
         drop(engine);
-        // Its last line comes before anything that tells how it ended.
+        // Prints its last line before the outcome is printed.
         drop(progress);
-        self.tell(&mut body, &sources);
-        match body.failure {
+        self.report_end(&mut result, &sources);
+        match result.failure {
             None => {
                 self.log.info("Ignition finished successfully");
                 DONE
@@ -156,8 +160,8 @@ impl Process<'_> {
         }
     }
 
-    /// Obtaining a config is not an operation of a plan, and gets its line here.
-    fn progress_of_fetch(&self, engine: &Engine<'_>) {
+    /// Prints the progress line of obtaining the config, which is not an operation of a plan.
+    fn print_config_source(&self, engine: &Engine<'_>) {
         if let Some(first) = engine.sources.first() {
             let more = match engine.sources.len() {
                 1 => String::new(),
@@ -166,51 +170,51 @@ impl Process<'_> {
             let detail = format!("{}{more}", first.name);
             engine
                 .progress
-                .phase("config", &detail, self.clock.elapsed());
+                .print_phase("config", &detail, self.clock.elapsed());
         }
     }
 
-    // ---- in the end
+    // ---- the end of a stage
 
-    /// Leaves a section in the report, and tells everybody why it failed, if it did.
-    fn tell(&self, body: &mut StageResult, sources: &[SourceInfo]) {
-        let report = self.report(body, sources);
-        if let Some(failure) = &body.failure {
+    /// Adds a section to the report. If the stage failed, logs and shows why.
+    fn report_end(&self, result: &mut StageResult, sources: &[SourceInfo]) {
+        let report = self.write_report(result, sources);
+        if let Some(failure) = &result.failure {
             self.log
                 .critical(format_args!("Ignition failed: {failure}"));
-            self.say_failed();
-            self.show(failure);
+            self.print_failure();
+            self.show_failure(failure);
         }
         match report {
-            Ok(()) if self.args.stage == Stage::Files && body.failure.is_none() => {
-                self.keep_report();
+            Ok(()) if self.args.stage == Stage::Files && result.failure.is_none() => {
+                self.copy_report();
             }
             Ok(()) => {}
             Err(error) => self.log.warning(format_args!("{error:#}")),
         }
     }
 
-    /// Takes the operations out of the body: of a large config they fill megabytes.
-    fn report(&self, body: &mut StageResult, sources: &[SourceInfo]) -> anyhow::Result<()> {
+    /// Takes the operations out of the result instead of copying them: for a large config they have megabytes.
+    fn write_report(&self, result: &mut StageResult, sources: &[SourceInfo]) -> anyhow::Result<()> {
         let section = StageReport {
             stage: self.args.stage.name().into(),
             started: self.started.clone(),
             duration_us: micros(self.clock.elapsed()),
-            outcome: outcome(body),
-            plan_digest: body.plan_digest.clone(),
-            earlier_plans: body.earlier_plans.clone(),
+            outcome: outcome(result),
+            plan_digest: result.plan_digest.clone(),
+            earlier_plans: result.earlier_plans.clone(),
             sources: sources.iter().map(source).collect(),
-            operations: std::mem::take(&mut body.operations),
-            warnings: body.warnings.clone(),
+            operations: std::mem::take(&mut result.operations),
+            warnings: result.warnings.clone(),
         };
         let boot_id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
         BootReport::append(&paths::report(), boot_id.trim(), &section)
     }
 
-    /// Copies the report to its place in the real root. The plan made the file, with its label.
-    fn keep_report(&self) {
+    /// Copies the report to the real root. The plan has created the file, with its label.
+    fn copy_report(&self) {
         let root = TargetRoot::new(&self.args.root);
-        let written = || -> anyhow::Result<()> {
+        let copy = || -> anyhow::Result<()> {
             let flags = OFlag::O_WRONLY | OFlag::O_TRUNC | OFlag::O_NOFOLLOW;
             let opened = root.open_file(REPORT_FILE, flags)?;
             let (mut file, _) =
@@ -219,50 +223,50 @@ impl Process<'_> {
             std::io::copy(&mut report, &mut file)?;
             Ok(())
         };
-        if let Err(error) = written() {
+        if let Err(error) = copy() {
             let message =
                 format!("cannot copy the report to {REPORT_FILE} of the target: {error:#}");
             self.log.warning(message);
         }
     }
 
-    /// The config is not shown: it may hold secrets, and this goes to a journal that others may read.
-    fn say_failed(&self) {
+    /// Prints only the path of the config: it may hold secrets, and other users may read the journal.
+    fn print_failure(&self) {
         let cache = &self.args.config_cache;
         let config = match cache.exists() {
             true => format!("see {}; it may hold secrets", cache.display()),
             false => "none was obtained".into(),
         };
         let stage = self.args.stage;
-        terminal::say(&format!(
+        terminal::eprint(&format!(
             "{stage} failed\nFull config: {}\n",
             escaped(&config)
         ));
     }
 
-    fn show(&self, failure: &StageFailure) {
+    fn show_failure(&self, failure: &StageFailure) {
         let text = screen::render(self.args.stage.name(), &failure.failure, failure.more);
-        if let Err(error) = paths::leave_failure(&text) {
+        if let Err(error) = paths::write_failure(&text) {
             self.log.warning(format_args!("{error:#}"));
         }
-        if !paths::shows_failures() {
+        if !paths::has_failure_program() {
             self.consoles.write(&text);
         }
     }
 }
 
-fn status(engine: &Engine<'_>, body: &StageResult) {
+fn report_status(engine: &Engine<'_>, result: &StageResult) {
     let stop = AtomicBool::new(false);
-    let fetches = engine.fetches(&stop);
-    let text = body.failure.as_ref().map(ToString::to_string);
-    let result = match &text {
+    let fetch_logger = engine.fetch_logger(&stop);
+    let text = result.failure.as_ref().map(ToString::to_string);
+    let outcome = match &text {
         None => Ok(()),
         Some(text) => Err(text.as_str()),
     };
-    let mut context = engine.context(&fetches);
+    let mut context = engine.context(&fetch_logger);
     if let Err(error) = engine
         .platform
-        .status(&mut context, engine.args.stage.name(), result)
+        .status(&mut context, engine.args.stage.name(), outcome)
     {
         engine.log.error(format_args!(
             "cannot report the result of the stage to the platform: {error:#}"
@@ -270,15 +274,15 @@ fn status(engine: &Engine<'_>, body: &StageResult) {
     }
 }
 
-fn outcome(body: &StageResult) -> StageOutcome {
-    match &body.failure {
+fn outcome(result: &StageResult) -> StageOutcome {
+    match &result.failure {
         Some(StageFailure { failure: first, .. }) => StageOutcome::Failed {
             error: format!("cannot {}: {}", first.operation(), first.cause),
             origin: first.origin.clone(),
             remedy: first.remedy().map(str::to_owned),
             code: first.code,
         },
-        None if body.asked_for_network => StageOutcome::NeedsNetwork,
+        None if result.requested_network => StageOutcome::NeedsNetwork,
         None => StageOutcome::Done,
     }
 }

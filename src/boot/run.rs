@@ -1,4 +1,4 @@
-//! Runs the plan of a stage: tells the log and the console, and records everything.
+//! Runs the plan of a stage, logs it, shows its progress, and records the results.
 
 use super::args::Stage;
 use super::stage_failure::StageFailure;
@@ -6,7 +6,7 @@ use crate::execute::VolumeKeys;
 use crate::execute::scheduler::{OperationOutcome, OperationRecord, Width};
 use crate::log::Log;
 use crate::narration::console::ConsoleProgress;
-use crate::narration::log_lines::{Fetches, Narrator};
+use crate::narration::log_lines::{FetchLogger, OperationLogger};
 use crate::plan::digest::digest;
 use crate::plan::{Operation, Plan};
 use crate::report::OperationReport;
@@ -15,68 +15,68 @@ use crate::report::remedy::Audience;
 use crate::rounds::{Execution, MAX_JOBS, RunTarget};
 use std::sync::atomic::AtomicBool;
 
-/// What a stage runs with.
+/// The context for running a plan.
 pub(crate) struct RunContext<'a> {
     pub stage: Stage,
     pub log: &'a Log,
-    /// The console.
+    /// Progress on the consoles.
     pub progress: &'a ConsoleProgress,
     /// The target.
     pub machine: &'a RunTarget,
-    /// Keys of volumes: those that were found before, and those of the run. Secret.
+    /// Keys of volumes: those found before, and those the run creates. Secret.
     pub keys: &'a VolumeKeys,
 }
 
-/// What a run did.
+/// The result of running a plan.
 pub(crate) struct RunResult {
     pub plan_digest: String,
     pub operations: Vec<OperationReport>,
-    /// How it ended.
+    /// The first failure, if any.
     pub result: Result<(), StageFailure>,
-    /// Ids of operations that made a directory that was not there before.
-    pub made: Vec<u32>,
+    /// Ids of the operations that created a directory.
+    pub created_directories: Vec<u32>,
 }
 
 /// Executes a plan.
-pub(crate) fn run(plan: &Plan, with: &RunContext<'_>) -> RunResult {
+pub(crate) fn run(plan: &Plan, context: &RunContext<'_>) -> RunResult {
     for warning in &plan.warnings {
-        with.log.warning(warning.line());
+        context.log.warning(warning.line());
     }
-    with.progress.plan(plan);
+    context.progress.plan(plan);
     let stop = AtomicBool::new(false);
     let execution = Execution {
         width: Width::of_machine(MAX_JOBS),
         stop: &stop,
-        observer: &Narrator {
-            log: with.log,
-            prefix: with.stage.name(),
-            root: with.machine.root.path(),
-            also: with.progress,
+        observer: &OperationLogger {
+            log: context.log,
+            prefix: context.stage.name(),
+            root: context.machine.root.path(),
+            next: context.progress,
         },
-        events: &Fetches {
-            log: with.log,
+        events: &FetchLogger {
+            log: context.log,
             stop: &stop,
-            progress: Some(with.progress),
+            progress: Some(context.progress),
         },
-        keys: with.keys,
+        keys: context.keys,
     };
-    let records = execution.run(plan, with.machine);
+    let records = execution.run(plan, context.machine);
     RunResult {
         plan_digest: digest(plan),
         operations: record::reports(plan, &records, Audience::Boot),
-        made: made(&records),
+        created_directories: created_directories(&records),
         result: result(plan, &records),
     }
 }
 
-fn made(records: &[OperationRecord]) -> Vec<u32> {
-    let made = records
+fn created_directories(records: &[OperationRecord]) -> Vec<u32> {
+    let created = records
         .iter()
         .filter(|record| matches!(&record.outcome, OperationOutcome::Done(done) if done.made));
-    made.map(|record| record.id.0).collect()
+    created.map(|record| record.id.0).collect()
 }
 
-/// The first failure in plan order stands for all.
+/// The first failure in plan order, with the number of the others.
 fn result(plan: &Plan, records: &[OperationRecord]) -> Result<(), StageFailure> {
     let operations = plan.operations.iter().zip(records);
     let mut failures = operations.filter_map(|(operation, record)| match &record.outcome {

@@ -1,4 +1,4 @@
-//! One stage from start to end: base config, platform, user config, body, state, report.
+//! Runs one stage: base config, platform, user config, then the body of the stage.
 
 use super::args::Stage;
 use super::engine::Engine;
@@ -15,10 +15,10 @@ use std::sync::atomic::AtomicBool;
 impl Engine<'_> {
     /// Runs the stage.
     pub(crate) fn run(&mut self) -> StageResult {
-        match self.up_to_body() {
-            Ok(Some(document)) => self.body(&document),
+        match self.prepare() {
+            Ok(Some(document)) => self.run_body(&document),
             Ok(None) => StageResult {
-                asked_for_network: true,
+                requested_network: true,
                 ..StageResult::default()
             },
             Err(failure) => StageResult {
@@ -28,18 +28,18 @@ impl Engine<'_> {
         }
     }
 
-    /// Everything before the body: base and user config in one, or nothing more to do here.
-    fn up_to_body(&mut self) -> Result<Option<Document>, StageFailure> {
-        let base = self.base()?;
+    /// Everything before the body: returns the merged base and user config, or `None` if a network is needed.
+    fn prepare(&mut self) -> Result<Option<Document>, StageFailure> {
+        let base = self.load_base()?;
         if self.is_offline() {
             self.fetcher = self.fetcher.clone().offline();
         }
-        if let Some(what) = self.ready()? {
-            return self.signal(&what).map(|()| None);
+        if let Some(what) = self.init_platform()? {
+            return self.request_network(&what).map(|()| None);
         }
         let user = match self.args.stage {
             Stage::FetchOffline | Stage::Fetch => self.acquire()?,
-            _ => Some(self.cached()?),
+            _ => Some(self.load_cached()?),
         };
         Ok(user.map(|user| Document::merge(&base, &user)))
     }
@@ -48,22 +48,22 @@ impl Engine<'_> {
         self.args.stage == Stage::FetchOffline
     }
 
-    fn base(&mut self) -> Result<Document, StageFailure> {
+    fn load_base(&mut self) -> Result<Document, StageFailure> {
         let dirs = &self.environment.config_dirs;
         let base = base::load(dirs, &self.args.platform, self.log).map_err(|error| {
             self.log
                 .critical(format_args!("failed to acquire base config: {error:#}"));
             StageFailure::of("read the base config of the system", &error)
         })?;
-        self.state.note(ConfigKind::Base, "system", false);
+        self.state.record_config(ConfigKind::Base, "system", false);
         Ok(base)
     }
 
-    /// Lets the platform prepare itself. Returns what it needs a network for.
-    fn ready(&mut self) -> Result<Option<String>, StageFailure> {
+    /// Initializes the platform. Returns what it needs a network for, if it does.
+    fn init_platform(&mut self) -> Result<Option<String>, StageFailure> {
         let stop = AtomicBool::new(false);
-        let fetches = self.fetches(&stop);
-        let mut context = self.context(&fetches);
+        let fetch_logger = self.fetch_logger(&stop);
+        let mut context = self.context(&fetch_logger);
         let platform = self.platform;
         let ready = platform.init(&mut context).map_err(|error| {
             StageFailure::of(format!("prepare platform {}", platform.id()), &error)
@@ -77,15 +77,15 @@ impl Engine<'_> {
 
     fn acquire(&mut self) -> Result<Option<Document>, StageFailure> {
         let progress = self.progress;
-        let under_way = progress.under_way("obtaining the config");
+        let activity = progress.begin_activity("obtaining the config");
         let acquired = acquire(self);
-        drop(under_way);
+        drop(activity);
         match acquired {
             Ok(Acquisition::Config { document, fetcher }) => {
                 self.fetcher = fetcher;
                 Ok(Some(*document))
             }
-            Ok(Acquisition::NeedsNetwork { what }) => self.signal(&what).map(|()| None),
+            Ok(Acquisition::NeedsNetwork { what }) => self.request_network(&what).map(|()| None),
             Err(failure) => {
                 self.log
                     .critical(format_args!("failed to acquire config: {failure}"));
@@ -94,7 +94,7 @@ impl Engine<'_> {
         }
     }
 
-    fn cached(&mut self) -> Result<Document, StageFailure> {
+    fn load_cached(&mut self) -> Result<Document, StageFailure> {
         let document = cache::read(&self.args.config_cache).map_err(|error| {
             self.log
                 .critical(format_args!("failed to acquire config: {error:#}"));
@@ -112,37 +112,37 @@ impl Engine<'_> {
         Ok(document)
     }
 
-    /// Says that a network is needed.
-    fn signal(&self, what: &str) -> Result<(), StageFailure> {
+    /// Requests a network from the distribution.
+    fn request_network(&self, what: &str) -> Result<(), StageFailure> {
         self.log.info(format_args!("a network is needed: {what}"));
-        neednet::signal(&self.args.neednet).map_err(|error| {
+        neednet::create(&self.args.neednet).map_err(|error| {
             self.log.critical(format_args!("{error:#}"));
             StageFailure::of("request the network", &error)
         })
     }
 
-    fn body(&mut self, document: &Document) -> StageResult {
-        let moved = self.flatcar.then(|| oem::move_oem(document));
-        let mut body = stages::body(&mut StageContext {
+    fn run_body(&mut self, document: &Document) -> StageResult {
+        let moved = self.is_flatcar.then(|| oem::move_oem(document));
+        let mut result = stages::run_body(&mut StageContext {
             args: self.args,
             environment: self.environment,
-            flatcar: self.flatcar,
+            is_flatcar: self.is_flatcar,
             log: self.log,
             document: moved.as_ref().unwrap_or(document),
             state: &mut self.state,
             fetcher: &self.fetcher,
             progress: self.progress,
         });
-        if let Some(need) = &body.needs_network {
-            body.asked_for_network = true;
-            body.failure = self
-                .signal(&format!("{} at {}", need.what, need.path))
+        if let Some(need) = &result.needs_network {
+            result.requested_network = true;
+            result.failure = self
+                .request_network(&format!("{} at {}", need.what, need.path))
                 .err();
         }
-        if body.failure.is_none() {
-            let _stage = self.log.prefixed(self.args.stage.name());
+        if result.failure.is_none() {
+            let _stage = self.log.push_prefix(self.args.stage.name());
             self.log.info(format_args!("{} passed", self.args.stage));
         }
-        body
+        result
     }
 }

@@ -1,4 +1,4 @@
-//! Why a stage failed, in parts, so that a screen, a report and a log line can be made of it.
+//! The failure of a stage, in parts that the screen, the report and the log are made from.
 
 use crate::acquire::references::{RenderError, RenderReason};
 use crate::config::{Findings, Origin, Severity};
@@ -7,15 +7,15 @@ use crate::report::code;
 use crate::report::remedy::{Audience, remedy};
 use std::fmt;
 
-/// What to do about a config that has errors.
-const CHECK: &str = "check it with `kindling validate` and correct it";
+/// The remedy for a config that has errors.
+const CHECK_REMEDY: &str = "check it with `kindling validate` and correct it";
 
-/// Why a stage failed: the first failure stands for all.
+/// Why a stage failed: the first failure, and the number of others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StageFailure {
-    /// The first one.
+    /// The first failure.
     pub failure: Box<Failure>,
-    /// How many more there are.
+    /// The number of further failures.
     pub more: usize,
 }
 
@@ -41,7 +41,7 @@ impl From<Failure> for StageFailure {
 }
 
 impl StageFailure {
-    /// An act that failed, outside any operation.
+    /// An act that failed outside of any operation.
     pub(crate) fn of(act: impl Into<String>, error: &anyhow::Error) -> Self {
         Self::at(act, error, None)
     }
@@ -61,7 +61,7 @@ impl StageFailure {
         failure.into()
     }
 
-    /// What cannot be planned.
+    /// The refusals of a plan.
     pub(crate) fn refused(refusals: &[Failure]) -> Self {
         match refusals {
             [] => Failure::new("plan", "unknown cause").into(),
@@ -72,7 +72,7 @@ impl StageFailure {
         }
     }
 
-    /// A config that cannot be used. `source` is its name.
+    /// A config that cannot be used; `source` is its name.
     pub(crate) fn invalid(source: &str, findings: &Findings, error: &dyn fmt::Display) -> Self {
         let act = format!("use config {source}");
         let code = Some(ErrorCode::INVALID_CONFIG);
@@ -94,7 +94,7 @@ impl StageFailure {
         Self {
             failure: Box::new(Failure {
                 origin,
-                remedy: remedy.unwrap_or_else(|| CHECK.into()),
+                remedy: remedy.unwrap_or_else(|| CHECK_REMEDY.into()),
                 code,
                 ..Failure::new(act, first.message.clone())
             }),
@@ -102,16 +102,16 @@ impl StageFailure {
         }
     }
 
-    /// References that cannot be followed.
-    pub(crate) fn render(error: &RenderError) -> Self {
-        let said = error.findings.last().filter(|last| match &*error.reason {
+    /// A config whose references cannot be rendered.
+    pub(crate) fn of_render_error(error: &RenderError) -> Self {
+        let invalid = error.findings.last().filter(|last| match &*error.reason {
             RenderReason::Invalid { reference, .. } => {
                 last.source == reference.url && last.findings.is_fatal()
             }
             RenderReason::MergedInvalid => true,
             _ => false,
         });
-        match said {
+        match invalid {
             Some(last) => Self::invalid(&last.source, &last.findings, &error.reason),
             None => {
                 let failure = Failure::new("obtain the config", error.reason.to_string());
@@ -130,7 +130,7 @@ impl StageFailure {
 }
 
 impl From<anyhow::Error> for StageFailure {
-    /// What a trouble was wrapped in before comes out again.
+    /// Unwraps a stage failure that was converted to an error before.
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<StageFailure>() {
             Ok(failure) => failure,

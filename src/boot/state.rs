@@ -1,7 +1,7 @@
-//! What stages hand on to later ones. Holds disk keys between two stages, so nobody else may read it.
+//! State passed between stages. It has disk keys between two of them, so only root may read it.
 
 use crate::config::model::File;
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
@@ -11,43 +11,43 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-/// The state file; keys as Ignition writes them, unknown ones are ignored.
+/// The state file. It has the keys that Ignition writes; unknown ones are ignored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct State {
-    /// Configs obtained so far; base configs once per stage.
+    /// Configs obtained so far, with base configs once per stage.
     pub fetched_configs: Option<Vec<FetchedConfig>>,
-    /// Keys of encrypted volumes as `data:` URLs, by volume. Secret; gone after the files stage.
+    /// Keys of encrypted volumes as `data:` URLs, by volume name. Secret; removed after the files stage.
     pub luks_persist_key_files: Option<BTreeMap<String, String>>,
-    /// Directories, as paths inside the target, that mounting had to make.
+    /// Directories that mounting created, as paths in the target.
     pub notated_directories: Option<Vec<String>>,
-    /// Files the platform hands over.
+    /// Files that the platform provides.
     pub provider_output_files: Option<Vec<File>>,
     /// Files of the key repository of secure volumes as `data:` URLs, by name. Secret.
     pub luks_persist_volume_key_files: Option<BTreeMap<String, String>>,
-    /// A config that cannot be read again, while its references wait for a network. May be secret.
+    /// A config that cannot be read again, saved until a network is up for its references. May be secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read_once_config: Option<ReadOnceConfig>,
 }
 
-/// A config of a platform that gives it only once.
+/// A config of a platform that provides it only once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ReadOnceConfig {
     pub platform: String,
     /// Name for origins and messages.
     pub name: String,
-    /// Its bytes as a `data:` URL.
+    /// The config as a `data:` URL.
     pub contents: String,
 }
 
 /// One config that was obtained.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FetchedConfig {
-    /// Of the system or of the user.
+    /// Whether it is of the system or the user.
     pub kind: ConfigKind,
-    /// Where from: `system`, `cmdline`, a platform, or the path of a URL.
+    /// The source: `system`, `cmdline`, a platform, or the path of a URL.
     pub source: String,
-    /// Another config refers to it.
+    /// True if another config refers to it.
     pub referenced: bool,
 }
 
@@ -55,14 +55,14 @@ pub(crate) struct FetchedConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ConfigKind {
-    /// Part of the system.
+    /// Provided by the system.
     Base,
-    /// Given by the user.
+    /// Provided by the user.
     User,
 }
 
 impl ConfigKind {
-    /// As it is written.
+    /// The name, as serialized.
     pub(crate) fn name(self) -> &'static str {
         match self {
             ConfigKind::Base => "base",
@@ -75,9 +75,9 @@ impl State {
     /// Reads the state; a missing file is an empty state.
     ///
     /// # Errors
-    /// It cannot be read, or is not a state. Its text is not quoted: it may hold keys.
+    /// If it cannot be read or parsed. The error does not quote the text, which may hold keys.
     pub(crate) fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = match input::read(path, BUFFER_LIMIT_BYTES) {
+        let text = match input::read(path, MAX_BUFFER_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Self::default());
@@ -99,7 +99,7 @@ impl State {
     /// Writes the state, readable by root only.
     ///
     /// # Errors
-    /// Names the file.
+    /// If it cannot be written; the error names the file.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let act = || format!("cannot write state file {}", path.display());
         if let Some(parent) = path
@@ -121,14 +121,19 @@ impl State {
             .mode(0o600)
             .open(path)
             .with_context(act)?;
-        // Before there is anything to read in a file of an earlier run.
+        // The file of an earlier run may have another mode: set it before writing secrets.
         file.set_permissions(PermissionsExt::from_mode(0o600))
             .and_then(|()| file.write_all(&text))
             .with_context(act)
     }
 
-    /// Notes a config.
-    pub(crate) fn note(&mut self, kind: ConfigKind, source: impl Into<String>, referenced: bool) {
+    /// Records an obtained config.
+    pub(crate) fn record_config(
+        &mut self,
+        kind: ConfigKind,
+        source: impl Into<String>,
+        referenced: bool,
+    ) {
         let source = source.into();
         let configs = self.fetched_configs.get_or_insert_default();
         configs.push(FetchedConfig {
@@ -138,7 +143,7 @@ impl State {
         });
     }
 
-    /// True if a user gave any config.
+    /// True if the user provided any config.
     pub(crate) fn has_user_config(&self) -> bool {
         let configs = self.fetched_configs.iter().flatten();
         configs
@@ -153,12 +158,12 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn the_file_is_private_and_comes_back() {
+    fn the_file_is_private_and_read_back() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("deep/er/state");
         let mut state = State::load(&path).expect("missing is empty");
         assert_eq!(state, State::default());
-        state.note(ConfigKind::Base, "system", false);
+        state.record_config(ConfigKind::Base, "system", false);
         state.save(&path).expect("written");
         assert_eq!(
             fs::metadata(&path).expect("there").permissions().mode() & 0o777,
@@ -182,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_is_told_without_the_text() {
+    fn errors_do_not_quote_the_text() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("state");
         fs::write(&path, "{\"luksPersistKeyFiles\": \"hush\"}").expect("written");

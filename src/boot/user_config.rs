@@ -1,4 +1,4 @@
-//! Obtains the user's config in the fetch stages: source, references, certificates, cache.
+//! Obtains the user config in the fetch stages: source, references, certificate authorities, cache.
 
 use super::args::Stage;
 use super::cache;
@@ -21,34 +21,34 @@ use crate::observe::disks;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-/// Where an initramfs says which system it belongs to.
+/// Identifies the system that an initramfs belongs to.
 const OS_RELEASE: &str = "/etc/os-release";
 
-/// Such a file has some hundred bytes.
+/// Maximum size of that file; usual are a few hundred bytes.
 const MAX_OS_RELEASE_BYTES: u64 = 1 << 16;
 
-/// The kernel limits its command line to far fewer bytes.
+/// Maximum size of the kernel command line; the limit of the kernel is far lower.
 const MAX_COMMAND_LINE_BYTES: u64 = 1 << 20;
 
-/// What came of it.
+/// The outcome of obtaining the user config.
 pub(super) enum Acquisition {
-    /// A config, in the cache.
+    /// A config, which is in the cache now.
     Config {
-        /// The user's config, rendered.
+        /// The rendered config.
         document: Box<Document>,
         /// A fetcher with its transport settings.
         fetcher: Fetcher,
     },
-    /// Only a network can bring it.
+    /// The config cannot be obtained without a network.
     NeedsNetwork { what: String },
 }
 
 /// Obtains the config and writes the cache.
 ///
 /// # Errors
-/// What failed, and where it was asked for.
+/// If any step fails; the failure has the origin, if there is one.
 pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailure> {
-    let outcome = match kept(engine)? {
+    let outcome = match take_saved(engine)? {
         Some(outcome) => outcome,
         None => obtain(engine)?,
     };
@@ -64,7 +64,7 @@ pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailu
             match render(engine, &source, &name, &text)? {
                 RenderOutcome::Config(document, fetcher) => (*document, fetcher),
                 RenderOutcome::NeedsNetwork(what) => {
-                    keep(engine, &source, &name, &text);
+                    save_read_once(engine, &source, &name, &text);
                     return Ok(Acquisition::NeedsNetwork { what });
                 }
             }
@@ -74,7 +74,7 @@ pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailu
     let document = embed_authorities(engine, document, &fetcher)?;
     cache::write(&engine.args.config_cache, &document)
         .map_err(|error| StageFailure::of("save the config", &error))?;
-    tell_journal(engine);
+    record_in_journal(engine);
     Ok(Acquisition::Config {
         document: Box::new(document),
         fetcher,
@@ -83,35 +83,35 @@ pub(super) fn acquire(engine: &mut Engine<'_>) -> Result<Acquisition, StageFailu
 
 fn obtain(engine: &mut Engine<'_>) -> Result<AcquireOutcome, StageFailure> {
     let stop = AtomicBool::new(false);
-    let fetches = engine.fetches(&stop);
-    let mut context = engine.context(&fetches);
+    let fetch_logger = engine.fetch_logger(&stop);
+    let mut context = engine.context(&fetch_logger);
     let outcome = source::obtain(engine.environment, engine.platform, &mut context);
     engine.keep_output_files(context.output_files);
     outcome.map_err(|error| StageFailure::of("obtain the config", &error))
 }
 
-/// Keeps a config for the stage that has a network, if its platform would not give it again.
-fn keep(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) {
+/// Saves a config for the stage with a network, if its platform does not provide it again.
+fn save_read_once(engine: &mut Engine<'_>, source: &str, name: &str, text: &[u8]) {
     if source == engine.platform.id() && engine.platform.is_read_once() {
         engine.state.read_once_config = Some(ReadOnceConfig {
             platform: source.into(),
             name: name.into(),
-            contents: data_url::of(text),
+            contents: data_url::encode(text),
         });
     }
 }
 
-/// The config that an earlier stage kept.
-fn kept(engine: &mut Engine<'_>) -> Result<Option<AcquireOutcome>, StageFailure> {
-    let kept = engine.state.read_once_config.take();
-    let Some(kept) = kept.filter(|kept| kept.platform == engine.platform.id()) else {
+/// Takes the config that an earlier stage saved, if there is one.
+fn take_saved(engine: &mut Engine<'_>) -> Result<Option<AcquireOutcome>, StageFailure> {
+    let saved = engine.state.read_once_config.take();
+    let Some(saved) = saved.filter(|saved| saved.platform == engine.platform.id()) else {
         return Ok(None);
     };
     let ReadOnceConfig {
         platform: source,
         name,
         contents,
-    } = kept;
+    } = saved;
     let text = data_url::decode(&contents).map_err(|error| {
         StageFailure::of("read the config that an earlier stage saved", &error.into())
     })?;
@@ -121,13 +121,14 @@ fn kept(engine: &mut Engine<'_>) -> Result<Option<AcquireOutcome>, StageFailure>
     Ok(Some(AcquireOutcome::Config { source, name, text }))
 }
 
-/// One entry per config. A journal that is not there, or does not listen, is not a failure.
-fn tell_journal(engine: &Engine<'_>) {
+/// Writes a journal entry for each config. A missing journal is not a failure.
+fn record_in_journal(engine: &Engine<'_>) {
     let Some(journal) = Journal::open() else {
         return;
     };
     for config in engine.state.fetched_configs.iter().flatten() {
-        let sent = journal.fetched_config(config.kind.name(), &config.source, config.referenced);
+        let sent =
+            journal.record_fetched_config(config.kind.name(), &config.source, config.referenced);
         if let Err(error) = sent {
             engine.log.info(format_args!(
                 "cannot record a fetched config in the journal: {error}"
@@ -147,7 +148,7 @@ impl RenderOutcome {
     }
 }
 
-/// Judges the first text, and follows its references.
+/// Checks the first text and follows its references.
 fn render(
     engine: &mut Engine<'_>,
     source: &str,
@@ -155,39 +156,40 @@ fn render(
     text: &[u8],
 ) -> Result<RenderOutcome, StageFailure> {
     let text = &*language::unpacked(text);
-    let stated = stated(engine).map_err(|error| StageFailure::of("read the config", &error))?;
+    let options = command_line_options(engine)
+        .map_err(|error| StageFailure::of("read the config", &error))?;
     let mut knowledge = knowledge(engine);
     let detected = || language::detect_for(text, &knowledge.surroundings().target).ok();
-    let language = stated.language.or_else(detected);
+    let language = options.language.or_else(detected);
     if let Some(language) = language {
-        match ask_platform(engine, source, language)? {
-            InstanceAnswer::Instance(instance) => knowledge.instance = instance,
-            InstanceAnswer::NeedsNetwork(what) => return Ok(RenderOutcome::NeedsNetwork(what)),
+        match obtain_instance(engine, source, language)? {
+            InstanceOutcome::Instance(instance) => knowledge.instance = instance,
+            InstanceOutcome::NeedsNetwork(what) => return Ok(RenderOutcome::NeedsNetwork(what)),
         }
     }
     let surroundings = Surroundings {
         is_boot: true,
-        refuses_scripts: stated.refuses_scripts,
+        refuses_scripts: options.refuses_scripts,
         is_followed: true,
         ..knowledge.surroundings()
     };
     let first = read(engine, name, text, language, surroundings)?;
-    engine.state.note(ConfigKind::User, source, false);
+    engine.state.record_config(ConfigKind::User, source, false);
     let stop = AtomicBool::new(false);
-    let fetches = engine.fetches(&stop);
+    let fetch_logger = engine.fetch_logger(&stop);
     engine.sources.push(first.source.clone());
-    match references::render(first, &engine.fetcher, &fetches) {
+    match references::render(first, &engine.fetcher, &fetch_logger) {
         Ok(rendered) => {
             for found in &rendered.findings {
                 log_findings(engine.log, &found.findings);
             }
-            note_references(engine, &rendered.sources);
+            record_references(engine, &rendered.sources);
             Ok(RenderOutcome::config(rendered.document, rendered.fetcher))
         }
         Err(error) if error.reason.needs_network() && engine.args.stage == Stage::FetchOffline => {
             Ok(RenderOutcome::NeedsNetwork(error.reason.to_string()))
         }
-        // An empty referenced config makes the whole config count as empty, as it always did.
+        // As in Ignition, an empty referenced config makes the whole config count as empty.
         Err(error) if matches!(*error.reason, RenderReason::Empty { .. }) => {
             engine.log.warning(format_args!(
                 "{}; the whole config counts as empty",
@@ -200,37 +202,37 @@ fn render(
             for found in &error.findings {
                 log_findings(engine.log, &found.findings);
             }
-            Err(StageFailure::render(&error))
+            Err(StageFailure::of_render_error(&error))
         }
     }
 }
 
-/// The answer of the platform.
-enum InstanceAnswer {
-    /// What is known; nothing on platforms without metadata.
+/// The outcome of requesting instance metadata from the platform.
+enum InstanceOutcome {
+    /// The metadata; empty on platforms without any.
     Instance(KnownInstance),
     /// A network is required.
     NeedsNetwork(String),
 }
 
-/// Asks the platform for the stage of a boot, if a config in `language` from `source` needs it.
+/// Obtains instance metadata from the platform, if a config in `language` from `source` needs it.
 ///
 /// # Errors
-/// As [`instance::instance`].
-fn ask_platform(
+/// Those of [`instance::instance`]; in the fetch-offline stage, a missing network is an outcome instead.
+fn obtain_instance(
     engine: &Engine<'_>,
     source: &str,
     language: Language,
-) -> Result<InstanceAnswer, StageFailure> {
+) -> Result<InstanceOutcome, StageFailure> {
     let stop = AtomicBool::new(false);
-    let fetches = engine.fetches(&stop);
-    let mut context = engine.context(&fetches);
+    let fetch_logger = engine.fetch_logger(&stop);
+    let mut context = engine.context(&fetch_logger);
     match instance::instance(engine.platform, &mut context, source, language) {
-        Ok(instance) => Ok(InstanceAnswer::Instance(instance)),
+        Ok(instance) => Ok(InstanceOutcome::Instance(instance)),
         Err(error)
             if engine.args.stage == Stage::FetchOffline && instance::needs_network(&error) =>
         {
-            Ok(InstanceAnswer::NeedsNetwork(format!("{error:#}")))
+            Ok(InstanceOutcome::NeedsNetwork(format!("{error:#}")))
         }
         Err(error) => {
             let act = "get the host name and SSH keys from the platform";
@@ -239,13 +241,13 @@ fn ask_platform(
     }
 }
 
-/// What the kernel command line states about the config.
+/// Options for the config on the kernel command line.
 struct CommandLineOptions {
     language: Option<Language>,
     refuses_scripts: bool,
 }
 
-fn stated(engine: &Engine<'_>) -> anyhow::Result<CommandLineOptions> {
+fn command_line_options(engine: &Engine<'_>) -> anyhow::Result<CommandLineOptions> {
     let line = CommandLine::read(&engine.environment.command_line)?;
     Ok(CommandLineOptions {
         language: line.config_language()?,
@@ -270,7 +272,7 @@ fn read<'s>(
         .map_err(|error| StageFailure::invalid(&read.source.name, &read.findings, &error))
 }
 
-/// What is known before the platform is asked. The root file system may not exist yet, so nothing of it is known.
+/// What is known without instance metadata. Nothing is known about the root file system, which may not exist yet.
 fn knowledge(engine: &Engine<'_>) -> Knowledge {
     Knowledge {
         platform: Some(engine.platform.id().into()),
@@ -281,23 +283,23 @@ fn knowledge(engine: &Engine<'_>) -> Knowledge {
     }
 }
 
-/// The kernel command line as it is. That it cannot be read is said where it is needed.
+/// The unparsed kernel command line. An error of reading it is reported where it is needed.
 fn kernel_arguments(path: &Path) -> Option<String> {
     let text = input::read(path, MAX_COMMAND_LINE_BYTES).ok()?;
     String::from_utf8(text).ok()
 }
 
-/// The system that boots. Its initramfs says what it is; where that is not known, the conventions of none hold.
+/// The distribution that is booting, as identified by its initramfs.
 fn distribution(engine: &Engine<'_>) -> Distribution {
-    if engine.flatcar {
+    if engine.is_flatcar {
         return Distribution::Flatcar;
     }
     let text = input::read(Path::new(OS_RELEASE), MAX_OS_RELEASE_BYTES).unwrap_or_default();
     Distribution::of_os_release(&String::from_utf8_lossy(&text))
 }
 
-/// Notes every referenced config by the path of its URL; the rest of a URL may hold secrets.
-fn note_references(engine: &mut Engine<'_>, sources: &[SourceInfo]) {
+/// Records every referenced config by the path of its URL; the rest of a URL may hold secrets.
+fn record_references(engine: &mut Engine<'_>, sources: &[SourceInfo]) {
     for source in sources.iter().filter(|source| source.referenced) {
         engine.log.debug(format_args!(
             "parsed config {} with SHA512: {}",
@@ -307,32 +309,33 @@ fn note_references(engine: &mut Engine<'_>, sources: &[SourceInfo]) {
             "data:" => String::new(),
             name => url::parse(name).map(|url| url.path).unwrap_or_default(),
         };
-        engine.state.note(ConfigKind::User, path, true);
+        engine.state.record_config(ConfigKind::User, path, true);
         engine.sources.push(source.clone());
     }
 }
 
-/// Puts the bytes of certificate authorities in the place of where they are, so that later stages
-/// need no network for them.
+/// Replaces the URLs of certificate authorities with their contents, so that later stages do not need a network for
+/// them.
 fn embed_authorities(
     engine: &Engine<'_>,
     document: Document,
     fetcher: &Fetcher,
 ) -> Result<Document, StageFailure> {
-    let listed = &document
+    let authorities = &document
         .config()
         .ignition
         .security
         .tls
         .certificate_authorities;
-    if listed.is_empty() {
+    if authorities.is_empty() {
         return Ok(document);
     }
     let stop = AtomicBool::new(false);
-    let fetches = engine.fetches(&stop);
+    let fetch_logger = engine.fetch_logger(&stop);
     let mut embedded = Vec::new();
-    for (index, authority) in listed.iter().enumerate() {
-        let bundle = Request::of(authority).and_then(|request| fetcher.bundle(&request, &fetches));
+    for (index, authority) in authorities.iter().enumerate() {
+        let bundle =
+            Request::of(authority).and_then(|request| fetcher.bundle(&request, &fetch_logger));
         let bundle = bundle.map_err(|error| {
             let path = format!("$.ignition.security.tls.certificateAuthorities.{index}");
             let origin = document.origin(&config::JsonPath::new(path));
@@ -345,7 +348,7 @@ fn embed_authorities(
 
 fn embed(verification: Verification, bundle: &[u8]) -> Resource {
     Resource {
-        source: Some(data_url::of(bundle).into()),
+        source: Some(data_url::encode(bundle).into()),
         verification,
         ..Resource::default()
     }

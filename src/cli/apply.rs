@@ -1,4 +1,4 @@
-//! `kindling apply`: plan, then execute that very plan, then report.
+//! `kindling apply`: plan, execute that plan, report.
 
 use super::exit::{Exit, ExitError};
 use super::load;
@@ -52,14 +52,14 @@ pub(crate) struct ApplyArgs {
 pub(crate) fn run(args: &ApplyArgs) -> Result<Exit, ExitError> {
     check_target(&args.target)?;
     if let Some(path) = &args.report {
-        Report::check_place(path).map_err(|error| ExitError::new(Exit::Failed, &error))?;
+        Report::check_writable(path).map_err(|error| ExitError::new(Exit::Failed, &error))?;
     }
-    let stop = interruptible()?;
+    let stop = register_stop_signals()?;
     let mut prepared = prepare::prepare(&args.config, &args.target, DeviceAccess::Write)?;
     if args.target.mode() != Mode::Tree {
-        // What mounts nothing needs no right to mount.
+        // A plan that mounts nothing does not need the privilege to mount.
         if let Err(error) = namespace::enter_private_namespace()
-            && mounts(&prepared.plan)
+            && mounts_anything(&prepared.plan)
         {
             return Err(ExitError::new(Exit::CannotObserve, &error));
         }
@@ -67,19 +67,19 @@ pub(crate) fn run(args: &ApplyArgs) -> Result<Exit, ExitError> {
     warn(&prepared.plan.warnings);
     let clock = Instant::now();
     let started = time::now();
-    let ran = execute_all(&mut prepared, args, &stop);
+    let progress = execute_all(&mut prepared, args, &stop);
     if args.target.mode() != Mode::Tree {
-        // Nothing is left of a run that succeeded.
+        // A run leaves nothing mounted.
         mount::unmount_all(&prepared.machine.root);
     }
-    let ran = ran?;
-    let took = clock.elapsed();
+    let progress = progress?;
+    let elapsed = clock.elapsed();
     if args.wants_report() {
-        deliver(args, &make_report(&prepared, started, took, &ran))?;
+        deliver(args, &make_report(&prepared, started, elapsed, &progress))?;
     }
-    let exit = conclude(took, &ran, &prepared.plan);
-    // The process ends: giving back each piece of a large plan would only take time.
-    std::mem::forget((std::mem::take(&mut prepared.plan), ran));
+    let exit = conclude(elapsed, &progress, &prepared.plan);
+    // The process is about to exit: freeing a large plan piece by piece would only take time.
+    std::mem::forget((std::mem::take(&mut prepared.plan), progress));
     exit
 }
 
@@ -89,37 +89,38 @@ impl ApplyArgs {
     }
 }
 
-fn mounts(plan: &Plan) -> bool {
+fn mounts_anything(plan: &Plan) -> bool {
     let mut kinds = plan.operations.iter().map(|operation| &operation.kind);
     kinds.any(|kind| matches!(kind, OpKind::Mount(_)))
 }
 
-/// Executes plans, and keeps what became of them.
+/// Executes plans and records the outcome.
 struct DeskRunner<'a> {
     machine: &'a RunTarget,
     width: Width,
     stop: &'a AtomicBool,
     keys: VolumeKeys,
-    /// What is done needs no entry otherwise.
+    /// Without a report, no plan digest is needed.
     wants_report: bool,
-    ran: RunProgress,
+    progress: RunProgress,
 }
 
-/// What ran so far.
+/// What has been executed so far.
 #[derive(Default)]
 struct RunProgress {
     count: Summary,
-    /// Entries of parts that ran ahead.
+    /// Report entries of the parts that ran ahead of the last plan.
     earlier: Vec<OperationReport>,
+    /// Digests of the plans those parts belonged to.
     earlier_plans: Vec<String>,
-    /// What became of the operations of the last plan; empty if a part that ran ahead was the last.
+    /// Outcomes of the last plan's operations; empty if a part that ran ahead was executed last.
     records: Vec<OperationRecord>,
-    /// Of the last plan, if the report is wanted.
+    /// Digest of the last plan, if a report is requested.
     plan_digest: String,
 }
 
 impl DeskRunner<'_> {
-    /// Executes a plan.
+    /// Executes a plan, showing its progress.
     fn execute(&mut self, plan: &Plan) -> Vec<OperationRecord> {
         let progress = TerminalProgress::new(plan);
         let execution = Execution {
@@ -134,12 +135,12 @@ impl DeskRunner<'_> {
         };
         let records = execution.run(plan, self.machine);
         progress.end();
-        self.ran.count.include(Summary::of(plan));
+        self.progress.count.include(Summary::of(plan));
         records
     }
 }
 
-fn are_done(records: &[OperationRecord]) -> bool {
+fn all_done(records: &[OperationRecord]) -> bool {
     let mut records = records.iter();
     records.all(|record| matches!(record.outcome, OperationOutcome::Done(_)))
 }
@@ -147,22 +148,24 @@ fn are_done(records: &[OperationRecord]) -> bool {
 impl Runner for DeskRunner<'_> {
     fn run(&mut self, plan: &Plan, part_of: Option<&Plan>) -> bool {
         if let Some(whole) = part_of {
-            self.ran.plan_digest = digest(whole);
-            self.ran.earlier_plans.push(self.ran.plan_digest.clone());
+            self.progress.plan_digest = digest(whole);
+            self.progress
+                .earlier_plans
+                .push(self.progress.plan_digest.clone());
             let records = self.execute(plan);
             let entries = record::reports(plan, &records, Audience::Desk);
-            record::append(&mut self.ran.earlier, entries);
-            return are_done(&records);
+            record::append(&mut self.progress.earlier, entries);
+            return all_done(&records);
         }
         let wants_digest = self.wants_report;
-        let digesting = || wants_digest.then(|| digest(plan));
+        let compute_digest = || wants_digest.then(|| digest(plan));
         std::thread::scope(|scope| {
-            // Of a large plan it takes as long as a tenth of the run, which waits for disks meanwhile.
-            let thread = std::thread::Builder::new().spawn_scoped(scope, digesting);
-            self.ran.records = self.execute(plan);
+            // For a large plan this takes a tenth of the run time, most of which is spent waiting for disks.
+            let thread = std::thread::Builder::new().spawn_scoped(scope, compute_digest);
+            self.progress.records = self.execute(plan);
             let digest = thread.ok().and_then(|thread| thread.join().ok());
-            self.ran.plan_digest = digest.unwrap_or_else(digesting).unwrap_or_default();
-            are_done(&self.ran.records)
+            self.progress.plan_digest = digest.unwrap_or_else(compute_digest).unwrap_or_default();
+            all_done(&self.progress.records)
         })
     }
 
@@ -183,19 +186,19 @@ fn execute_all(
         stop,
         keys: VolumeKeys::default(),
         wants_report: args.wants_report(),
-        ran: RunProgress::default(),
+        progress: RunProgress::default(),
     };
     let plan = std::mem::take(&mut prepared.plan);
-    // The plan holds the origins, so the document is not needed once the last plan runs.
+    // The plan holds the origins, so the document can be freed before the last plan runs.
     let document = std::mem::replace(&mut prepared.loaded.document, Document::empty());
     prepared.plan = prepared
         .planner
         .run(Cow::Owned(document), &prepared.machine, plan, &mut runner)
         .map_err(prepare::failure)?;
-    Ok(runner.ran)
+    Ok(runner.progress)
 }
 
-/// The devices of this machine are only touched when asked for by name.
+/// Refuses to touch the devices or the root of this machine unless explicitly requested.
 fn check_target(target: &TargetArgs) -> Result<(), ExitError> {
     if target.mode() == Mode::Devices && target.target.is_none() {
         return Err(ExitError::usage(
@@ -215,15 +218,15 @@ existing tree, or --target DIR to use the real disks of this machine (destroys w
     }
 }
 
-/// True inside a container, as container managers tell it.
+/// True inside a container, going by the marks that container managers leave.
 pub(super) fn in_container() -> bool {
     std::env::var_os("container").is_some_and(|value| !value.is_empty())
         || Path::new("/run/.containerenv").exists()
         || Path::new("/.dockerenv").exists()
 }
 
-/// A first signal lets running operations end, a second one ends the process at once.
-pub(super) fn interruptible() -> Result<Arc<AtomicBool>, ExitError> {
+/// Lets running operations finish on the first SIGINT or SIGTERM; a second one exits at once.
+pub(super) fn register_stop_signals() -> Result<Arc<AtomicBool>, ExitError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [nix::libc::SIGINT, nix::libc::SIGTERM] {
         signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
@@ -234,12 +237,12 @@ pub(super) fn interruptible() -> Result<Arc<AtomicBool>, ExitError> {
     Ok(stop)
 }
 
-/// How many operations run at a time, unless `wanted` says so.
-pub(super) fn jobs(wanted: Option<u16>) -> Width {
-    wanted.map_or(Width::of_machine(MAX_JOBS), |jobs| Width::all(jobs.into()))
+/// The number of operations to run at a time: `requested`, or what suits the machine.
+pub(super) fn jobs(requested: Option<u16>) -> Width {
+    requested.map_or(Width::of_machine(MAX_JOBS), |jobs| Width::all(jobs.into()))
 }
 
-/// Fetches of a run: retries and what came in are told, and all end when the run does.
+/// Shows retries and progress of a run's fetches, and cancels them when the run is stopped.
 struct UntilStopped<'a> {
     stop: &'a AtomicBool,
     progress: &'a TerminalProgress,
@@ -252,42 +255,42 @@ impl FetchEvents for UntilStopped<'_> {
             FetchEvent::Received { bytes } => self.progress.received(bytes),
             _ => {}
         }
-        load::tell_retry(event);
+        load::print_fetch_problem(event);
     }
     fn cancelled(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 }
 
-/// Warnings are said before anything runs.
+/// Prints warnings; called before anything runs.
 fn warn<'a>(warnings: impl IntoIterator<Item = &'a Warning>) {
     for warning in warnings {
-        terminal::say(&format!("{warning}\n"));
+        terminal::eprint(&format!("{warning}\n"));
     }
 }
 
 fn make_report<'a>(
     prepared: &'a PreparedRun,
     started: String,
-    took: Duration,
-    ran: &'a RunProgress,
+    elapsed: Duration,
+    progress: &'a RunProgress,
 ) -> Report<RunEntries<'a>> {
     let mut warnings = prepared.plan.warnings.clone();
-    let met = prepared.loaded.fetcher.downgrades();
-    warnings.extend(met.into_iter().map(Warning::of_fetch));
+    let downgrades = prepared.loaded.fetcher.downgrades();
+    warnings.extend(downgrades.into_iter().map(Warning::of_fetch));
     Report {
         version: report::VERSION,
         kindling: env!("CARGO_PKG_VERSION").into(),
         command: "apply".into(),
         started,
-        duration_us: record::micros(took),
-        plan_digest: ran.plan_digest.clone(),
-        earlier_plans: ran.earlier_plans.clone(),
+        duration_us: record::micros(elapsed),
+        plan_digest: progress.plan_digest.clone(),
+        earlier_plans: progress.earlier_plans.clone(),
         sources: prepared.loaded.report_sources(),
         operations: RunEntries {
-            earlier: &ran.earlier,
+            earlier: &progress.earlier,
             plan: &prepared.plan,
-            records: &ran.records,
+            records: &progress.records,
             audience: Audience::Desk,
         },
         warnings,
@@ -308,10 +311,10 @@ fn deliver(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), Exit
     }
 }
 
-/// The last words of a run: what was done, or each operation that failed with its cause and origin.
-fn conclude(took: Duration, ran: &RunProgress, plan: &Plan) -> Result<Exit, ExitError> {
-    let troubles = record::failed_or_not_started(plan, &ran.records, Audience::Desk);
-    let operations = || ran.earlier.iter().chain(&troubles);
+/// Prints the summary of a run, or fails with the cause and origin of each failed operation.
+fn conclude(elapsed: Duration, progress: &RunProgress, plan: &Plan) -> Result<Exit, ExitError> {
+    let unsuccessful = record::failed_or_not_started(plan, &progress.records, Audience::Desk);
+    let operations = || progress.earlier.iter().chain(&unsuccessful);
     let not_started = operations().filter(|o| o.outcome == report::Outcome::NotStarted);
     let not_started = not_started.count();
     let mut message: Vec<String> = operations().filter_map(failure).collect();
@@ -336,11 +339,11 @@ fn conclude(took: Duration, ran: &RunProgress, plan: &Plan) -> Result<Exit, Exit
             message: message.join("\n"),
         });
     }
-    let count = &ran.count;
-    terminal::say(&match count.is_nothing() {
+    let count = &progress.count;
+    terminal::eprint(&match count.is_nothing() {
         true => format!("kindling: nothing to do, {} already right\n", count.keep),
         false => format!(
-            "kindling: done in {took:.1?}: {} created, {} changed, {} destroyed, {} already right\n",
+            "kindling: done in {elapsed:.1?}: {} created, {} changed, {} destroyed, {} already right\n",
             count.create, count.change, count.destroy, count.keep
         ),
     });

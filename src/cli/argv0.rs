@@ -1,5 +1,5 @@
-//! The names this program is called by. Distributions install Ignition as one binary with links to it; translators
-//! have names of their own. Under those names kindling reads arguments, prints and ends as those programs do.
+//! The names this program can be called by. Distributions install Ignition as one binary with links to it; translators
+//! have names of their own. Under those names kindling has the arguments, output and exit codes of those programs.
 
 use super::drop_in::flags::ParsedArgs;
 use crate::platform;
@@ -8,17 +8,17 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Wrong usage, under every name of Ignition.
+/// Exit code for wrong usage, under every name of Ignition.
 pub(crate) const WRONG_USAGE: u8 = 2;
 
-/// Who is called.
+/// The program that a name stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Name {
-    /// Our own command line.
+    /// `kindling` itself.
     Kindling,
     /// One stage of a first boot.
     Ignition,
-    /// Judges a config.
+    /// Validates a config.
     Validate,
     /// Applies a config to the tree of a container.
     Apply,
@@ -33,8 +33,8 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    /// Who the first word of a command line calls: its last path component decides. A name that is none
-    /// of these, such as that of a copy under test, is ours.
+    /// The program that the first argument of a command line stands for, by its last path component. Any other name,
+    /// such as that of a copy under test, means `kindling`.
     pub(crate) fn of(program: &OsStr) -> Self {
         let name = Path::new(program).file_name().and_then(OsStr::to_str);
         match name {
@@ -50,33 +50,33 @@ impl Name {
     }
 }
 
-/// True for the id of a platform of this build.
+/// True if this build knows a platform with this id.
 pub(crate) fn is_platform(id: &str) -> bool {
     platform::find(id).is_some()
 }
 
-/// Runs what was asked for, or says what there is to say instead.
-pub(crate) fn answer<T>(asked: ParsedArgs<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
-    match asked {
+/// Runs the program, or prints the version, the help or the usage error.
+pub(crate) fn dispatch<T>(parsed: ParsedArgs<T>, run: impl FnOnce(T) -> ExitCode) -> ExitCode {
+    match parsed {
         ParsedArgs::Run(arguments) => run(arguments),
-        ParsedArgs::Version(text) => printed(terminal::print(&format!("{text}\n"))),
+        ParsedArgs::Version(text) => exit_after_output(terminal::print(&format!("{text}\n"))),
         ParsedArgs::Help(text) => {
-            terminal::say(&text);
+            terminal::eprint(&text);
             ExitCode::SUCCESS
         }
-        ParsedArgs::Wrong(text) => {
-            terminal::say(&text);
+        ParsedArgs::Invalid(text) => {
+            terminal::eprint(&text);
             WRONG_USAGE.into()
         }
     }
 }
 
-/// How a program ends whose only work was to print.
-pub(crate) fn printed(result: Result<(), OutputError>) -> ExitCode {
+/// The exit code of a program that only had to print.
+pub(crate) fn exit_after_output(result: Result<(), OutputError>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            terminal::say(&format!("{error}\n"));
+            terminal::eprint(&format!("{error}\n"));
             ExitCode::FAILURE
         }
     }

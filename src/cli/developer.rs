@@ -1,4 +1,4 @@
-//! `kindling developer`: what measurements and hardware need, and users do not.
+//! `kindling developer`: commands for measurements and tests on hardware, not for users.
 
 use super::exit::{Exit, ExitError};
 use crate::platform::hypervisor::qemu;
@@ -18,7 +18,7 @@ pub(crate) struct DeveloperArgs {
 enum DeveloperCommand {
     /// Read a key of QEMU's firmware configuration; print its size and how long that took
     ReadFirmware(ReadFirmwareArgs),
-    /// Tell who answers at the backdoor of VMware; elsewhere than on VMware and QEMU nobody should
+    /// Show what answers at the VMware backdoor; nothing should except on VMware and QEMU
     #[cfg(target_arch = "x86_64")]
     VmwareBackdoor,
 }
@@ -40,7 +40,7 @@ enum ReadMethod {
     Sysfs,
 }
 
-/// Does what the arguments ask for.
+/// Runs the subcommand.
 pub(crate) fn run(args: &DeveloperArgs) -> Result<Exit, ExitError> {
     let done = match &args.command {
         DeveloperCommand::ReadFirmware(args) => read_firmware(args),

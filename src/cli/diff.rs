@@ -41,7 +41,7 @@ struct DiffDocument<'a> {
     comparison: &'a PlanComparison,
 }
 
-/// Plans both configs for the same machine and shows what differs; the exit code tells whether anything does.
+/// Plans both configs for the same machine and prints the differences; the exit code reports whether there are any.
 pub(crate) fn run(args: &DiffArgs) -> Result<Exit, ExitError> {
     if args.old == "-" && args.new == "-" {
         return Err(ExitError {
@@ -82,18 +82,18 @@ fn text(comparison: &PlanComparison, colour: bool) -> String {
             .filter(|one| one.effect == effect)
             .count()
     };
-    let gone = count(Effect::Destroy);
+    let removed = count(Effect::Destroy);
     if !comparison.differences.is_empty() {
         text.push('\n');
     }
     let _ = writeln!(
         text,
-        "Difference: {} added, {} changed, {gone} no longer requested, {} the same.",
+        "Difference: {} added, {} changed, {removed} no longer requested, {} the same.",
         count(Effect::Create),
         count(Effect::Change),
         comparison.same
     );
-    if gone > 0 {
+    if removed > 0 {
         text.push_str("Machines that already have it keep what is no longer requested.\n");
     }
     text

@@ -1,20 +1,20 @@
-//! Time limits on the command line, in the form that the flags of `ignition` have.
+//! Time limits on the command line, in the same form as for the flags of `ignition`.
 
 use super::drop_in::duration::nanoseconds;
 use std::time::Duration;
 
-/// A time limit; none means that there is none.
+/// A time limit; `None` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Limit(pub Option<Duration>);
+pub(crate) struct TimeLimit(pub Option<Duration>);
 
-/// Reads a limit; 0 is none.
+/// Parses a time limit; 0 means no limit.
 ///
 /// # Errors
-/// It is not a duration.
-pub(crate) fn parse(text: &str) -> Result<Limit, &'static str> {
-    let length = nanoseconds(text).and_then(|length| u64::try_from(length).ok());
-    let length = length.ok_or("it must be a duration such as 30s or 2m, or 0")?;
-    Ok(Limit((length > 0).then(|| Duration::from_nanos(length))))
+/// If the text is not a duration, or a negative one.
+pub(crate) fn parse(text: &str) -> Result<TimeLimit, &'static str> {
+    let nanos = nanoseconds(text).and_then(|nanos| u64::try_from(nanos).ok());
+    let nanos = nanos.ok_or("it must be a duration such as 30s or 2m, or 0")?;
+    Ok(TimeLimit((nanos > 0).then(|| Duration::from_nanos(nanos))))
 }
 
 #[cfg(test)]

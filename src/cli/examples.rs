@@ -1,10 +1,10 @@
 //! Examples of commands, for manual pages.
 
-/// A command and what it is good for.
+/// A command line and what it is for.
 pub(crate) struct Example {
     /// What it does, as a clause.
     pub purpose: &'static str,
-    /// The arguments, without the name of the program.
+    /// The command line after the program's name.
     pub words: &'static str,
 }
 
@@ -12,7 +12,7 @@ const fn example(purpose: &'static str, words: &'static str) -> Example {
     Example { purpose, words }
 }
 
-/// Examples of one command, by its name; those of the program itself have an empty name.
+/// Examples by command name; those of the program itself have an empty name.
 pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "",

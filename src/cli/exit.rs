@@ -1,4 +1,4 @@
-//! Exit codes and the one way a command fails.
+//! Exit codes, and the one error type of commands.
 
 use crate::acquire::location::LoadError;
 use crate::acquire::references::RenderError;
@@ -9,7 +9,7 @@ use crate::terminal::{self, OutputError};
 use crate::text::{escaped, escaped_lines};
 use std::process::ExitCode;
 
-/// What `kindling --help` says about exit codes.
+/// The section on exit codes of `kindling --help`.
 pub(crate) const HELP: &str = "Exit codes:
   0   done; for `plan` and `diff`: nothing to do, no difference
   1   `validate`, `explain-migration`: the config is invalid; `verify`: it is not trusted; `fetch`: no config; `platform detect`: no match
@@ -47,7 +47,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The config of a command is not trusted.
+/// A config given to a command is not trusted.
 #[derive(Debug, thiserror::Error)]
 #[error("the config is not trusted: {0}")]
 pub(crate) struct Distrust(pub(crate) Untrusted);
@@ -57,7 +57,7 @@ pub(crate) struct Distrust(pub(crate) Untrusted);
 pub(crate) struct ExitError {
     /// The exit code.
     pub exit: Exit,
-    /// What to print on standard error, what is from outside escaped; empty if all was said.
+    /// What to print to standard error, with external input escaped; empty if everything was printed already.
     pub message: String,
 }
 
@@ -67,7 +67,7 @@ impl From<OutputError> for ExitError {
     }
 }
 
-/// The kind of an error, if it is one of those that are explained.
+/// The error code, for errors that `kindling explain` knows.
 fn code_of(error: &anyhow::Error) -> Option<ErrorCode> {
     let of_config = error.chain().find_map(|cause| {
         if cause.is::<Distrust>() {
@@ -101,8 +101,8 @@ impl ExitError {
             message: escaped_lines(&message.into()).into_owned(),
         }
     }
-    /// Everything was printed already.
-    pub(crate) fn said(exit: Exit) -> Self {
+    /// A failure whose cause was printed already.
+    pub(crate) fn silent(exit: Exit) -> Self {
         Self {
             exit,
             message: String::new(),
@@ -121,7 +121,7 @@ impl ExitError {
     /// Prints the message to standard error.
     pub(crate) fn print(&self) {
         if !self.message.is_empty() {
-            terminal::say(&format!("kindling: error: {}\n", self.message));
+            terminal::eprint(&format!("kindling: error: {}\n", self.message));
         }
     }
 }

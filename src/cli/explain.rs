@@ -1,4 +1,4 @@
-//! `kindling explain`: what the code of an error means, and what to do.
+//! `kindling explain`: what an error code means, and what to do about it.
 
 use super::exit::{Exit, ExitError};
 use crate::failure::code::{self, EXPLANATIONS, Explanation};
@@ -6,7 +6,7 @@ use crate::terminal;
 use clap::{Args, ValueEnum};
 use std::fmt::Write as _;
 
-/// Columns of a page.
+/// Columns of a page on a terminal.
 const WIDTH: usize = 79;
 
 /// `kindling explain`
@@ -28,7 +28,7 @@ enum ExplainFormat {
     Markdown,
 }
 
-/// Prints the pages.
+/// Prints the pages of the given codes, or the list of all codes.
 pub(crate) fn run(args: &ExplainArgs) -> Result<Exit, ExitError> {
     let known = args.codes.iter().map(|code| code::explanation(code));
     let known = known.collect::<Result<Vec<_>, _>>();

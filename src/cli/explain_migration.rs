@@ -1,4 +1,4 @@
-//! `kindling explain-migration`: what becomes of each line of a config in an old language.
+//! `kindling explain-migration`: how each line of a config in a legacy language is translated.
 
 use super::exit::{Exit, ExitError};
 use super::reading::ReadingArgs;
@@ -28,7 +28,7 @@ pub(crate) struct ExplainMigrationArgs {
     json: bool,
 }
 
-/// Prints a page about one config. It can be explained even if it cannot be translated.
+/// Prints a page about one config, even if it cannot be translated.
 pub(crate) fn run(args: &ExplainMigrationArgs) -> Result<Exit, ExitError> {
     let bytes = validate::read(&args.file).map_err(|e| ExitError::new(Exit::BadConfig, &e))?;
     let text = language::unpacked(&bytes);
@@ -63,20 +63,25 @@ fn page(name: &str, language: Language, migration: &Migration) -> String {
     for finding in &migration.remarks {
         let _ = writeln!(out, "{}", escaped(&finding.to_string()));
     }
-    let lost: Vec<&MigrationStep> = migration.steps.iter().filter(|s| is_lost(s)).collect();
-    section(&mut out, "Has no counterpart", &lost);
-    let remarked: Vec<&MigrationStep> = migration
+    let without_counterpart: Vec<&MigrationStep> =
+        migration.steps.iter().filter(|s| is_lost(s)).collect();
+    section(&mut out, "Has no counterpart", &without_counterpart);
+    let with_remarks: Vec<&MigrationStep> = migration
         .steps
         .iter()
         .filter(|step| !is_lost(step) && !step.remarks.is_empty())
         .collect();
-    section(&mut out, "Changes its meaning, or has remarks", &remarked);
-    let moved: Vec<&MigrationStep> = migration
+    section(
+        &mut out,
+        "Changes its meaning, or has remarks",
+        &with_remarks,
+    );
+    let translated: Vec<&MigrationStep> = migration
         .steps
         .iter()
         .filter(|step| !is_lost(step) && step.remarks.is_empty())
         .collect();
-    section(&mut out, "Is translated", &moved);
+    section(&mut out, "Is translated", &translated);
     let _ = match migration.is_possible {
         true => writeln!(
             out,
@@ -106,15 +111,15 @@ fn section(out: &mut String, title: &str, steps: &[&MigrationStep]) {
             "  line {}: {}{}",
             step.position.line,
             escaped(step.old.as_str()),
-            goal(step)
+            destination(step)
         );
         for finding in &step.remarks {
-            let word = match finding.severity {
+            let label = match finding.severity {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
                 Severity::Info => "note",
             };
-            let _ = writeln!(out, "      {word}: {}", escaped(&finding.message));
+            let _ = writeln!(out, "      {label}: {}", escaped(&finding.message));
             if let Some(help) = &finding.help {
                 let _ = writeln!(out, "      help: {}", escaped(help));
             }
@@ -123,9 +128,9 @@ fn section(out: &mut String, title: &str, steps: &[&MigrationStep]) {
     out.push('\n');
 }
 
-/// What a value becomes, in a few words.
-fn goal(step: &MigrationStep) -> String {
-    let listed = |paths: &[crate::config::JsonPath]| {
+/// The keys that a value is translated to, as a suffix of its line.
+fn destination(step: &MigrationStep) -> String {
+    let join = |paths: &[crate::config::JsonPath]| {
         let texts: Vec<String> = paths
             .iter()
             .map(|p| escaped(p.as_str()).into_owned())
@@ -134,8 +139,8 @@ fn goal(step: &MigrationStep) -> String {
     };
     match (&step.new[..], &step.part_of[..]) {
         ([], []) => String::new(),
-        ([], part_of) => format!(" -> part of {}", listed(part_of)),
-        (new, _) => format!(" -> {}", listed(new)),
+        ([], part_of) => format!(" -> part of {}", join(part_of)),
+        (new, _) => format!(" -> {}", join(new)),
     }
 }
 

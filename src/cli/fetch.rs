@@ -1,9 +1,9 @@
-//! `kindling fetch`: the config that this machine would get, printed and not applied.
+//! `kindling fetch`: prints the config that this machine would get, without applying it.
 
-use super::duration_arg::{self, Limit};
+use super::duration_arg::{self, TimeLimit};
 use super::exit::{Exit, ExitError};
 use super::load::{self, FindingSink};
-use super::platform::unknown;
+use super::platform::unknown_platform;
 use super::reading::ReadingArgs;
 use super::suggested;
 use crate::acquire::environment::Environment;
@@ -39,13 +39,13 @@ pub(crate) struct FetchArgs {
     rendered: bool,
     /// Give up after this time, e.g. 30s; 0 waits as long as a boot does
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration_arg::parse)]
-    timeout: Limit,
+    timeout: TimeLimit,
     /// Read the config even if it can be read only once and is gone afterwards
     #[arg(long)]
     consume: bool,
 }
 
-/// A person who looks at a machine, for so long.
+/// Logs the events of a fetch to the terminal, and cancels it at a deadline.
 struct TerminalFetch<'a> {
     log: &'a Log,
     deadline: Option<Instant>,
@@ -68,37 +68,38 @@ impl FetchEvents for TerminalFetch<'_> {
 }
 
 impl FindingSink for TerminalFetch<'_> {
-    fn report(&self, judged: &super::findings::JudgedConfig<'_>) {
-        load::print(judged);
+    fn report(&self, checked: &super::findings::CheckedConfig<'_>) {
+        load::print(checked);
     }
 }
 
-/// Prints the config.
+/// Obtains and prints the config.
 pub(crate) fn run(args: &FetchArgs) -> Result<Exit, ExitError> {
-    let platform = platform::find(&args.platform).ok_or_else(|| unknown(&args.platform))?;
+    let platform =
+        platform::find(&args.platform).ok_or_else(|| unknown_platform(&args.platform))?;
     if platform.is_read_once() && !args.consume {
         let id = platform.id();
         return Err(ExitError::usage(format!(
             "platform {id} provides its config only once: reading it now leaves none for the next boot (use --consume to read it anyway)"
         )));
     }
-    let bad = |error: anyhow::Error| ExitError::new(load::exit_of(&error), &error);
+    let config_error = |error: anyhow::Error| ExitError::new(load::exit_of(&error), &error);
     let log = Log::new(Sink::Stderr);
-    let environment = Environment::of_process().map_err(bad)?;
-    let fetcher = fetcher(args, platform, &environment, &log).map_err(bad)?;
-    let person = TerminalFetch {
+    let environment = Environment::of_process().map_err(config_error)?;
+    let fetcher = fetcher(args, platform, &environment, &log).map_err(config_error)?;
+    let sink = TerminalFetch {
         log: &log,
         deadline: args.timeout.0.map(|limit| Instant::now() + limit),
     };
     let mut context = FetchContext {
         fetcher: fetcher.clone(),
-        events: &person,
+        events: &sink,
         log: &log,
         config_file: &environment.config_file,
         output_files: Vec::new(),
     };
     let outcome = source::obtain(&environment, platform, &mut context).map_err(|error| {
-        bad(match person.cancelled() {
+        config_error(match sink.cancelled() {
             true => error.context("gave up waiting for the config (--timeout)"),
             false => error,
         })
@@ -106,32 +107,32 @@ pub(crate) fn run(args: &FetchArgs) -> Result<Exit, ExitError> {
     match outcome {
         AcquireOutcome::Config { source, name, text } => {
             let bytes = text.len();
-            say(&format_args!("{bytes} bytes from {source}: {name}"));
+            eprint(&format_args!("{bytes} bytes from {source}: {name}"));
             match args.rendered {
                 false => print(&text),
                 true => {
                     let reading = reading(platform, &mut context, &source, &text)
                         .map_err(|error| ExitError::new(Exit::CannotObserve, &error))?;
-                    let loaded = load::load_text(&name, &text, &fetcher, &reading, &person)?;
+                    let loaded = load::load_text(&name, &text, &fetcher, &reading, &sink)?;
                     let user = loaded.document;
-                    print(&merged(args, &environment, &user, &log).map_err(bad)?)
+                    print(&merged(args, &environment, &user, &log).map_err(config_error)?)
                 }
             }
         }
         AcquireOutcome::Empty { source } => {
-            say(&format_args!(
+            eprint(&format_args!(
                 "{source} has no config; a boot would continue without one"
             ));
             Ok(Exit::NotValid)
         }
         AcquireOutcome::NeedsNetwork { what } => {
-            say(&format_args!("a network is required: {what}"));
+            eprint(&format_args!("a network is required: {what}"));
             Ok(Exit::Changes)
         }
     }
 }
 
-/// How a boot would read the config: with what the platform says of the machine, if the config uses it.
+/// How a boot would read the config: with the platform's instance metadata, if the config uses it.
 fn reading(
     platform: &dyn Platform,
     context: &mut FetchContext<'_>,
@@ -162,7 +163,7 @@ fn fetcher(
     })
 }
 
-/// What the stages of a boot would work on.
+/// The config that the stages of a boot would apply, as JSON.
 fn merged(
     args: &FetchArgs,
     environment: &Environment,
@@ -180,6 +181,6 @@ fn print(text: &[u8]) -> Result<Exit, ExitError> {
     Ok(Exit::Done)
 }
 
-fn say(what: &dyn std::fmt::Display) {
-    terminal::say(&format!("kindling: {}\n", escaped(&what.to_string())));
+fn eprint(what: &dyn std::fmt::Display) {
+    terminal::eprint(&format!("kindling: {}\n", escaped(&what.to_string())));
 }

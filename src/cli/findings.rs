@@ -1,7 +1,6 @@
-//! Findings as text: with the line they are about, one per line, or as JSON.
+//! Renders findings: with the line of the config that they are about, one per line, or as JSON.
 //!
-//! Configs hold secrets. What is shown of a line is its structure and its short, harmless values;
-//! see [`mask`].
+//! Configs hold secrets, so only the structure and the short, harmless values of a line are shown; see [`mask`].
 
 #[path = "findings/mask.rs"]
 mod mask;
@@ -18,11 +17,11 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Longest message, path or help for people: a key may have megabytes.
+/// Maximum length of a message, path or help text for people: a key may have megabytes.
 const MAX_TEXT_BYTES: usize = 1000;
 
-/// A config, its text, and what was found.
-pub struct JudgedConfig<'a> {
+/// A config and the result of checking it.
+pub struct CheckedConfig<'a> {
     /// Name to show.
     pub source: &'a str,
     /// The text that was parsed.
@@ -33,8 +32,8 @@ pub struct JudgedConfig<'a> {
     pub error: Option<&'a ParseError>,
 }
 
-impl<'a> JudgedConfig<'a> {
-    /// A text as it was parsed.
+impl<'a> CheckedConfig<'a> {
+    /// The result of parsing a text.
     pub fn of(source: &'a str, text: &'a [u8], parsed: &'a ParseResult) -> Self {
         Self {
             source,
@@ -53,64 +52,64 @@ impl<'a> JudgedConfig<'a> {
     }
 }
 
-/// Each finding with the line it is about, a marker below the place, and what to do; then a count.
-pub fn human(judged: &JudgedConfig<'_>, colour: bool) -> String {
+/// Each finding with the line it is about, a marker below the place, and its help; then a summary.
+pub fn human(checked: &CheckedConfig<'_>, colour: bool) -> String {
     let renderer = if colour {
         Renderer::styled()
     } else {
         Renderer::plain()
     };
-    let mut lines = TextLines::of(judged.text);
+    let mut lines = TextLines::of(checked.text);
     let mut out = String::new();
-    for finding in &judged.findings.0 {
-        let report = report(judged, &mut lines, finding);
-        let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
+    for finding in &checked.findings.0 {
+        let report = report(checked, &mut lines, finding);
+        let _ = writeln!(out, "{}\n", without_separators(&renderer.render(&report)));
     }
-    if let Some(finding) = judged.error.and_then(about_version) {
-        let report = report(judged, &mut lines, &finding);
-        let _ = writeln!(out, "{}\n", one_place(&renderer.render(&report)));
-    } else if let Some((problem, remedy)) = refusal(judged) {
+    if let Some(finding) = checked.error.and_then(version_finding) {
+        let report = report(checked, &mut lines, &finding);
+        let _ = writeln!(out, "{}\n", without_separators(&renderer.render(&report)));
+    } else if let Some((problem, remedy)) = refusal(checked) {
         let report = [
             Level::ERROR
                 .primary_title(escaped(&problem).into_owned())
-                .element(Origin::path(escaped(judged.source))),
+                .element(Origin::path(escaped(checked.source))),
             Group::with_title(Level::HELP.secondary_title(escaped(&remedy).into_owned())),
         ];
         let _ = writeln!(out, "{}\n", renderer.render(&report));
     }
-    let _ = writeln!(out, "{}", summary(judged));
+    let _ = writeln!(out, "{}", summary(checked));
     out
 }
 
-/// One line per finding, in the form users of Ignition know.
-pub fn plain(judged: &JudgedConfig<'_>) -> String {
+/// One line per finding, as Ignition prints them.
+pub fn plain(checked: &CheckedConfig<'_>) -> String {
     let mut out = String::new();
-    for finding in &judged.findings.0 {
+    for finding in &checked.findings.0 {
         let _ = writeln!(out, "{finding}");
     }
-    if let Some((problem, remedy)) = refusal(judged) {
+    if let Some((problem, remedy)) = refusal(checked) {
         let _ = writeln!(out, "error: {}; {}", escaped(&problem), escaped(&remedy));
     }
     out
 }
 
 /// Source, verdict, counts and findings.
-pub fn json(judged: &JudgedConfig<'_>) -> Value {
+pub fn json(checked: &CheckedConfig<'_>) -> Value {
     let mut value = json!({
-        "source": judged.source,
-        "valid": judged.error.is_none(),
-        "errors": judged.count(Severity::Error),
-        "warnings": judged.count(Severity::Warning),
-        "findings": judged.findings,
+        "source": checked.source,
+        "valid": checked.error.is_none(),
+        "errors": checked.count(Severity::Error),
+        "warnings": checked.count(Severity::Warning),
+        "findings": checked.findings,
     });
-    if let (Some(value), Some(error)) = (value.as_object_mut(), judged.error) {
+    if let (Some(value), Some(error)) = (value.as_object_mut(), checked.error) {
         value.insert("reason".into(), json!(error.to_string()));
     }
-    if let (Some(value), Some((problem, remedy))) = (value.as_object_mut(), refusal(judged)) {
+    if let (Some(value), Some((problem, remedy))) = (value.as_object_mut(), refusal(checked)) {
         value.insert("problem".into(), json!(problem));
         value.insert("help".into(), json!(remedy));
     }
-    let position = judged.error.and_then(ParseError::version_position);
+    let position = checked.error.and_then(ParseError::version_position);
     if let (Some(value), Some(Position { line, column })) = (value.as_object_mut(), position) {
         value.insert("line".into(), json!(line));
         value.insert("column".into(), json!(column));
@@ -118,13 +117,13 @@ pub fn json(judged: &JudgedConfig<'_>) -> Value {
     value
 }
 
-/// What is wrong with a text as a whole, and what to do.
-pub(super) fn refusal(judged: &JudgedConfig<'_>) -> Option<(String, String)> {
-    judged.error?.advice()
+/// Why the text cannot be used, and what to do about it.
+pub(super) fn refusal(checked: &CheckedConfig<'_>) -> Option<(String, String)> {
+    checked.error?.advice()
 }
 
-/// The refusal of a version as a finding about the place of the version.
-fn about_version(error: &ParseError) -> Option<Finding> {
+/// An unsupported version as a finding, with the position of the version.
+fn version_finding(error: &ParseError) -> Option<Finding> {
     let position = error.version_position()?;
     let (message, help) = error.advice()?;
     Some(Finding {
@@ -136,9 +135,8 @@ fn about_version(error: &ParseError) -> Option<Finding> {
     })
 }
 
-/// Origin and excerpt of a finding are one place; the renderer takes them for two and puts a
-/// separator between them.
-fn one_place(rendered: &str) -> String {
+/// Removes the separators that the renderer puts between the origin and the excerpt of a finding.
+fn without_separators(rendered: &str) -> String {
     let is_separator = |line: &str| {
         let mut plain = line.to_owned();
         while let Some(escape) = plain.find('\u{1b}') {
@@ -153,14 +151,14 @@ fn one_place(rendered: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-fn summary(judged: &JudgedConfig<'_>) -> String {
+fn summary(checked: &CheckedConfig<'_>) -> String {
     let count = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
-    let errors = count(judged.count(Severity::Error), "error");
-    let warnings = count(judged.count(Severity::Warning), "warning");
-    let source = escaped(judged.source);
-    match judged.error {
-        None if judged.findings.0.is_empty() => format!("{source}: valid"),
-        None if judged.findings.is_fatal() => {
+    let errors = count(checked.count(Severity::Error), "error");
+    let warnings = count(checked.count(Severity::Warning), "warning");
+    let source = escaped(checked.source);
+    match checked.error {
+        None if checked.findings.0.is_empty() => format!("{source}: valid"),
+        None if checked.findings.is_fatal() => {
             format!("{source}: invalid, {errors}, {warnings}")
         }
         None => format!("{source}: valid, {warnings}"),
@@ -172,7 +170,7 @@ fn summary(judged: &JudgedConfig<'_>) -> String {
 }
 
 fn report<'a>(
-    judged: &'a JudgedConfig<'_>,
+    checked: &'a CheckedConfig<'_>,
     lines: &mut TextLines<'_>,
     finding: &'a Finding,
 ) -> Vec<Group<'a>> {
@@ -183,7 +181,7 @@ fn report<'a>(
     };
     let mut group = level
         .primary_title(brief(&finding.message))
-        .elements(place(judged, lines, finding));
+        .elements(place(checked, lines, finding));
     if let Some(path) = &finding.path {
         group = group.element(Level::NOTE.message(brief(&format!("at {path}")).into_owned()));
     }
@@ -193,7 +191,7 @@ fn report<'a>(
     vec![group]
 }
 
-/// A text for people; what is longer than any of ours quotes something without end, and is cut.
+/// Escapes a text for people and truncates it: texts that long quote something of unlimited length.
 fn brief(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_TEXT_BYTES {
         return escaped(text);
@@ -204,22 +202,22 @@ fn brief(text: &str) -> Cow<'_, str> {
 }
 
 fn place<'a>(
-    judged: &'a JudgedConfig<'_>,
+    checked: &'a CheckedConfig<'_>,
     lines: &mut TextLines<'_>,
     finding: &Finding,
 ) -> Vec<Element<'a>> {
     let Some(Position { line, column }) = finding.position else {
-        return vec![Origin::path(escaped(judged.source)).into()];
+        return vec![Origin::path(escaped(checked.source)).into()];
     };
     let (line, column) = (line as usize, column as usize);
-    let origin = Origin::path(escaped(judged.source))
+    let origin = Origin::path(escaped(checked.source))
         .line(line)
         .char_column(column);
     let Some(text) = lines.get(line) else {
         return vec![origin.into()];
     };
     let secrecy = Secrecy::of(finding);
-    // Findings about objects and lists point behind the bracket; the marker shows the bracket.
+    // Positions of objects and lists are one past the opening bracket; the marker shows the bracket itself.
     let before = column.checked_sub(2).and_then(|at| text.get(at));
     let after_bracket = finding.path.is_some() && matches!(before, Some(b'{' | b'['));
     let at = if after_bracket {
@@ -237,13 +235,13 @@ fn place<'a>(
     vec![origin.into(), snippet.into()]
 }
 
-/// The lines of a text.
+/// Access to the lines of a text.
 struct TextLines<'a> {
     text: &'a [u8],
-    /// Values may have no quotes.
+    /// Whether values may be unquoted.
     is_yaml: bool,
     starts: LineStarts,
-    /// The line that was split last, with its number: findings come in the order of the text.
+    /// The last line that was split, with its number: findings come in the order of the text.
     split: Option<(usize, SplitLine<'a>)>,
 }
 
@@ -280,9 +278,9 @@ mod tests {
     use super::*;
     use crate::config::parse;
 
-    fn judged(text: &str, print: impl Fn(&JudgedConfig<'_>) -> String) -> String {
+    fn rendered(text: &str, print: impl Fn(&CheckedConfig<'_>) -> String) -> String {
         let parsed = parse("c.ign", text.as_bytes());
-        print(&JudgedConfig::of("c.ign", text.as_bytes(), &parsed))
+        print(&CheckedConfig::of("c.ign", text.as_bytes(), &parsed))
     }
 
     const MISTAKES: &str = r#"{"ignition": {"version": "3.6.0"},
@@ -310,8 +308,8 @@ error: disk device is required
 
 c.ign: invalid, 1 error, 1 warning
 "#;
-        assert_eq!(judged(MISTAKES, |j| human(j, false)), expected);
-        let coloured = judged(MISTAKES, |j| human(j, true));
+        assert_eq!(rendered(MISTAKES, |j| human(j, false)), expected);
+        let coloured = rendered(MISTAKES, |j| human(j, true));
         assert!(
             coloured.contains('\u{1b}') && !coloured.contains(":::"),
             "{coloured}"
@@ -324,12 +322,12 @@ c.ign: invalid, 1 error, 1 warning
 warning at $.passwd.users.0.uuid, line 2 col 66: unknown key `uuid`
 error at $.storage.disks.0.device, line 3 col 25: disk device is required
 ";
-        assert_eq!(judged(MISTAKES, plain), expected);
+        assert_eq!(rendered(MISTAKES, plain), expected);
     }
 
     #[test]
     fn findings_for_programs() {
-        let text = judged(MISTAKES, |j| json(j).to_string());
+        let text = rendered(MISTAKES, |j| json(j).to_string());
         let value: Value = serde_json::from_str(&text).unwrap_or_default();
         assert_eq!(value["valid"], false);
         assert_eq!(value["reason"], "config is not valid");
@@ -373,11 +371,11 @@ error at $.storage.disks.0.device, line 3 col 25: disk device is required
             ),
         ];
         for (text, expected) in cases {
-            assert_eq!(judged(text, plain), expected);
-            let shown = judged(text, |j| human(j, false));
+            assert_eq!(rendered(text, plain), expected);
+            let shown = rendered(text, |j| human(j, false));
             assert!(shown.ends_with("c.ign: not usable\n"), "{shown}");
         }
         let valid = r#"{"ignition":{"version":"3.6.0"}}"#;
-        assert_eq!(judged(valid, |j| human(j, false)), "c.ign: valid\n");
+        assert_eq!(rendered(valid, |j| human(j, false)), "c.ign: valid\n");
     }
 }

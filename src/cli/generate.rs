@@ -1,4 +1,4 @@
-//! Shell completions and manual pages, made from the argument definitions.
+//! Shell completions and manual pages, generated from the argument definitions.
 
 use super::Cli;
 use super::examples::{self, Example};
@@ -32,7 +32,7 @@ pub(crate) fn completions(args: &CompletionsArgs) -> Result<Exit, ExitError> {
     Ok(Exit::Done)
 }
 
-/// The command line without hidden commands, which would be completed as well.
+/// The command line without hidden commands, which completion scripts would include.
 fn visible(command: &clap::Command) -> clap::Command {
     let subcommands = command.get_subcommands().filter(|one| !one.is_hide_set());
     clap::Command::new("kindling")
@@ -52,7 +52,7 @@ pub(crate) fn man(args: &ManArgs) -> Result<Exit, ExitError> {
     Ok(Exit::Done)
 }
 
-/// Writes the page of a command and those of its subcommands; `name` is the command without the name of the program.
+/// Writes the pages of a command and its subcommands; `name` is the command without the program's name.
 fn write_pages(command: &clap::Command, name: &str, directory: &Path) -> io::Result<()> {
     let file = match name.is_empty() {
         true => "kindling.1".to_owned(),
@@ -67,18 +67,18 @@ fn write_pages(command: &clap::Command, name: &str, directory: &Path) -> io::Res
     Ok(())
 }
 
-/// Examples stand before the version, where readers of manual pages look for them.
+/// The manual page of a command, with examples before the version, where readers expect them.
 fn page(command: &clap::Command, name: &str) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    let last = b"\n.SH VERSION\n";
-    let place = page.windows(last.len()).position(|part| part == last);
+    let version = b"\n.SH VERSION\n";
+    let place = page.windows(version.len()).position(|part| part == version);
     let place = place.map_or(page.len(), |place| place + 1);
-    page.splice(place..place, section(name).into_bytes());
+    page.splice(place..place, examples_section(name).into_bytes());
     Ok(page)
 }
 
-fn section(name: &str) -> String {
+fn examples_section(name: &str) -> String {
     let mut section = String::from(".SH EXAMPLES\n");
     for Example { purpose, words } in examples::of(name) {
         let words = words.replace('-', "\\-");

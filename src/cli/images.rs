@@ -1,4 +1,4 @@
-//! Checks the files bound with `--image` before anything is looked at in them.
+//! Checks the files bound with `--image` before their contents are observed.
 
 use super::exit::{Exit, ExitError};
 use super::target::ImageBinding;
@@ -13,17 +13,17 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Checks that every bound file can be a raw image of a disk of its own, and keeps other processes away from it.
+/// Checks that every file can be the raw image of one disk, and locks it against use by other processes.
 pub(crate) fn hold(
     bindings: &[ImageBinding],
     access: DeviceAccess,
 ) -> Result<Vec<HeldImage>, ExitError> {
-    if let Some((first, again)) = bound_twice(bindings) {
+    if let Some((first, second)) = find_bound_twice(bindings) {
         return Err(ExitError::usage(format!(
             "--image binds {} to two images, {} and {}",
-            again.device,
+            second.device,
             first.file.display(),
-            again.file.display()
+            second.file.display()
         )));
     }
     let mut refusals = Vec::new();
@@ -45,8 +45,8 @@ pub(crate) fn hold(
     }
 }
 
-/// Two images of one device.
-fn bound_twice(bindings: &[ImageBinding]) -> Option<(&ImageBinding, &ImageBinding)> {
+/// Finds two images bound to the same device.
+fn find_bound_twice(bindings: &[ImageBinding]) -> Option<(&ImageBinding, &ImageBinding)> {
     let clean = |binding: &ImageBinding| paths::clean(&binding.device);
     let mut earlier = std::collections::HashMap::new();
     bindings
@@ -54,7 +54,7 @@ fn bound_twice(bindings: &[ImageBinding]) -> Option<(&ImageBinding, &ImageBindin
         .find_map(|binding| Some((earlier.insert(clean(binding), binding)?, binding)))
 }
 
-/// Refuses images that a run cannot write to.
+/// Refuses images that are not writable.
 pub(crate) fn check_writable(bindings: &[ImageBinding]) -> Result<(), ExitError> {
     let refusals: Vec<Failure> = bindings
         .iter()
@@ -77,7 +77,7 @@ pub(crate) fn check_writable(bindings: &[ImageBinding]) -> Result<(), ExitError>
     }
 }
 
-/// What makes two names name the same image.
+/// Identifies an image, whatever name it is given by.
 #[derive(Debug, PartialEq, Eq)]
 enum ImageIdentity {
     File {
@@ -163,7 +163,7 @@ fn check(
     };
     if !binding.is_raw {
         let container =
-            container::recognise(&mut image.file).map_err(|error| unobservable(binding, error))?;
+            container::detect(&mut image.file).map_err(|error| unobservable(binding, error))?;
         if let Some(container) = container {
             return Ok(Err(not_raw(binding, container)));
         }
@@ -204,7 +204,7 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
-/// Of a file that does not exist yet: its directory and its name.
+/// The identity of a file that does not exist yet: its directory and its name.
 fn new_identity(binding: &ImageBinding) -> Result<Result<ImageIdentity, Box<Failure>>, ExitError> {
     if binding.file.is_symlink() {
         let remedy = "name the file itself, or remove the link";
@@ -240,7 +240,7 @@ fn new_identity(binding: &ImageBinding) -> Result<Result<ImageIdentity, Box<Fail
     }))
 }
 
-/// Tries in a file without a name whether the directory takes new files and the file system files of this size.
+/// Checks with an unnamed temporary file whether the directory is writable and the file system can hold this size.
 fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Failure>> {
     let Some(bytes) = binding.bytes else {
         return Ok(());
@@ -282,14 +282,14 @@ fn rehearse_size(binding: &ImageBinding) -> Result<(), Box<Failure>> {
                 "use a writable directory with enough free space",
             ))
         }
-        // File systems without files that have no name tell it only when the file is made.
+        // File systems without O_TMPFILE report it only when the file is created.
         _ => Ok(()),
     }
 }
 
 fn not_raw(binding: &ImageBinding, container: Container) -> Box<Failure> {
     let (file, raw) = (quoted(&binding.file), quoted(&raw_name(&binding.file)));
-    let way = match container.conversion {
+    let conversion = match container.conversion {
         Conversion::QemuImg(format) => {
             format!("qemu-img convert -f {format} -O raw {file} {raw}, then use {raw}")
         }
@@ -300,7 +300,7 @@ fn not_raw(binding: &ImageBinding, container: Container) -> Box<Failure> {
         Conversion::None => "name the image of a disk".into(),
     };
     let remedy = format!(
-        "{way}; to overwrite it: --image {}={},format=raw",
+        "{conversion}; to overwrite it: --image {}={},format=raw",
         binding.device,
         binding.file.display()
     );
@@ -309,10 +309,10 @@ fn not_raw(binding: &ImageBinding, container: Container) -> Box<Failure> {
     refuse(binding, cause, remedy)
 }
 
-/// A name for the raw image made from a file.
+/// A name for the raw image that a file is converted to.
 fn raw_name(path: &Path) -> PathBuf {
-    let known = path.extension().is_some_and(|extension| extension != "raw");
-    let mut name = if known {
+    let has_other_extension = path.extension().is_some_and(|extension| extension != "raw");
+    let mut name = if has_other_extension {
         path.with_extension("").into_os_string()
     } else {
         path.as_os_str().to_owned()
@@ -321,7 +321,7 @@ fn raw_name(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// A path as a shell takes it.
+/// A path, quoted for a shell if necessary.
 fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);

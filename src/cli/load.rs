@@ -1,7 +1,7 @@
-//! Loading a config with everything it refers to.
+//! Loads a config with everything it refers to.
 
 use super::exit::{Distrust, Exit, ExitError};
-use super::findings::{self, JudgedConfig};
+use super::findings::{self, CheckedConfig};
 use super::reading::ReadingArgs;
 use crate::acquire::first::{self, First, SourceInfo};
 use crate::acquire::location::{self, ConfigLocation, ConfigText, LoadError};
@@ -25,7 +25,7 @@ pub(crate) struct LoadedConfig {
 }
 
 impl LoadedConfig {
-    /// The sources as plans and reports name them.
+    /// The sources, in the form that plans and reports have.
     pub(crate) fn report_sources(&self) -> Vec<Source> {
         let source = |source: &SourceInfo| Source {
             name: source.name.clone(),
@@ -35,83 +35,81 @@ impl LoadedConfig {
     }
 }
 
-/// Hears what there is to say about configs while they are loaded.
+/// Receives the findings about configs while they are loaded.
 pub(crate) trait FindingSink: FetchEvents {
-    /// A config was judged, and there is something to say about it.
-    fn report(&self, judged: &JudgedConfig<'_>);
+    /// Called for a config that has findings or cannot be used.
+    fn report(&self, checked: &CheckedConfig<'_>);
 }
 
-/// A person at a terminal. Hears what a fetch is doing as soon as it is not done at the first try.
+/// Prints findings, and fetches that do not succeed at the first attempt, to the terminal.
 struct ConfigFetchEvents;
 
 impl FetchEvents for ConfigFetchEvents {
     fn event(&self, event: FetchEvent<'_>) {
-        tell_retry(event);
+        print_fetch_problem(event);
     }
 }
 
 impl FindingSink for ConfigFetchEvents {
-    fn report(&self, judged: &JudgedConfig<'_>) {
-        print(judged);
+    fn report(&self, checked: &CheckedConfig<'_>) {
+        print(checked);
     }
 }
 
-/// Says that a fetch did not come at once, and why, or that it lost its protection.
-pub(crate) fn tell_retry(event: FetchEvent<'_>) {
+/// Prints that a fetch is retried, and why, or that it was downgraded to an insecure protocol.
+pub(crate) fn print_fetch_problem(event: FetchEvent<'_>) {
     let kind = match event {
         FetchEvent::Retry { .. } => "kindling",
         FetchEvent::Downgrade { .. } => "warning",
         _ => return,
     };
-    terminal::say(&format!("{kind}: {}\n", escaped(&event.to_string())));
+    terminal::eprint(&format!("{kind}: {}\n", escaped(&event.to_string())));
 }
 
-/// Reads, judges and merges. Findings go to standard error; errors among them end it.
+/// Reads, checks and merges a config and those it refers to. Findings go to standard error; an error ends it.
 pub(crate) fn load(
     argument: &str,
     offline: bool,
     reading: &ReadingArgs,
 ) -> Result<LoadedConfig, ExitError> {
-    let fetcher = Fetcher::new(Settings::desk());
+    let fetcher = Fetcher::new(Settings::interactive());
     let fetcher = if offline { fetcher.offline() } else { fetcher };
     load_for(argument.as_ref(), &fetcher, reading, &ConfigFetchEvents)
 }
 
-/// Reads, judges and merges. `audience` hears of findings; errors among them end it.
+/// Reads, checks and merges a config and those it refers to. `sink` receives the findings; an error ends it.
 pub(crate) fn load_for(
     argument: &OsStr,
     fetcher: &Fetcher,
     reading: &ReadingArgs,
-    audience: &dyn FindingSink,
+    sink: &dyn FindingSink,
 ) -> Result<LoadedConfig, ExitError> {
     let bad = |error: anyhow::Error| ExitError::new(exit_of(&error), &error);
     let location = ConfigLocation::of(argument);
     let ConfigText { name, text } =
-        location::load(&location, fetcher, audience).map_err(|error| bad(error.into()))?;
-    config::sharing(text, |text| {
-        load_text(&name, text, fetcher, reading, audience)
-    })
+        location::load(&location, fetcher, sink).map_err(|error| bad(error.into()))?;
+    config::sharing(text, |text| load_text(&name, text, fetcher, reading, sink))
 }
 
-/// Judges a text and merges what it asks for.
+/// Checks a text and merges the configs it refers to.
 pub(crate) fn load_text(
     name: &str,
     text: &[u8],
     fetcher: &Fetcher,
     reading: &ReadingArgs,
-    audience: &dyn FindingSink,
+    sink: &dyn FindingSink,
 ) -> Result<LoadedConfig, ExitError> {
     let files = reading.local_files();
     let surroundings = Surroundings {
         is_followed: true,
         ..reading.surroundings(files.as_ref())
     };
-    let first = read(name, text, reading, surroundings, audience)?;
-    let rendered = references::render(first, fetcher, audience).map_err(|error| {
+    let first = read(name, text, reading, surroundings, sink)?;
+    let rendered = references::render(first, fetcher, sink).map_err(|error| {
         error
             .findings
             .iter()
-            .for_each(|found| pass_on(found, audience));
+            .for_each(|found| report_findings(found, sink));
         let exit = match error.reason.is_untrusted() {
             true => Exit::NotValid,
             false => Exit::BadConfig,
@@ -121,7 +119,7 @@ pub(crate) fn load_text(
     rendered
         .findings
         .iter()
-        .for_each(|found| pass_on(found, audience));
+        .for_each(|found| report_findings(found, sink));
     Ok(LoadedConfig {
         document: rendered.document,
         sources: rendered.sources,
@@ -129,7 +127,7 @@ pub(crate) fn load_text(
     })
 }
 
-/// A config that is not trusted is something else than one that cannot be used.
+/// The exit code for an error: a config that is not trusted has one of its own.
 pub(super) fn exit_of(error: &anyhow::Error) -> Exit {
     let is_distrust = error.chain().any(|cause| {
         cause.is::<Distrust>()
@@ -149,25 +147,25 @@ fn read<'s>(
     text: &[u8],
     reading: &ReadingArgs,
     surroundings: Surroundings<'s>,
-    audience: &dyn FindingSink,
+    sink: &dyn FindingSink,
 ) -> Result<First<'s>, ExitError> {
     let text = &*language::unpacked(text);
     let read = first::read(name, text, reading.stated_language(), surroundings);
     let error = read.outcome.as_ref().err();
     if error.is_some() || !read.findings.0.is_empty() {
-        audience.report(&JudgedConfig {
+        sink.report(&CheckedConfig {
             source: config::shown_source(name),
             text,
             findings: &read.findings,
             error,
         });
     }
-    read.outcome.map_err(|_| ExitError::said(Exit::BadConfig))
+    read.outcome.map_err(|_| ExitError::silent(Exit::BadConfig))
 }
 
-fn pass_on(found: &SourceFindings, audience: &dyn FindingSink) {
+fn report_findings(found: &SourceFindings, sink: &dyn FindingSink) {
     let text = found.text.as_deref().unwrap_or_default();
-    audience.report(&JudgedConfig {
+    sink.report(&CheckedConfig {
         source: &found.source,
         text,
         findings: &found.findings,
@@ -175,6 +173,6 @@ fn pass_on(found: &SourceFindings, audience: &dyn FindingSink) {
     });
 }
 
-pub(super) fn print(judged: &JudgedConfig<'_>) {
-    terminal::say(&findings::human(judged, terminal::stderr_has_colours()));
+pub(super) fn print(checked: &CheckedConfig<'_>) {
+    terminal::eprint(&findings::human(checked, terminal::stderr_has_colours()));
 }

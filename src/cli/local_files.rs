@@ -1,12 +1,12 @@
-//! The folder of local files that a config may name (`--files-dir`).
+//! The folder of local files that a config may refer to (`--files-dir`).
 
-use crate::language::{LocalError, LocalFolder, LocalKind, LocalNode};
+use crate::language::{LocalDirectory, LocalError, LocalKind, LocalNode};
 use std::fs::{self, File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-/// A local file may be this large: what a config may hold as a whole.
+/// Maximum size of a local file: that of a whole config.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
 /// A folder of local files.
@@ -23,27 +23,27 @@ impl LocalFiles {
         }
     }
 
-    /// Where `path` is. A path that leads out by its names is refused; one that does so by links is not, since a folder
-    /// may hold links to what its owner wants in it.
+    /// Resolves `path` in the folder. A path that leaves it with `..` is refused; one that does so by links is not,
+    /// since the owner of the folder may link to anything.
     fn locate(&self, path: &str) -> Result<PathBuf, LocalError> {
-        let mut below: Vec<&std::ffi::OsStr> = Vec::new();
+        let mut names: Vec<&std::ffi::OsStr> = Vec::new();
         for component in Path::new(path).components() {
             match component {
-                Component::Normal(name) => below.push(name),
-                Component::ParentDir if below.pop().is_none() => {
+                Component::Normal(name) => names.push(name),
+                Component::ParentDir if names.pop().is_none() => {
                     return Err(LocalError::Outside { path: path.into() });
                 }
                 _ => {}
             }
         }
-        Ok(below
+        Ok(names
             .into_iter()
-            .fold(self.folder.clone(), |whole, name| whole.join(name)))
+            .fold(self.folder.clone(), |path, name| path.join(name)))
     }
 }
 
-impl LocalFolder for LocalFiles {
-    fn look(&self, path: &str) -> Result<LocalNode, LocalError> {
+impl LocalDirectory for LocalFiles {
+    fn inspect(&self, path: &str) -> Result<LocalNode, LocalError> {
         let place = self.locate(path)?;
         let failed = |error| unreadable(path, &error);
         let metadata = fs::symlink_metadata(&place).map_err(failed)?;
@@ -67,7 +67,7 @@ impl LocalFolder for LocalFiles {
         let failed = |error| unreadable(path, &error);
         let metadata = fs::metadata(&place).map_err(failed)?;
         if !metadata.is_file() {
-            // Reading a pipe or a terminal may never end.
+            // Reading a pipe or a terminal might block forever.
             return Err(cannot_read(path, "it is not a regular file"));
         }
         let mut bytes = Vec::new();

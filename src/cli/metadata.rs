@@ -1,13 +1,13 @@
-//! `kindling metadata`: what the platform tells this machine of itself.
+//! `kindling metadata`: prints the instance metadata that the platform provides.
 
-use super::duration_arg::{self, Limit};
+use super::duration_arg::{self, TimeLimit};
 use super::exit::{Exit, ExitError};
 use super::load;
 use super::suggested;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
 use crate::host::namespace;
 use crate::log::{Log, Sink};
-use crate::output::{self, Keeping};
+use crate::output::{self, WriteOptions};
 use crate::platform::{self, Attributes, FetchContext, Platform};
 use crate::terminal;
 use anyhow::Context;
@@ -20,7 +20,7 @@ use std::time::Duration;
 #[derive(Debug, Args)]
 pub(crate) struct MetadataArgs {
     /// The kind of machine this is, as in ignition.platform.id=
-    #[arg(long, value_name = "ID", value_parser = suggested::telling_platform(), hide_possible_values = true)]
+    #[arg(long, value_name = "ID", value_parser = suggested::platform_with_metadata(), hide_possible_values = true)]
     platform: String,
     /// Print hostname, SSH keys and attributes as JSON
     #[arg(long, conflicts_with = "env")]
@@ -33,21 +33,21 @@ pub(crate) struct MetadataArgs {
     output: Option<PathBuf>,
     /// Time limit for each document, and for the drive that some platforms have; 0 is none
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration_arg::parse)]
-    fetch_timeout: Limit,
+    fetch_timeout: TimeLimit,
 }
 
-/// Hears what a fetch is doing as soon as it is not done at the first try.
+/// Prints fetches that do not succeed at the first attempt.
 struct MetadataFetchEvents;
 
 impl FetchEvents for MetadataFetchEvents {
     fn event(&self, event: FetchEvent<'_>) {
-        load::tell_retry(event);
+        load::print_fetch_problem(event);
     }
 }
 
-/// Asks the platform, and prints or writes what it tells.
+/// Obtains the metadata, and prints it or writes it to a file.
 pub(crate) fn run(args: &MetadataArgs) -> Result<Exit, ExitError> {
-    let attributes = ask(platform(&args.platform)?, args.fetch_timeout.0)?;
+    let attributes = obtain(platform(&args.platform)?, args.fetch_timeout.0)?;
     let text = if args.json {
         format!("{:#}\n", attributes.to_json(&args.platform))
     } else if args.env {
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &MetadataArgs) -> Result<Exit, ExitError> {
     Ok(Exit::Done)
 }
 
-/// The platform with this id, if it tells anything.
+/// The platform with this id, if it provides metadata.
 fn platform(id: &str) -> Result<&'static dyn Platform, ExitError> {
     let found = platform::find(id).filter(|platform| platform.attribute_source().is_some());
     found.ok_or_else(|| {
@@ -82,13 +82,16 @@ fn platform(id: &str) -> Result<&'static dyn Platform, ExitError> {
     })
 }
 
-fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Attributes, ExitError> {
+fn obtain(
+    platform: &'static dyn Platform,
+    timeout: Option<Duration>,
+) -> Result<Attributes, ExitError> {
     let unobservable = |error: anyhow::Error| ExitError::new(Exit::CannotObserve, &error);
-    // A drive that is mounted goes with this process, however that ends. Whoever cannot do this cannot mount either.
+    // A mounted drive is unmounted with this process, however it ends. Without the privilege, mounting fails as well.
     let _ = namespace::enter_private_namespace();
     let log = Log::new(Sink::Stderr);
     let mut context = FetchContext {
-        fetcher: Fetcher::new(Settings::with_fallback_total(limit)),
+        fetcher: Fetcher::new(Settings::with_fallback_total(timeout)),
         events: &MetadataFetchEvents,
         log: &log,
         config_file: Path::new(""),
@@ -104,14 +107,18 @@ fn ask(platform: &'static dyn Platform, limit: Option<Duration>) -> Result<Attri
     Ok(attributes)
 }
 
-/// Readers of the file are services that run as anybody.
+/// Writes the file, readable for everyone: services of any user read it.
 fn write(file: &Path, text: &str) -> anyhow::Result<()> {
-    let keeping = Keeping {
+    let write_options = WriteOptions {
         mode: 0o644,
         is_durable: false,
     };
     output::make_directory_of(file)
-        .and_then(|()| output::put(file, keeping, |new| Ok(new.write_all(text.as_bytes())?)))
+        .and_then(|()| {
+            output::put(file, write_options, |new| {
+                Ok(new.write_all(text.as_bytes())?)
+            })
+        })
         .with_context(|| format!("cannot write {}", file.display()))
 }
 
@@ -122,7 +129,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn platforms_that_tell_nothing_are_told_from_those_that_do() {
+    fn unknown_platforms_and_those_without_metadata_are_refused() {
         assert_eq!(platform("ec2").map(Platform::id).ok(), Some("ec2"));
         for (id, want) in [
             (
@@ -142,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_for_everybody_and_their_directory_is_made() {
+    fn files_are_world_readable_and_their_directory_is_created() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("metadata/afterburn");
         for text in ["A=1\n", ""] {

@@ -105,17 +105,17 @@ enum CliCommand {
     Man(generate::ManArgs),
 }
 
-/// Does what this process was called for: the program's name decides who reads the arguments.
+/// Runs the command line. The name the program was called by decides how the arguments are parsed.
 pub fn main() -> ExitCode {
     survive_file_size_limits();
     keep_rights_of_owner();
-    // Without it only those programs are affected that something is asked of.
+    // If this fails, only commands that start other programs are affected.
     let _ = sys::wait_for_children();
-    let mut words = std::env::args_os();
-    let name = Name::of(&words.next().unwrap_or_default());
-    let arguments: Vec<OsString> = words.collect();
+    let mut arguments = std::env::args_os();
+    let name = Name::of(&arguments.next().unwrap_or_default());
+    let arguments: Vec<OsString> = arguments.collect();
     match name {
-        Name::Kindling => kindling(&arguments),
+        Name::Kindling => run_kindling(&arguments),
         Name::Ignition => boot::run(&arguments),
         Name::Validate => drop_in::validate::run(&arguments),
         Name::Apply => drop_in::apply::run(&arguments),
@@ -126,15 +126,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// A file that reaches the limit of its size is an error to report, not the end of the process. Programs we start are
-/// ended by the signal as ever.
+/// Makes exceeding the file size limit (RLIMIT_FSIZE) a write error to report, instead of SIGXFSZ killing the process.
+/// Programs that we start keep the default action.
 fn survive_file_size_limits() {
-    // Without a handler it is as it was.
+    // If this fails, the default action stays.
     let _ = signal_hook::flag::register(nix::libc::SIGXFSZ, Arc::default());
 }
 
-/// With a mask that takes rights from the owner as well, what is made with the rights of a user could not be entered by that
-/// user. What the mask says of the group and of others stays.
+/// Clears the owner's bits of the umask. With these bits set, directories that are created with the rights of a user
+/// could not be entered by that user. The bits for the group and others are kept.
 fn keep_rights_of_owner() {
     // The mask can only be read by setting it.
     let mask = umask(Mode::S_IRWXG | Mode::S_IRWXO);
@@ -142,10 +142,10 @@ fn keep_rights_of_owner() {
 }
 
 /// Runs the command line of `kindling`.
-fn kindling(arguments: &[OsString]) -> ExitCode {
+fn run_kindling(arguments: &[OsString]) -> ExitCode {
     if arguments.is_empty() {
         let help = Cli::command().render_help().to_string();
-        return ended(
+        return finish(
             terminal::print(&help)
                 .map(|()| Exit::Done)
                 .map_err(ExitError::from),
@@ -154,13 +154,13 @@ fn kindling(arguments: &[OsString]) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            return ended(unparsed(&error));
+            return finish(print_clap_message(&error));
         }
     };
     if let Some(when) = &cli.color {
         terminal::choose_colours(when);
     }
-    ended(match cli.command {
+    finish(match cli.command {
         CliCommand::Validate(args) => validate::run(&args),
         CliCommand::Translate(args) => translate::run(&args),
         CliCommand::ExplainMigration(args) => explain_migration::run(&args),
@@ -181,18 +181,18 @@ fn kindling(arguments: &[OsString]) -> ExitCode {
     })
 }
 
-/// Prints what the arguments ask for instead of a command: help or a version. Wrong ones get a hint.
-fn unparsed(error: &clap::Error) -> Result<Exit, ExitError> {
+/// Prints help or the version to standard output, and usage errors to standard error.
+fn print_clap_message(error: &clap::Error) -> Result<Exit, ExitError> {
     let text = error.render().to_string();
     if error.use_stderr() {
-        terminal::say(&text);
+        terminal::eprint(&text);
         return Ok(Exit::Usage);
     }
     terminal::print(&text)?;
     Ok(Exit::Done)
 }
 
-fn ended(result: Result<Exit, ExitError>) -> ExitCode {
+fn finish(result: Result<Exit, ExitError>) -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(failure) => {

@@ -1,4 +1,4 @@
-//! `kindling plan`: observe, plan, show. Touches nothing.
+//! `kindling plan`: observe, plan, show. Changes nothing.
 
 use super::exit::{Exit, ExitError};
 use super::prepare::{self, PreparedRun};
@@ -44,7 +44,7 @@ struct PlanDocument<'a> {
     warnings: &'a [crate::plan::Warning],
 }
 
-/// Shows the plan; the exit code tells whether there is anything to do.
+/// Shows the plan; the exit code reports whether there is anything to do.
 pub(crate) fn run(args: &PlanArgs) -> Result<Exit, ExitError> {
     let PreparedRun { plan, loaded, .. } =
         prepare::prepare(&args.config, &args.target, DeviceAccess::Read)?;

@@ -1,4 +1,4 @@
-//! The way to a plan that `plan` and `apply` share: load, observe, plan.
+//! The steps to a plan that `plan`, `diff` and `apply` share: load, observe, plan.
 
 use super::exit::{Exit, ExitError};
 use super::images;
@@ -15,26 +15,26 @@ use anyhow::Context;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where a temporary directory can be made when the usual one cannot be written to, as on a read-only root.
-const OTHER_SCRATCH: [&str; 2] = ["/run", "/dev/shm"];
-/// Where file systems of a machine that is being provisioned are mounted by default.
+/// Where to create a temporary directory if the default is not writable, as on a read-only root.
+const FALLBACK_SCRATCH_DIRS: [&str; 2] = ["/run", "/dev/shm"];
+/// The default mount point for the root of a machine that is being provisioned.
 const DEFAULT_TARGET: &str = "/sysroot";
 
-/// A plan and all that is needed to execute it.
+/// A plan and everything needed to execute it.
 pub(crate) struct PreparedRun {
     pub plan: Plan,
-    /// The config it came from.
+    /// The config it was made from.
     pub loaded: LoadedConfig,
     pub machine: RunTarget,
-    /// What made it, and makes the next one when a part has run.
+    /// Made the plan, and makes the next one after a part of it was executed.
     pub planner: Planner,
-    /// Keeps other processes away from the images.
+    /// Locks the images against use by other processes.
     _images: Vec<HeldImage>,
-    /// Holds the mount points of image runs; removed in the end.
+    /// The directory with the mount points of an image run; removed on drop.
     _scratch: Option<tempfile::TempDir>,
 }
 
-/// Loads the config, observes the machine, and plans, for a look or for a run.
+/// Loads the config, observes the machine, and makes a plan to show or to execute.
 pub(crate) fn prepare(
     config: &str,
     args: &TargetArgs,
@@ -47,7 +47,7 @@ pub(crate) fn prepare(
     prepare_loaded(load::load(config, args.offline, &reading)?, args, access)
 }
 
-/// Bytes of the disks that the config is for, by the names that it has for them.
+/// Sizes in bytes of the target's disks, by their device names in the config.
 fn disks(args: &TargetArgs) -> Vec<(String, u64)> {
     match args.mode() {
         Mode::Tree => Vec::new(),
@@ -56,8 +56,8 @@ fn disks(args: &TargetArgs) -> Vec<(String, u64)> {
             .images
             .iter()
             .filter_map(|binding| {
-                let there = fs::metadata(&binding.file).map(|file| file.len());
-                let bytes = there
+                let existing = fs::metadata(&binding.file).map(|file| file.len());
+                let bytes = existing
                     .unwrap_or_default()
                     .max(binding.bytes.unwrap_or_default());
                 (bytes > 0).then(|| (binding.device.clone(), bytes))
@@ -66,7 +66,7 @@ fn disks(args: &TargetArgs) -> Vec<(String, u64)> {
     }
 }
 
-/// Observes the machine, and plans a config that is loaded.
+/// Observes the machine, and makes a plan of a loaded config.
 pub(crate) fn prepare_loaded(
     loaded: LoadedConfig,
     args: &TargetArgs,
@@ -88,7 +88,7 @@ pub(crate) fn prepare_loaded(
             message,
         });
     }
-    let devices = Devices::with_images(args.images.iter().map(bound).collect());
+    let devices = Devices::with_images(args.images.iter().map(device_image).collect());
     let machine = RunTarget::new(root, devices, loaded.fetcher.clone());
     let planner = Planner::new(options(args), access);
     let plan = planner.plan(&loaded.document, &machine).map_err(failure)?;
@@ -105,7 +105,7 @@ pub(crate) fn prepare_loaded(
     })
 }
 
-/// Refuses a target that a run could not write to.
+/// Refuses a target that is not writable or does not exist.
 fn check_target(args: &TargetArgs, root: &TargetRoot) -> Result<(), ExitError> {
     images::check_writable(&args.images)?;
     if args.target.is_none() || root.path().is_dir() {
@@ -122,7 +122,7 @@ fn check_target(args: &TargetArgs, root: &TargetRoot) -> Result<(), ExitError> {
     }]))
 }
 
-/// The error of a plan that could not be made, for the terminal.
+/// Converts a failure to make a plan.
 pub(super) fn failure(error: RoundError) -> ExitError {
     match error {
         RoundError::Unobservable(error) => ExitError::new(Exit::CannotObserve, &error),
@@ -145,7 +145,7 @@ fn options(args: &TargetArgs) -> Options {
     }
 }
 
-fn bound(binding: &ImageBinding) -> (String, Image) {
+fn device_image(binding: &ImageBinding) -> (String, Image) {
     let image = Image {
         path: binding.file.clone(),
         bytes: binding.bytes,
@@ -157,9 +157,11 @@ fn bound(binding: &ImageBinding) -> (String, Image) {
 fn scratch_dir() -> Result<tempfile::TempDir, ExitError> {
     let mut builder = tempfile::Builder::new();
     builder.prefix("kindling-");
-    let made = OTHER_SCRATCH.iter().fold(builder.tempdir(), |made, place| {
-        made.or_else(|first| builder.tempdir_in(place).map_err(|_| first))
-    });
+    let made = FALLBACK_SCRATCH_DIRS
+        .iter()
+        .fold(builder.tempdir(), |made, place| {
+            made.or_else(|first| builder.tempdir_in(place).map_err(|_| first))
+        });
     made.context("cannot create a temporary directory for mount points")
         .map_err(|error| ExitError::new(Exit::CannotObserve, &error))
 }

@@ -1,4 +1,4 @@
-//! Options that say how the text of a config is to be read.
+//! Options for how the text of a config is read.
 
 use super::local_files::LocalFiles;
 use super::suggested::Suggested;
@@ -7,19 +7,20 @@ use crate::acquire::instance;
 use crate::config::ParseResult;
 use crate::input;
 use crate::language::{
-    self, DetectError, Knowledge, KnownInstance, Language, LocalFolder, SectorBytes, Surroundings,
+    self, DetectError, Knowledge, KnownInstance, Language, LocalDirectory, SectorBytes,
+    Surroundings,
 };
 use crate::platform::Identity;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-/// How a config is read. The default goes by what the text looks like, and offers no local files.
+/// How a config is read. By default its language is detected, and there are no local files.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct ReadingArgs {
     /// The language of the config: ignition, ignition2, butane, clc, machineconfig, coreos-cloudinit, cloud-init, k3os, or
     /// cloud-config for whichever of the last three it is; guessed from the text by default
-    #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(stated, languages), hide_possible_values = true)]
+    #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(language_option, languages), hide_possible_values = true)]
     pub from: Option<LanguageOption>,
     /// Directory of the local files that the config refers to
     #[arg(long, short = 'd', value_name = "DIR")]
@@ -50,22 +51,22 @@ pub(crate) struct ReadingArgs {
     /// Default account, which gets keys and passwords without a user name; overrides that of the distribution
     #[arg(long, value_name = "NAME")]
     pub default_user: Option<String>,
-    /// What a language has and cannot be done is left out.
+    /// Leaves out settings that have no counterpart, instead of refusing them.
     #[arg(skip)]
     pub ignores_unsupported: bool,
     /// The platform that the result is for.
     #[arg(skip)]
     pub platform: Option<String>,
-    /// Bytes of the disks, by their paths.
+    /// Sizes of the disks in bytes, by path.
     #[arg(skip)]
     pub disks: Vec<(String, u64)>,
-    /// What is known once somebody has looked.
+    /// Computed on first use by [`ReadingArgs::knowledge`].
     #[arg(skip)]
     pub known: OnceLock<Knowledge>,
 }
 
 impl ReadingArgs {
-    /// The same for a target with these disks, and a system in `root`.
+    /// A copy for a target with these disks and the system in `root`.
     #[must_use]
     pub(crate) fn for_target(
         &self,
@@ -82,10 +83,10 @@ impl ReadingArgs {
         }
     }
 
-    /// What is known for every text. The system is looked at once.
+    /// What is known about the target, for every text. The system is inspected only once.
     pub(crate) fn knowledge(&self) -> &Knowledge {
         self.known.get_or_init(|| {
-            let known = self.system.as_deref().map(system::look);
+            let known = self.system.as_deref().map(system::inspect);
             Knowledge {
                 platform: self.platform.clone(),
                 default_user: self.default_user.clone(),
@@ -98,7 +99,7 @@ impl ReadingArgs {
         })
     }
 
-    /// Parses a text that is not packed.
+    /// Parses a text that is not compressed.
     pub(crate) fn parse(&self, name: &str, text: &[u8]) -> ParseResult {
         let files = self.local_files();
         let surroundings = self.surroundings(files.as_ref());
@@ -108,7 +109,7 @@ impl ReadingArgs {
         }
     }
 
-    /// The one language that was stated.
+    /// The language that was given, if it is a single one.
     pub(crate) fn stated_language(&self) -> Option<Language> {
         match self.from {
             Some(LanguageOption::Language(language)) => Some(language),
@@ -116,10 +117,10 @@ impl ReadingArgs {
         }
     }
 
-    /// The language of a text that is not packed.
+    /// The given language, or that detected in a text that is not compressed.
     ///
     /// # Errors
-    /// None was stated, and it looks like none that is known.
+    /// If no language was given and none can be detected.
     pub(crate) fn language(&self, text: &[u8]) -> Result<Language, DetectError> {
         match self.stated_language() {
             Some(language) => Ok(language),
@@ -127,15 +128,15 @@ impl ReadingArgs {
         }
     }
 
-    /// The folder of local files, if one is named.
+    /// The folder of local files, if one was given.
     pub(crate) fn local_files(&self) -> Option<LocalFiles> {
         self.files_dir.as_ref().map(LocalFiles::new)
     }
 
-    /// What a translation is told, with what [`ReadingArgs::local_files`] gave.
+    /// The context of a translation; `files` is the result of [`ReadingArgs::local_files`].
     pub(crate) fn surroundings<'s>(&'s self, files: Option<&'s LocalFiles>) -> Surroundings<'s> {
         Surroundings {
-            files: files.map(|files| files as &dyn LocalFolder),
+            files: files.map(|files| files as &dyn LocalDirectory),
             filesystems: &self.file_systems,
             is_strict: self.strict_legacy,
             refuses_scripts: self.refuses_scripts == Some(true),
@@ -145,34 +146,34 @@ impl ReadingArgs {
     }
 }
 
-/// A language as an option states it.
+/// A value of the option `--from`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LanguageOption {
-    /// This one.
+    /// A single language.
     Language(Language),
-    /// A cloud-config: its keys tell whose.
+    /// A cloud-config, whose keys decide which language it is.
     CloudConfig,
 }
 
-/// The word for any kind of cloud-config.
+/// The value for any kind of cloud-config.
 const CLOUD_CONFIG: &str = "cloud-config";
 
-/// Every name that can be stated.
+/// Every value of the option `--from`.
 fn languages() -> Vec<&'static str> {
     let names = Language::ALL.iter().map(|language| language.name());
     names.chain([CLOUD_CONFIG]).collect()
 }
 
-fn stated(name: &str) -> Result<LanguageOption, String> {
+fn language_option(name: &str) -> Result<LanguageOption, String> {
     if name == CLOUD_CONFIG {
         return Ok(LanguageOption::CloudConfig);
     }
-    Language::named(name)
+    Language::from_name(name)
         .map(LanguageOption::Language)
         .ok_or_else(|| format!("the languages are {}", languages().join(", ")))
 }
 
-/// A document that describes a machine has some thousand bytes.
+/// Maximum size of a metadata document; usual are a few kilobytes.
 const MAX_METADATA_BYTES: u64 = 4 << 20;
 
 fn metadata(path: &str) -> Result<KnownInstance, String> {

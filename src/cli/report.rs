@@ -1,4 +1,4 @@
-//! `kindling report`: a report as a table, or as a page.
+//! `kindling report`: shows a report as a table or a page.
 
 use super::exit::{Exit, ExitError};
 use crate::boot;
@@ -31,11 +31,11 @@ pub(crate) fn run(args: &ReportArgs) -> Result<Exit, ExitError> {
     Ok(Exit::Done)
 }
 
-/// `/run` is empty again after the first boot.
+/// The report of this boot, else that of the first boot, which is kept because `/run` is lost on reboot.
 fn default_file() -> PathBuf {
-    let present = boot::paths::report();
-    if present.exists() {
-        present
+    let current = boot::paths::report();
+    if current.exists() {
+        current
     } else {
         crate::layout::REPORT_FILE.into()
     }

@@ -1,4 +1,4 @@
-//! Values that completions offer for arguments that may have others, too.
+//! Values that completions suggest for arguments that accept others as well.
 
 use crate::config::Version;
 use crate::language::butane;
@@ -6,10 +6,10 @@ use crate::platform::PLATFORMS;
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use std::ffi::OsStr;
 
-/// Names that completions offer.
+/// Returns the values to suggest.
 type Names = fn() -> Vec<&'static str>;
 
-/// A parser with values to offer, which it does not insist on.
+/// A value parser with suggestions, which it does not enforce.
 #[derive(Clone)]
 pub(crate) struct Suggested<P> {
     parser: P,
@@ -39,20 +39,20 @@ impl<P: TypedValueParser> TypedValueParser for Suggested<P> {
     }
 }
 
-/// A platform, any text being taken: what is wrong with it is said where it is looked up.
+/// The id of a platform. Any text is accepted: an unknown id is refused with a better message where it is looked up.
 pub(crate) fn platform() -> Suggested<StringValueParser> {
     let names = || PLATFORMS.iter().map(|platform| platform.id()).collect();
     Suggested::new(StringValueParser::new(), names)
 }
 
-/// Ids of the platforms that tell a machine something of itself.
+/// Ids of the platforms that provide instance metadata.
 pub(crate) fn platforms_with_metadata() -> Vec<&'static str> {
-    let telling = PLATFORMS.iter().filter(|p| p.attribute_source().is_some());
-    telling.map(|platform| platform.id()).collect()
+    let with_metadata = PLATFORMS.iter().filter(|p| p.attribute_source().is_some());
+    with_metadata.map(|platform| platform.id()).collect()
 }
 
 /// One of [`platforms_with_metadata`]; others are refused where they are looked up.
-pub(crate) fn telling_platform() -> Suggested<StringValueParser> {
+pub(crate) fn platform_with_metadata() -> Suggested<StringValueParser> {
     Suggested::new(StringValueParser::new(), platforms_with_metadata)
 }
 

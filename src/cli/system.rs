@@ -1,4 +1,4 @@
-//! What a tree tells of the system in it, for languages whose conventions differ by system.
+//! Inspects the system in a tree, for languages whose conventions differ by system.
 
 use crate::host::TargetRoot;
 use crate::language::{
@@ -9,9 +9,9 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use std::path::Path;
 
-/// Where a system says what it is; the first one that is there counts.
+/// Where a system identifies itself; the first file that exists counts.
 const OS_RELEASE: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
-/// Where accounts are: those of the system come with it where `/etc` is made at boot.
+/// Account databases; the second has the system accounts on images that create `/etc` at boot.
 const PASSWD: [&str; 2] = ["etc/passwd", "usr/lib/passwd"];
 /// Programs that manage wireless networks, by their paths on the systems that have them.
 const NETWORK_MANAGERS: &[(&str, NetworkManager)] = &[
@@ -21,34 +21,34 @@ const NETWORK_MANAGERS: &[(&str, NetworkManager)] = &[
     ("usr/libexec/iwd", NetworkManager::Iwd),
     ("usr/lib/iwd/iwd", NetworkManager::Iwd),
 ];
-/// Programs that set the clock. Who installed chrony beside the other one wants it.
+/// Programs that set the clock. If chrony is installed in addition to timesyncd, it is the one in use.
 const TIME_CLIENTS: &[(&str, TimeClient)] = &[
     ("usr/sbin/chronyd", TimeClient::Chrony),
     ("usr/bin/chronyd", TimeClient::Chrony),
     ("usr/lib/systemd/systemd-timesyncd", TimeClient::Timesyncd),
 ];
-/// Where the unit of k3s looks for it.
-const K3S: &[(&str, K3s)] = &[
+/// Where the unit of k3s looks for the program.
+const K3S_PROGRAMS: &[(&str, K3s)] = &[
     ("usr/local/bin/k3s", K3s::Local),
     ("usr/bin/k3s", K3s::System),
 ];
 
-/// Where k3OS has configs of its own besides those in [`K3OS_FOLDER`].
+/// Configs of k3OS itself, besides those in [`K3OS_FOLDER`].
 const K3OS_CONFIGS: [(&str, Layer); 2] = [
     ("k3os/system/config.yaml", Layer::Image),
     ("var/lib/rancher/k3os/config.yaml", Layer::Kept),
 ];
 const K3OS_FOLDER: &str = "var/lib/rancher/k3os/config.d";
-/// Where a system has its time zones, and how many and how deep they are at most: there are about 2,000, of which some
-/// have two slashes.
-const ZONES: &str = "usr/share/zoneinfo";
+/// The time zones of a system.
+const ZONEINFO_DIR: &str = "usr/share/zoneinfo";
+/// Limits for them: there are about 2,000, and names have up to two slashes.
 const MAX_ZONES: usize = 20_000;
 const MAX_ZONE_DEPTH: usize = 3;
-/// More files than this are not configs of a person.
+/// Maximum number of configs to read; nobody writes this many.
 const MAX_CONFIGS: usize = 1000;
 
-/// What is in the tree at `root`. Of a directory without a system, nothing is known.
-pub(crate) fn look(root: &Path) -> Knowledge {
+/// What is known about the system at `root`; nothing if there is no `os-release` in it.
+pub(crate) fn inspect(root: &Path) -> Knowledge {
     let root = TargetRoot::new(root);
     let text = |paths: &[&str]| {
         let mut texts = paths.iter().map(|path| root.read(path));
@@ -59,22 +59,22 @@ pub(crate) fn look(root: &Path) -> Knowledge {
     };
     let accounts = PASSWD.iter().filter_map(|path| root.read(path).ok()?);
     let accounts: Vec<String> = accounts.flat_map(|text| names(&text)).collect();
-    let wireless = first(&root, NETWORK_MANAGERS).unwrap_or(NetworkManager::Other);
+    let wireless = first_present(&root, NETWORK_MANAGERS).unwrap_or(NetworkManager::Other);
     Knowledge {
         distribution: Distribution::of_os_release(&os_release),
         accounts: Some(accounts).filter(|accounts| !accounts.is_empty()),
         wireless: Some(wireless),
-        time_client: first(&root, TIME_CLIENTS),
-        k3s: Some(first(&root, K3S).unwrap_or(K3s::Missing)),
+        time_client: first_present(&root, TIME_CLIENTS),
+        k3s: Some(first_present(&root, K3S_PROGRAMS).unwrap_or(K3s::Missing)),
         zones: Some(zones(&root)),
         configs: configs(&root),
         ..Knowledge::default()
     }
 }
 
-/// Configs of k3OS in a tree, the lowest first. What cannot be read is not there.
+/// Configs of k3OS in a tree, lowest precedence first. Unreadable ones are skipped.
 fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
-    let at = |path: String, layer: Layer| {
+    let read = |path: String, layer: Layer| {
         let text = root.read(&path).ok()??;
         Some(SystemConfig {
             path: format!("/{path}"),
@@ -96,7 +96,7 @@ fn configs(root: &TargetRoot) -> Vec<SystemConfig> {
         .map(|name| (format!("{K3OS_FOLDER}/{name}"), Layer::Last));
     fixed
         .chain(more)
-        .filter_map(|(path, layer)| at(path, layer))
+        .filter_map(|(path, layer)| read(path, layer))
         .collect()
 }
 
@@ -105,7 +105,7 @@ fn zones(root: &TargetRoot) -> Vec<String> {
     let mut zones = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop().filter(|_| zones.len() < MAX_ZONES) {
-        for (name, kind) in entries(root, &format!("{ZONES}/{folder}")) {
+        for (name, kind) in entries(root, &format!("{ZONEINFO_DIR}/{folder}")) {
             match kind {
                 Some(Type::Directory) if folder.matches('/').count() < MAX_ZONE_DEPTH => {
                     folders.push(format!("{folder}{name}/"));
@@ -119,7 +119,7 @@ fn zones(root: &TargetRoot) -> Vec<String> {
     zones
 }
 
-/// Names in a folder and what they are. Hidden files are those of editors.
+/// Names and types of the entries of a folder, without hidden files, which editors leave.
 fn entries(root: &TargetRoot, folder: &str) -> Vec<(String, Option<Type>)> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let folder = root.open_at(folder, flags, Mode::empty());
@@ -134,13 +134,13 @@ fn entries(root: &TargetRoot, folder: &str) -> Vec<(String, Option<Type>)> {
     entries.filter(|(name, _)| !name.starts_with('.')).collect()
 }
 
-/// Names of the accounts in a text in the form of `/etc/passwd`.
+/// Names of the accounts in the text of a `passwd` file.
 fn names(passwd: &str) -> Vec<String> {
     let names = passwd.lines().filter_map(|line| line.split_once(':'));
     names.map(|(name, _)| name.to_owned()).collect()
 }
 
-fn first<T: Copy>(root: &TargetRoot, programs: &[(&str, T)]) -> Option<T> {
+fn first_present<T: Copy>(root: &TargetRoot, programs: &[(&str, T)]) -> Option<T> {
     let found = programs.iter().find(|(path, _)| has(root, path));
     found.map(|(_, what)| *what)
 }
@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn systems() {
         let tree = tempfile::tempdir().expect("a directory");
-        assert_eq!(look(tree.path()), Knowledge::default());
+        assert_eq!(inspect(tree.path()), Knowledge::default());
         for (path, text) in [
             ("etc/os-release", "ID=debian\n"),
             (
@@ -199,6 +199,6 @@ mod tests {
             k3s: Some(K3s::System),
             ..Knowledge::default()
         };
-        assert_eq!(look(tree.path()), want);
+        assert_eq!(inspect(tree.path()), want);
     }
 }

@@ -1,4 +1,4 @@
-//! Which machine a command is about: images, a tree, or the devices of this machine.
+//! Options for the target of a command: images, a tree, or the devices of this machine.
 
 use super::reading::ReadingArgs;
 use clap::Args;
@@ -37,19 +37,19 @@ pub(crate) struct TargetArgs {
     pub reading: ReadingArgs,
 }
 
-/// Where a plan is carried out.
+/// The kind of target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// On image files; the root is put together from their file systems.
+    /// Image files; the root is assembled from their file systems.
     Images,
-    /// In an existing tree.
+    /// An existing tree.
     Tree,
-    /// On the devices of this machine.
+    /// The devices of this machine.
     Devices,
 }
 
 impl TargetArgs {
-    /// Which mode the options ask for.
+    /// The mode that the options select.
     pub(crate) fn mode(&self) -> Mode {
         if self.root.is_some() {
             Mode::Tree
@@ -64,15 +64,15 @@ impl TargetArgs {
 /// One `--image` value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ImageBinding {
-    /// Device name in the config.
+    /// The device name in the config.
     pub device: String,
-    /// Image file.
+    /// The image file.
     pub file: PathBuf,
-    /// Size to create or grow to, in bytes.
+    /// Size in bytes to create the file with or to grow it to.
     pub bytes: Option<u64>,
     /// Logical sector size of a new image in bytes.
     pub sector_bytes: Option<u32>,
-    /// True if the file is a raw image whatever it looks like.
+    /// True if the file is to be treated as a raw image whatever it contains.
     pub is_raw: bool,
 }
 
@@ -119,7 +119,7 @@ impl FromStr for ImageBinding {
     }
 }
 
-/// `4G`, `512MiB`, `1048576`: powers of 1024.
+/// Parses a size such as `4G`, `512MiB` or `1048576` to bytes; units are powers of 1024.
 fn parse_size(text: &str) -> Result<u64, String> {
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bindings_parse() {
+    fn bindings_are_parsed() {
         let binding = ImageBinding {
             device: "/dev/vda".into(),
             file: "a.img".into(),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_bindings_say_what_is_wrong() {
+    fn invalid_bindings_are_explained() {
         for (text, want) in [
             ("disk.img", "expected DEVICE=FILE"),
             ("vda=disk.img", "absolute path"),

@@ -1,7 +1,7 @@
-//! `kindling translate`: a config in one language as a config in another.
+//! `kindling translate`: translates a config from one language to another.
 
 use super::exit::{Exit, ExitError};
-use super::findings::{self, JudgedConfig};
+use super::findings::{self, CheckedConfig};
 use super::reading::ReadingArgs;
 use super::suggested::Suggested;
 use super::validate::{self, FindingFormat};
@@ -24,8 +24,8 @@ pub(crate) struct TranslateArgs {
     pub(super) file: PathBuf,
     /// The language to translate to: ignition, ignition=VERSION, butane, or butane=VARIANT:VERSION;
     /// by default ignition in the version that belongs to the config, or butane for a config of ignition
-    #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(Goal::parse, goals), hide_possible_values = true)]
-    pub(super) to: Option<Goal>,
+    #[arg(long, value_name = "LANGUAGE", value_parser = Suggested::new(TargetLanguage::parse, target_languages), hide_possible_values = true)]
+    pub(super) to: Option<TargetLanguage>,
     #[command(flatten)]
     pub(super) reading: ReadingArgs,
     /// Platform of the target machine, for configs with variables for its addresses, e.g. ec2
@@ -58,8 +58,8 @@ pub(crate) struct TranslateArgs {
 }
 
 impl TranslateArgs {
-    /// The arguments that translate `file` to `to` and ask for nothing else.
-    pub(super) fn of(file: PathBuf, reading: ReadingArgs, to: Goal) -> Self {
+    /// The arguments for translating `file` to `to` without any other options.
+    pub(super) fn of(file: PathBuf, reading: ReadingArgs, to: TargetLanguage) -> Self {
         Self {
             file,
             to: Some(to),
@@ -77,47 +77,48 @@ impl TranslateArgs {
     }
 }
 
-/// What a config becomes.
+/// The language, and version, to translate to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Goal {
-    /// Ignition, in a version or in that which belongs to the config.
+pub(crate) enum TargetLanguage {
+    /// Ignition in a version, or in the one that belongs to the config.
     Ignition(Option<Version>),
-    /// Butane, of a variant and version or of those that belong to the config.
+    /// Butane in a variant and version, or in those that belong to the config.
     Butane(Option<(String, String)>),
 }
 
-/// Languages to translate to, with their versions.
-fn goals() -> Vec<&'static str> {
-    static GOALS: LazyLock<Vec<String>> = LazyLock::new(|| {
+/// Values of the option `--to` that have a version.
+fn target_languages() -> Vec<&'static str> {
+    static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         let ignition = Version::ALL.iter();
         let ignition = ignition.map(|version| format!("ignition={version}"));
         let butane = butane::dialects();
         let butane = butane.map(|(variant, version)| format!("butane={variant}:{version}"));
         ignition.chain(butane).collect()
     });
-    GOALS.iter().map(String::as_str).collect()
+    NAMES.iter().map(String::as_str).collect()
 }
 
-impl Goal {
+impl TargetLanguage {
     fn parse(text: &str) -> Result<Self, String> {
         let (language, detail) = match text.split_once('=') {
             Some((language, detail)) => (language, Some(detail)),
             None => (text, None),
         };
         match (language, detail) {
-            ("ignition", None) => Ok(Goal::Ignition(None)),
+            ("ignition", None) => Ok(TargetLanguage::Ignition(None)),
             ("ignition", Some(version)) => match Version::named(version) {
-                Some(version) => Ok(Goal::Ignition(Some(version))),
+                Some(version) => Ok(TargetLanguage::Ignition(Some(version))),
                 None => {
                     let known = Version::ALL.map(Version::as_str).join(", ");
                     Err(format!("the versions are {known}"))
                 }
             },
-            ("butane", None) => Ok(Goal::Butane(None)),
+            ("butane", None) => Ok(TargetLanguage::Butane(None)),
             ("butane", Some(detail)) => match detail.split_once(':') {
-                Some((variant, version)) => {
-                    Ok(Goal::Butane(Some((variant.into(), version.into()))))
-                }
+                Some((variant, version)) => Ok(TargetLanguage::Butane(Some((
+                    variant.into(),
+                    version.into(),
+                )))),
                 None => Err("write butane=VARIANT:VERSION, e.g. butane=fcos:1.6.0".into()),
             },
             _ => Err("the languages to translate to are ignition and butane".into()),
@@ -125,27 +126,27 @@ impl Goal {
     }
 }
 
-/// A config and what was said about it.
+/// A config to translate.
 struct InputConfig {
     name: String,
     text: Vec<u8>,
     language: Language,
 }
 
-/// Translates; nothing is written when anything is wrong.
+/// Translates a config. If it has errors, nothing is written.
 pub(crate) fn run(args: &TranslateArgs) -> Result<Exit, ExitError> {
-    let part = InputConfig::read(&args.file, &args.reading, args)?;
+    let input = InputConfig::read(&args.file, &args.reading, args)?;
     let is_merged = args.merge_local || !args.snippets.is_empty();
-    let goal = args.to.clone().unwrap_or(match part.language {
-        Language::Ignition if !is_merged => Goal::Butane(None),
-        _ => Goal::Ignition(None),
+    let target = args.to.clone().unwrap_or(match input.language {
+        Language::Ignition if !is_merged => TargetLanguage::Butane(None),
+        _ => TargetLanguage::Ignition(None),
     });
-    let result = match goal {
-        Goal::Ignition(None) if !is_merged && part.language != Language::Ignition => {
-            direct(&part, args)?
+    let result = match target {
+        TargetLanguage::Ignition(None) if !is_merged && input.language != Language::Ignition => {
+            translate_directly(&input, args)?
         }
-        Goal::Ignition(version) => expressed(&whole(&part, args)?, version, args)?,
-        Goal::Butane(wanted) => butane(&whole(&part, args)?, wanted, args)?,
+        TargetLanguage::Ignition(version) => to_ignition(&merged(&input, args)?, version, args)?,
+        TargetLanguage::Butane(requested) => to_butane(&merged(&input, args)?, requested, args)?,
     };
     if args.check {
         return Ok(Exit::Done);
@@ -179,21 +180,21 @@ impl InputConfig {
             }),
             Err(unknown) => {
                 let findings = Findings(vec![unknown.finding]);
-                let judged = JudgedConfig {
+                let checked = CheckedConfig {
                     source: &name,
                     text: &text,
                     findings: &findings,
                     error: Some(&ParseError::Decode),
                 };
-                tell(&judged, args);
-                Err(ExitError::said(Exit::BadConfig))
+                print_findings(&checked, args);
+                Err(ExitError::silent(Exit::BadConfig))
             }
         }
     }
 }
 
 impl InputConfig {
-    /// A config in a `data:` URL, packed or not.
+    /// Reads a config from a `data:` URL, compressed or not.
     fn embedded(resource: &Resource) -> Result<Self, ExitError> {
         let bad = |error: anyhow::Error| ExitError::new(Exit::BadConfig, &error);
         let bytes = data_url::decode(resource.source.as_deref().unwrap_or_default())
@@ -210,8 +211,8 @@ impl InputConfig {
     }
 }
 
-/// The translation as the language has it, with what a variant wraps around it.
-fn direct(part: &InputConfig, args: &TranslateArgs) -> Result<String, ExitError> {
+/// Translates one config to the Ignition version of its language, including the wrapper that some variants have.
+fn translate_directly(input: &InputConfig, args: &TranslateArgs) -> Result<String, ExitError> {
     let files = args.reading.local_files();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
@@ -219,60 +220,60 @@ fn direct(part: &InputConfig, args: &TranslateArgs) -> Result<String, ExitError>
         ..args.reading.surroundings(files.as_ref())
     };
     let translation = language::translate(
-        &part.name,
-        &part.text,
-        part.language,
+        &input.name,
+        &input.text,
+        input.language,
         &surroundings,
         args.pretty,
     );
-    let judged = JudgedConfig {
-        source: &part.name,
-        text: &part.text,
+    let checked = CheckedConfig {
+        source: &input.name,
+        text: &input.text,
         findings: &translation.findings,
         error: translation.outcome.as_ref().err(),
     };
-    tell(&judged, args);
+    print_findings(&checked, args);
     refuse_warnings(&translation.findings, args)?;
     translation
         .outcome
-        .map_err(|_| ExitError::said(Exit::BadConfig))
+        .map_err(|_| ExitError::silent(Exit::BadConfig))
 }
 
-/// The config with its snippets, and the version that says all of it.
-fn whole(part: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version), ExitError> {
-    let (mut document, mut version) = parsed(part, args)?;
+/// The config merged with its snippets, and the version needed for all of it.
+fn merged(input: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version), ExitError> {
+    let (mut document, mut version) = parse(input, args)?;
     for file in &args.snippets {
-        let part = InputConfig::read(file, &ReadingArgs::default(), args)?;
-        let (snippet, needed) = parsed(&part, args)?;
+        let input = InputConfig::read(file, &ReadingArgs::default(), args)?;
+        let (snippet, needed_version) = parse(&input, args)?;
         document = Document::merge(&document, &snippet);
-        version = version.max(needed);
+        version = version.max(needed_version);
     }
     if args.merge_local {
-        (document, version) = applied(document, version, 0, args)?;
+        (document, version) = merge_embedded(document, version, 0, args)?;
     }
     let findings = document.check();
     let is_merged = args.merge_local || !args.snippets.is_empty();
     if is_merged && !findings.0.is_empty() {
-        let judged = JudgedConfig {
+        let checked = CheckedConfig {
             source: "the merged config",
             text: b"",
             findings: &findings,
             error: findings.is_fatal().then_some(&ParseError::Invalid),
         };
-        tell(&judged, args);
+        print_findings(&checked, args);
         refuse_warnings(&findings, args)?;
         if findings.is_fatal() {
-            return Err(ExitError::said(Exit::BadConfig));
+            return Err(ExitError::silent(Exit::BadConfig));
         }
     }
     Ok((document, version))
 }
 
-/// Configs may be inside each other this deep.
+/// Maximum depth of configs embedded in each other.
 const MAX_NESTING: usize = 16;
 
-/// The config with those merged over it that it holds itself, in their order.
-fn applied(
+/// Merges the configs that a config embeds over it, in order; returns the result and the version it needs.
+fn merge_embedded(
     document: Document,
     mut version: Version,
     depth: usize,
@@ -284,16 +285,17 @@ fn applied(
         return Err(ExitError::new(Exit::BadConfig, &anyhow::anyhow!(message)));
     }
     for resource in embedded {
-        let part = InputConfig::embedded(&resource)?;
-        let (inner, needed) = parsed(&part, args)?;
-        let (inner, needed) = applied(inner, version.max(needed), depth + 1, args)?;
+        let input = InputConfig::embedded(&resource)?;
+        let (inner, needed_version) = parse(&input, args)?;
+        let (inner, needed_version) =
+            merge_embedded(inner, version.max(needed_version), depth + 1, args)?;
         document = Document::merge(&document, &inner);
-        version = version.max(needed);
+        version = version.max(needed_version);
     }
     Ok((document, version))
 }
 
-fn parsed(part: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version), ExitError> {
+fn parse(input: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version), ExitError> {
     let files = args.reading.local_files();
     let surroundings = language::Surroundings {
         platform: args.platform.as_deref(),
@@ -301,8 +303,8 @@ fn parsed(part: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version
         is_raw: true,
         ..args.reading.surroundings(files.as_ref())
     };
-    let parsed = language::parse_as(&part.name, &part.text, part.language, &surroundings);
-    tell(&JudgedConfig::of(&part.name, &part.text, &parsed), args);
+    let parsed = language::parse_as(&input.name, &input.text, input.language, &surroundings);
+    print_findings(&CheckedConfig::of(&input.name, &input.text, &parsed), args);
     refuse_warnings(&parsed.findings, args)?;
     match parsed {
         ParseResult {
@@ -310,70 +312,70 @@ fn parsed(part: &InputConfig, args: &TranslateArgs) -> Result<(Document, Version
             version: Some(version),
             ..
         } => Ok((document, version)),
-        _ => Err(ExitError::said(Exit::BadConfig)),
+        _ => Err(ExitError::silent(Exit::BadConfig)),
     }
 }
 
-/// The config in a version of Ignition.
-fn expressed(
-    (document, natural): &(Document, Version),
+/// Converts the config to a version of Ignition, or to its own.
+fn to_ignition(
+    (document, own_version): &(Document, Version),
     version: Option<Version>,
     args: &TranslateArgs,
 ) -> Result<String, ExitError> {
-    let version = version.unwrap_or(*natural);
+    let version = version.unwrap_or(*own_version);
     document
         .express(version, args.pretty)
-        .map_err(|findings| refused(&findings, &format!("Ignition {version}"), args))
+        .map_err(|findings| report_inexpressible(&findings, &format!("Ignition {version}"), args))
 }
 
-/// The config in Butane.
-fn butane(
-    (document, natural): &(Document, Version),
-    wanted: Option<(String, String)>,
+/// Converts the config to Butane.
+fn to_butane(
+    (document, own_version): &(Document, Version),
+    requested: Option<(String, String)>,
     args: &TranslateArgs,
 ) -> Result<String, ExitError> {
-    let wanted = wanted
+    let requested = requested
         .as_ref()
         .map(|(variant, version)| (variant.as_str(), version.as_str()));
-    language::butane::from_ignition(document, *natural, wanted)
+    language::butane::from_ignition(document, *own_version, requested)
         .map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned())
-        .map_err(|findings| refused(&findings, "Butane", args))
+        .map_err(|findings| report_inexpressible(&findings, "Butane", args))
 }
 
-fn refused(findings: &Findings, goal: &str, args: &TranslateArgs) -> ExitError {
-    let judged = JudgedConfig {
-        source: goal,
+fn report_inexpressible(findings: &Findings, target: &str, args: &TranslateArgs) -> ExitError {
+    let checked = CheckedConfig {
+        source: target,
         text: b"",
         findings,
         error: Some(&ParseError::Invalid),
     };
-    tell(&judged, args);
-    ExitError::said(Exit::BadConfig)
+    print_findings(&checked, args);
+    ExitError::silent(Exit::BadConfig)
 }
 
 fn refuse_warnings(findings: &Findings, args: &TranslateArgs) -> Result<(), ExitError> {
     if args.strict && !findings.0.is_empty() {
-        terminal::say(
+        terminal::eprint(
             "kindling: nothing was written: --strict was given, and there are findings\n",
         );
-        return Err(ExitError::said(Exit::BadConfig));
+        return Err(ExitError::silent(Exit::BadConfig));
     }
     Ok(())
 }
 
-/// Says what was found on standard error.
-fn tell(judged: &JudgedConfig<'_>, args: &TranslateArgs) {
-    if judged.findings.0.is_empty() && judged.error.is_none() {
+/// Prints findings to standard error.
+fn print_findings(checked: &CheckedConfig<'_>, args: &TranslateArgs) {
+    if checked.findings.0.is_empty() && checked.error.is_none() {
         return;
     }
     match args.format {
         FindingFormat::Human => {
-            terminal::say(&findings::human(judged, terminal::stderr_has_colours()))
+            terminal::eprint(&findings::human(checked, terminal::stderr_has_colours()))
         }
-        FindingFormat::Plain => terminal::say(&findings::plain(judged)),
+        FindingFormat::Plain => terminal::eprint(&findings::plain(checked)),
         FindingFormat::Json => {
-            let text = findings::json(judged).to_string();
-            terminal::say(&format!("{}\n", escaped_json(&text)));
+            let text = findings::json(checked).to_string();
+            terminal::eprint(&format!("{}\n", escaped_json(&text)));
         }
     }
 }

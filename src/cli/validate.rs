@@ -1,10 +1,10 @@
-//! `kindling validate`: judges a config without looking at any machine.
+//! `kindling validate`: checks configs, independently of any machine.
 
 use super::exit::{Exit, ExitError};
-use super::findings::{self, JudgedConfig};
+use super::findings::{self, CheckedConfig};
 use super::reading::ReadingArgs;
 use crate::config;
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
 use crate::language;
 use crate::terminal;
@@ -36,7 +36,7 @@ pub(crate) enum FindingFormat {
     Json,
 }
 
-/// Prints everything there is to say about each config. Warnings do not make a config invalid.
+/// Checks each config and prints its findings. Warnings do not make a config invalid.
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, ExitError> {
     let mut json = Vec::new();
     let mut exit = Exit::Done;
@@ -47,9 +47,9 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, ExitError> {
             file.to_string_lossy()
         };
         let text = read(file).map_err(|error| ExitError::new(Exit::BadConfig, &error))?;
-        let judged = config::sharing(text, |text| judge(&name, text, args, &mut json))?;
-        if judged != Exit::Done {
-            exit = judged;
+        let outcome = config::sharing(text, |text| check(&name, text, args, &mut json))?;
+        if outcome != Exit::Done {
+            exit = outcome;
         }
     }
     if args.format == FindingFormat::Json {
@@ -58,8 +58,8 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, ExitError> {
     Ok(exit)
 }
 
-/// Judges one config, and prints what there is to say about it or adds it to `json`.
-fn judge(
+/// Checks one config, and prints its findings or adds them to `json`.
+fn check(
     name: &str,
     text: &[u8],
     args: &ValidateArgs,
@@ -67,13 +67,13 @@ fn judge(
 ) -> Result<Exit, ExitError> {
     let text = language::unpacked(text);
     let parsed = args.reading.parse(name, &text);
-    let judged = JudgedConfig::of(name, &text, &parsed);
+    let checked = CheckedConfig::of(name, &text, &parsed);
     match args.format {
         FindingFormat::Human => {
-            terminal::print(&findings::human(&judged, terminal::stdout_has_colours()))?;
+            terminal::print(&findings::human(&checked, terminal::stdout_has_colours()))?;
         }
-        FindingFormat::Plain => terminal::print(&findings::plain(&judged))?,
-        FindingFormat::Json => json.push(findings::json(&judged)),
+        FindingFormat::Plain => terminal::print(&findings::plain(&checked))?,
+        FindingFormat::Json => json.push(findings::json(&checked)),
     }
     Ok(match parsed.outcome {
         Ok(_) => Exit::Done,
@@ -81,11 +81,11 @@ fn judge(
     })
 }
 
-/// The text of a config; `-` is standard input.
+/// Reads the text of a config; `-` is standard input.
 pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     if file.as_os_str() != "-" {
-        return input::read(file, BUFFER_LIMIT_BYTES)
+        return input::read(file, MAX_BUFFER_BYTES)
             .with_context(|| format!("cannot read {}", file.display()));
     }
-    input::read_all(&mut std::io::stdin(), BUFFER_LIMIT_BYTES).context("cannot read standard input")
+    input::read_all(&mut std::io::stdin(), MAX_BUFFER_BYTES).context("cannot read standard input")
 }

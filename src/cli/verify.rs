@@ -1,13 +1,13 @@
-//! `kindling verify`: whether a machine would trust a config, and every config it asks for.
+//! `kindling verify`: checks whether a machine would trust a config and every config it refers to.
 
 use super::exit::{Distrust, Exit, ExitError};
-use super::findings::JudgedConfig;
+use super::findings::CheckedConfig;
 use super::load::{self, FindingSink};
 use super::reading::ReadingArgs;
 use crate::acquire::environment::TRUSTED_KEYS_DIR;
 use crate::acquire::location::ConfigLocation;
 use crate::config::digest::{Digest, DigestError};
-use crate::fetch::{BUFFER_LIMIT_BYTES, FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::fetch::{FetchEvent, FetchEvents, Fetcher, MAX_BUFFER_BYTES, Settings};
 use crate::input;
 use crate::signature::{Trust, TrustedKeys, Verified, envelope};
 use crate::terminal::{self, OutputError};
@@ -48,7 +48,7 @@ fn digest(text: &str) -> Result<Digest, DigestError> {
     Digest::parse(text)
 }
 
-/// Says for every config what it is trusted for; the first one that is not ends it.
+/// Prints for every config why it is trusted; fails at the first one that is not.
 pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, ExitError> {
     let bad = |error: anyhow::Error| ExitError::new(load::exit_of(&error), &error);
     let trust = trust(args).map_err(bad)?;
@@ -57,23 +57,23 @@ pub(crate) fn run(args: &VerifyArgs) -> Result<Exit, ExitError> {
             "nothing to verify with: give --keys, --hash or --key",
         ));
     }
-    let fetcher = Fetcher::new(Settings::desk()).with_trust(trust);
+    let fetcher = Fetcher::new(Settings::interactive()).with_trust(trust);
     let fetcher = match args.offline {
         true => fetcher.offline(),
         false => fetcher,
     };
-    let teller = VerificationPrinter::default();
+    let printer = VerificationPrinter::default();
     let loaded = match ConfigLocation::of(&args.config) {
-        ConfigLocation::Url(_) => load::load_for(&args.config, &fetcher, &args.reading, &teller),
+        ConfigLocation::Url(_) => load::load_for(&args.config, &fetcher, &args.reading, &printer),
         location => {
             let bytes = super::validate::read(Path::new(&args.config)).map_err(bad)?;
-            let (text, verified) = first(args, &bytes, fetcher.trust()).map_err(bad)?;
-            teller.tell(&location.name(), &verified);
-            load::load_text(&location.name(), text, &fetcher, &args.reading, &teller)
+            let (text, verified) = verify_first(args, &bytes, fetcher.trust()).map_err(bad)?;
+            printer.print_trust(&location.name(), &verified);
+            load::load_text(&location.name(), text, &fetcher, &args.reading, &printer)
         }
     };
     loaded?;
-    teller.written()?;
+    printer.finish()?;
     Ok(Exit::Done)
 }
 
@@ -81,7 +81,7 @@ fn trust(args: &VerifyArgs) -> Result<Trust> {
     let mut keys = TrustedKeys::default();
     for path in &args.keys {
         match path.is_dir() {
-            // The place where machines have theirs may be missing on a desk.
+            // The default directory may be missing where configs are written.
             _ if path == Path::new(TRUSTED_KEYS_DIR) => keys.add_of_machine(path)?,
             true => keys.add_directory(path)?,
             false => keys.add_file(path)?,
@@ -90,18 +90,22 @@ fn trust(args: &VerifyArgs) -> Result<Trust> {
     Ok(Trust::new(keys, args.key.clone(), args.hash))
 }
 
-/// A first config that is a file, and its signature.
-fn first<'b>(args: &VerifyArgs, bytes: &'b [u8], trust: &Trust) -> Result<(&'b [u8], Verified)> {
+/// Verifies a config from a file with its signature, and returns it without an appended one.
+fn verify_first<'b>(
+    args: &VerifyArgs,
+    bytes: &'b [u8],
+    trust: &Trust,
+) -> Result<(&'b [u8], Verified)> {
     if let Some(pinned) = trust.check_pin(bytes).map_err(Distrust)? {
         return Ok((bytes, pinned));
     }
-    // As at a URL: what follows the config comes before what is beside it.
-    let follows = args.signature.is_none() && envelope::open(bytes).is_some();
-    let beside = match follows {
+    // As for a URL: an appended signature takes precedence over a detached one.
+    let is_appended = args.signature.is_none() && envelope::open(bytes).is_some();
+    let detached = match is_appended {
         true => None,
         false => signature_file(args)?,
     };
-    match beside {
+    match detached {
         Some(signature) => {
             let verified = trust.verify(bytes, &signature).map_err(Distrust)?;
             Ok((bytes, verified))
@@ -112,7 +116,7 @@ fn first<'b>(args: &VerifyArgs, bytes: &'b [u8], trust: &Trust) -> Result<(&'b [
 
 fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
     if let Some(path) = &args.signature {
-        let read = input::read(path, BUFFER_LIMIT_BYTES);
+        let read = input::read(path, MAX_BUFFER_BYTES);
         return read
             .map(Some)
             .with_context(|| format!("cannot read {}", path.display()));
@@ -120,7 +124,7 @@ fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
     for suffix in [".sig", ".asc"] {
         let mut path = args.config.clone();
         path.push(suffix);
-        match input::read(Path::new(&path), BUFFER_LIMIT_BYTES) {
+        match input::read(Path::new(&path), MAX_BUFFER_BYTES) {
             Ok(signature) => return Ok(Some(signature)),
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
@@ -131,23 +135,23 @@ fn signature_file(args: &VerifyArgs) -> Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// Tells what configs are trusted for.
+/// Prints why configs are trusted.
 #[derive(Default)]
 struct VerificationPrinter {
-    /// Why one of the lines could not be written.
+    /// The first error of writing a line.
     error: Mutex<Option<OutputError>>,
 }
 
 impl VerificationPrinter {
-    fn tell(&self, name: &str, verified: &Verified) {
+    fn print_trust(&self, name: &str, verified: &Verified) {
         let line = format!("{name}: {verified}");
         if let Err(error) = terminal::print(&format!("{}\n", escaped(&line))) {
             self.lock().get_or_insert(error);
         }
     }
 
-    /// An error if a line was lost.
-    fn written(self) -> Result<(), OutputError> {
+    /// Fails if a line could not be written.
+    fn finish(self) -> Result<(), OutputError> {
         self.lock().take().map_or(Ok(()), Err)
     }
 
@@ -159,14 +163,14 @@ impl VerificationPrinter {
 impl FetchEvents for VerificationPrinter {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
-            FetchEvent::Trusted { url, verified } => self.tell(url, verified),
-            other => load::tell_retry(other),
+            FetchEvent::Trusted { url, verified } => self.print_trust(url, verified),
+            other => load::print_fetch_problem(other),
         }
     }
 }
 
 impl FindingSink for VerificationPrinter {
-    fn report(&self, judged: &JudgedConfig<'_>) {
-        load::print(judged);
+    fn report(&self, checked: &CheckedConfig<'_>) {
+        load::print(checked);
     }
 }

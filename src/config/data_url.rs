@@ -17,7 +17,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// Characters of base64 decoded at a time; a multiple of four. Bodies are mostly short, and a larger buffer would take
+/// Base64 characters decoded at a time; a multiple of four. Bodies are mostly short, and a larger buffer would take
 /// longer to clear than to fill.
 const CHUNK: usize = 4 * 1024;
 
@@ -50,34 +50,34 @@ pub enum DataUrlError {
     Escape,
 }
 
-/// A URL that stands for these bytes.
-pub fn of(bytes: &[u8]) -> String {
+/// A base64 `data:` URL of `bytes`.
+pub fn encode(bytes: &[u8]) -> String {
     format!("data:;base64,{}", BASE64.encode(bytes))
 }
 
-/// The bytes `url` stands for.
+/// The decoded body of `url`.
 pub fn decode(url: &str) -> Result<Vec<u8>, DataUrlError> {
     let mut out = Vec::with_capacity(url.len() / 4 * 3);
-    walk(url, &mut |bytes| out.extend_from_slice(bytes))?;
+    decode_to(url, &mut |bytes| out.extend_from_slice(bytes))?;
     Ok(out)
 }
 
-/// How many bytes `url` stands for. Checks everything and keeps nothing.
+/// Length in bytes of the decoded body of `url`. Validates the whole URL without storing the body.
 pub fn decoded_len(url: &str) -> Result<usize, DataUrlError> {
     let mut length = 0;
-    walk(url, &mut |bytes| length += bytes.len())?;
+    decode_to(url, &mut |bytes| length += bytes.len())?;
     Ok(length)
 }
 
-/// [`decoded_len`] of a URL whose body is known to be sound, which is not looked at again.
-pub fn length(url: &str) -> Result<usize, DataUrlError> {
+/// [`decoded_len`] of a URL whose body is already known to be valid and is not checked again.
+pub fn decoded_len_unchecked(url: &str) -> Result<usize, DataUrlError> {
     let text = url.strip_prefix("data:").ok_or(DataUrlError::Prefix)?;
-    let (is_base64, body) = head(text)?;
-    Ok(length_of_body(is_base64, body))
+    let (is_base64, body) = parse_head(text)?;
+    Ok(body_decoded_len(is_base64, body))
 }
 
-/// How many bytes a body stands for, if it is sound.
-pub(crate) fn length_of_body(is_base64: bool, body: &str) -> usize {
+/// Length in bytes of a decoded body, provided that it is valid.
+pub(crate) fn body_decoded_len(is_base64: bool, body: &str) -> usize {
     let body = body.as_bytes();
     if is_base64 {
         let padding = body.iter().rev().take_while(|byte| **byte == b'=').count();
@@ -88,17 +88,17 @@ pub(crate) fn length_of_body(is_base64: bool, body: &str) -> usize {
     }
 }
 
-fn walk(url: &str, sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
+fn decode_to(url: &str, sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
     let text = url.strip_prefix("data:").ok_or(DataUrlError::Prefix)?;
-    let (is_base64, body) = head(text)?;
+    let (is_base64, body) = parse_head(text)?;
     if is_base64 {
-        walk_base64(body.as_bytes(), sink)
+        decode_base64(body.as_bytes(), sink)
     } else {
-        walk_plain(body.as_bytes(), sink)
+        decode_percent(body.as_bytes(), sink)
     }
 }
 
-fn walk_base64(body: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
+fn decode_base64(body: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
     let mut buffer = [0; CHUNK / 4 * 3];
     let chunks = body.len().div_ceil(CHUNK);
     for (i, chunk) in body.chunks(CHUNK).enumerate() {
@@ -114,7 +114,7 @@ fn walk_base64(body: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlEr
     Ok(())
 }
 
-fn walk_plain(mut body: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
+fn decode_percent(mut body: &[u8], sink: &mut dyn FnMut(&[u8])) -> Result<(), DataUrlError> {
     while let Some(first) = body.first() {
         if *first == b'%' {
             let digits = body.get(1..3).and_then(|d| from_utf8(d).ok());
@@ -149,7 +149,7 @@ fn is_token(b: u8) -> bool {
 }
 
 /// Splits off the leading token characters.
-fn token(text: &str) -> (&str, &str) {
+fn split_token(text: &str) -> (&str, &str) {
     text.split_at(
         text.bytes()
             .position(|b| !is_token(b))
@@ -158,8 +158,8 @@ fn token(text: &str) -> (&str, &str) {
 }
 
 /// Reads everything up to the comma: whether the body is base64, and the body.
-fn head(text: &str) -> Result<(bool, &str), DataUrlError> {
-    let mut rest = media_type(text)?;
+fn parse_head(text: &str) -> Result<(bool, &str), DataUrlError> {
+    let mut rest = skip_media_type(text)?;
     loop {
         if let Some(body) = rest.strip_prefix(',') {
             return Ok((false, body));
@@ -171,9 +171,9 @@ fn head(text: &str) -> Result<(bool, &str), DataUrlError> {
                 DataUrlError::Parameter
             });
         };
-        let (attribute, after) = token(after);
+        let (attribute, after) = split_token(after);
         if let Some(after) = after.strip_prefix('=').filter(|_| !attribute.is_empty()) {
-            rest = value(after)?;
+            rest = skip_value(after)?;
             continue;
         }
         return match (attribute, after.strip_prefix(',')) {
@@ -185,8 +185,8 @@ fn head(text: &str) -> Result<(bool, &str), DataUrlError> {
     }
 }
 
-/// Takes the media type, if there is one.
-fn media_type(text: &str) -> Result<&str, DataUrlError> {
+/// Skips the media type, if there is one; returns what follows.
+fn skip_media_type(text: &str) -> Result<&str, DataUrlError> {
     const TYPES: [&str; 9] = [
         "text",
         "image",
@@ -198,7 +198,7 @@ fn media_type(text: &str) -> Result<&str, DataUrlError> {
         "x-",
         "X-",
     ];
-    let (kind, rest) = token(text);
+    let (kind, rest) = split_token(text);
     if kind.is_empty() {
         return Ok(text);
     }
@@ -206,15 +206,15 @@ fn media_type(text: &str) -> Result<&str, DataUrlError> {
     if !TYPES.iter().any(|t| kind.starts_with(t)) {
         return Err(DataUrlError::MediaType);
     }
-    Ok(token(after).1)
+    Ok(split_token(after).1)
 }
 
-/// Takes a parameter value; returns what follows.
-fn value(text: &str) -> Result<&str, DataUrlError> {
+/// Skips a parameter value; returns what follows.
+fn skip_value(text: &str) -> Result<&str, DataUrlError> {
     if let Some(quoted) = text.strip_prefix('"') {
-        return quoted_value(quoted);
+        return skip_quoted_value(quoted);
     }
-    let (value, rest) = token(text);
+    let (value, rest) = split_token(text);
     let mut escapes = value
         .match_indices('%')
         .map(|(i, _)| value.get(i + 1..i + 3));
@@ -226,22 +226,22 @@ fn value(text: &str) -> Result<&str, DataUrlError> {
     }
 }
 
-/// Takes the rest of a quoted value; its escapes are those of C.
-fn quoted_value(text: &str) -> Result<&str, DataUrlError> {
+/// Skips the rest of a quoted value, whose escapes are those of C; returns what follows.
+fn skip_quoted_value(text: &str) -> Result<&str, DataUrlError> {
     let mut rest = text;
     loop {
         let mut chars = rest.chars();
         match chars.next() {
             Some('"') => return Ok(chars.as_str()),
-            Some('\\') => rest = c_escape(chars.as_str()).ok_or(DataUrlError::Parameter)?,
+            Some('\\') => rest = skip_c_escape(chars.as_str()).ok_or(DataUrlError::Parameter)?,
             Some(c) if c.is_ascii() => rest = chars.as_str(),
             _ => return Err(DataUrlError::Parameter),
         }
     }
 }
 
-/// What follows the escape at the start of `text`, its backslash taken.
-fn c_escape(text: &str) -> Option<&str> {
+/// Skips the escape at the start of `text`, which is after its backslash; returns what follows.
+fn skip_c_escape(text: &str) -> Option<&str> {
     let number = |skip: usize, digits: usize, radix: u32| {
         let digits = text.get(skip..skip + digits)?;
         let plain = digits.chars().all(|c| c.is_digit(radix));
@@ -301,7 +301,7 @@ mod tests {
         for (url, expected) in cases {
             assert_eq!(decode(url).as_deref(), Ok(expected), "{url}");
             assert_eq!(decoded_len(url), Ok(expected.len()), "{url}");
-            assert_eq!(length(url), Ok(expected.len()), "{url}");
+            assert_eq!(decoded_len_unchecked(url), Ok(expected.len()), "{url}");
         }
     }
 

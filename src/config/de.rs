@@ -1,4 +1,4 @@
-//! From the tree to the typed model. Strings the tree owns are moved, others copied once.
+//! Deserializes the typed model from the tree. Strings that the tree owns are moved, others are copied once.
 
 use super::spec_table::Field;
 use super::tree::{Tree, Value};
@@ -34,7 +34,7 @@ impl<'de> Deserializer<'de> for Tree<'_> {
         }
     }
 
-    /// Null is the empty string here: only `Option` tells the two apart.
+    /// Null is read as the empty string: only `Option` distinguishes the two.
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.value {
             Value::Null => visitor.visit_str(""),

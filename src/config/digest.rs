@@ -20,10 +20,10 @@ pub enum DigestError {
     /// Neither `sha512` nor `sha256`.
     #[error("unrecognized hash function")]
     UnknownFunction,
-    /// Not the number of digits this function has.
+    /// The number of digits is not that of the hash function.
     #[error("wrong number of digits for this hash function")]
     WrongLength,
-    /// Not hexadecimal. Validation lets this pass; nothing has such a digest.
+    /// Not hexadecimal. Validation accepts this, but no resource can have such a digest.
     #[error("the digest has characters that are not hexadecimal digits")]
     NotHex,
 }
@@ -32,8 +32,8 @@ impl Digest {
     /// Reads a digest; digits in either case.
     pub fn parse(text: &str) -> Result<Self, DigestError> {
         match split(text)? {
-            (Function::Sha256, digits) => bytes(digits).map(Digest::Sha256),
-            (Function::Sha512, digits) => bytes(digits).map(Digest::Sha512),
+            (Function::Sha256, digits) => decode_hex(digits).map(Digest::Sha256),
+            (Function::Sha512, digits) => decode_hex(digits).map(Digest::Sha512),
         }
     }
 }
@@ -58,7 +58,7 @@ fn split(text: &str) -> Result<(Function, &str), DigestError> {
     }
 }
 
-fn bytes<const N: usize>(digits: &str) -> Result<[u8; N], DigestError> {
+fn decode_hex<const N: usize>(digits: &str) -> Result<[u8; N], DigestError> {
     let mut out = [0; N];
     for (byte, pair) in out.iter_mut().zip(digits.as_bytes().chunks_exact(2)) {
         let digit = |b: u8| char::from(b).to_digit(16).ok_or(DigestError::NotHex);
@@ -68,7 +68,7 @@ fn bytes<const N: usize>(digits: &str) -> Result<[u8; N], DigestError> {
     Ok(out)
 }
 
-/// What `version` has to say about a hash text: the digits are not looked at.
+/// Why `version` does not accept a hash text, if so. The digits themselves are not checked.
 pub(crate) fn problem(text: &str, version: Version) -> Option<DigestError> {
     if version < Version::V3_1 && text.starts_with("sha256-") {
         return Some(DigestError::UnknownFunction);

@@ -1,4 +1,4 @@
-//! A document: a config in the latest version in which every value knows where it came from.
+//! A document: a config in the latest version, with the origin of each of its values.
 
 use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
@@ -25,7 +25,7 @@ pub struct Document {
 pub(crate) struct SourceText {
     pub(crate) name: Arc<str>,
     pub(crate) lines: Lines,
-    /// To find the original path of a place in it.
+    /// To find the path of a value by its offset in the text.
     pub(crate) paths: Paths,
     /// Where the text itself came from, if it was stored in between.
     pub(crate) origins: Option<Origins>,
@@ -34,24 +34,24 @@ pub(crate) struct SourceText {
 /// The paths of one text.
 #[derive(Debug)]
 pub(crate) enum Paths {
-    /// The text is in the language of the table.
+    /// The text is in the language of the spec table.
     Table(Arc<PlaceTree>),
     /// It is in another language.
     Written(WrittenPaths),
 }
 
 impl Paths {
-    /// The path of the value at `offset`, which is a scalar if `leaf`.
-    pub(crate) fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
+    /// The path of the value at `offset`, which is a scalar if `is_leaf`.
+    pub(crate) fn path_to(&self, offset: u32, is_leaf: bool) -> Option<JsonPath> {
         match self {
-            Paths::Table(places) => places.root().path_to(offset, leaf),
-            Paths::Written(written) => written.path_to(offset, leaf),
+            Paths::Table(places) => places.root().path_to(offset, is_leaf),
+            Paths::Written(written) => written.path_to(offset, is_leaf),
         }
     }
 }
 
 impl From<Config> for Document {
-    /// A document without origins, for configs nobody wrote.
+    /// A document without origins, for configs that do not come from a text.
     fn from(config: Config) -> Self {
         Document {
             config,
@@ -61,7 +61,7 @@ impl From<Config> for Document {
 }
 
 impl Document {
-    /// A document that says nothing but the latest version.
+    /// A document with nothing in it but the latest version.
     pub fn empty() -> Self {
         let ignition = Ignition {
             version: LATEST_VERSION.as_str().into(),
@@ -82,8 +82,8 @@ impl Document {
         &self.config
     }
 
-    /// Where the value at `path` of this document came from. A value that stands in no text (a
-    /// default, say) has the origin of what it is part of.
+    /// Where the value at `path` of this document came from. A value that is in no text (e.g. a default) has the origin
+    /// of the innermost object or list that contains it.
     pub fn origin(&self, path: &JsonPath) -> Option<Origin> {
         let value = self.places.root().deepest(path);
         let Place { source, offset } = value.at();
@@ -104,16 +104,16 @@ impl Document {
         })
     }
 
-    /// The same document, of one text, as if it had been read from another one: `origin` says what each place of its
-    /// text was made from.
+    /// This document, which was read from a generated text, with the places of the text that one was generated from:
+    /// `origin` maps the offsets of the former to those of the latter.
     #[must_use]
-    pub(crate) fn brought_back(
+    pub(crate) fn relocated(
         mut self,
         lines: Lines,
         paths: WrittenPaths,
         origin: &dyn Fn(u32) -> u32,
     ) -> Self {
-        self.places = Arc::new(self.places.brought_back(origin));
+        self.places = Arc::new(self.places.relocated(origin));
         let name = self.sources.first().map(|source| Arc::clone(&source.name));
         self.sources = vec![Arc::new(SourceText {
             name: name.unwrap_or_else(|| "".into()),
@@ -145,17 +145,17 @@ impl Document {
         self
     }
 
-    /// Judges a merged document by the rules of the latest version. Merging valid documents can
-    /// give an invalid one, e.g. an owner by id from one side and by name from the other.
+    /// Checks a merged document against the rules of the latest version. Merging valid documents can give an invalid
+    /// one, e.g. with an owner by id from one side and by name from the other.
     pub fn check(&self) -> Findings {
-        let mut findings = rules::meaning_of_merged(&self.config, LATEST_VERSION);
+        let mut findings = rules::check_merged(&self.config, LATEST_VERSION);
         for finding in &mut findings {
             self.attach_origin(finding);
         }
         Findings(findings)
     }
 
-    /// A position says nothing without its text, so with several texts the help names both.
+    /// A position is meaningless without its text, so with several texts the help names both.
     fn attach_origin(&self, finding: &mut Finding) {
         let Some(origin) = finding.path.as_ref().and_then(|p| self.origin(p)) else {
             return;

@@ -1,4 +1,4 @@
-//! Configs that a document holds itself, as `data:` URLs that it merges.
+//! Configs that are embedded in a document: the `data:` URLs that it merges.
 
 use super::document::Document;
 use super::model::{Config, Resource};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 impl Document {
-    /// The document without the configs that it holds itself, and these in order. References to others stay.
+    /// The document without its embedded configs, and those configs in order. References to other configs stay.
     pub fn split_embedded(&self) -> (Document, Vec<Resource>) {
         let merged = &self.config.ignition.config.merge;
         let (embedded, _): (Vec<_>, Vec<_>) = merged.iter().partition(|one| is_embedded(one));
@@ -24,7 +24,7 @@ impl Document {
         (without.unwrap_or_else(|| self.clone()), embedded)
     }
 
-    /// Values and places without the merged configs that are not kept.
+    /// The document with only those of its merged configs that `keeps` is true for.
     fn without_merged(&self, keeps: &[bool]) -> Option<Document> {
         let mut tree = ser::tree(&self.config, Kind::Object(&ROOT), self.places.root(), 0).ok()?;
         let list = tree

@@ -1,6 +1,6 @@
-//! A document in the words of a chosen version.
+//! Writes a document in a chosen version of the language.
 //!
-//! Documents are kept in the latest version. An older one may lack members that a config uses: then it cannot be
+//! Documents are kept in the latest version. An older version may lack members that a config uses: then it cannot be
 //! expressed, and each such place is an error.
 
 use super::document::Document;
@@ -20,15 +20,15 @@ impl Document {
     /// The config as JSON in `version`, in one line or indented.
     ///
     /// # Errors
-    /// What the version cannot say, and what its rules forbid.
+    /// If the version cannot express the config, or its rules forbid it.
     pub fn express(&self, version: Version, is_pretty: bool) -> Result<String, Findings> {
         let tree = self.tree_in(version)?;
         let text = super::write::json(&tree, is_pretty);
-        let judged = parse("", text.as_bytes());
-        if judged.outcome.is_ok() {
+        let reparsed = parse("", text.as_bytes());
+        if reparsed.outcome.is_ok() {
             return Ok(text);
         }
-        let mut findings = judged.findings;
+        let mut findings = reparsed.findings;
         for finding in &mut findings.0 {
             self.name_origin(finding);
         }
@@ -38,10 +38,11 @@ impl Document {
     /// The config as a tree with the members of `version`.
     ///
     /// # Errors
-    /// What the version cannot say.
+    /// If the version cannot express the config.
     pub(crate) fn tree_in(&self, version: Version) -> Result<Tree<'static>, Findings> {
         let tree = ser::tree(&self.config, Kind::Object(&ROOT), self.places.root(), 0);
-        let mut tree = tree.map_err(|error| Findings(vec![unsayable(error.to_string(), None)]))?;
+        let mut tree =
+            tree.map_err(|error| Findings(vec![inexpressible(error.to_string(), None)]))?;
         if let Some(stated) = tree
             .part_mut("ignition")
             .and_then(|ignition| ignition.part_mut("version"))
@@ -49,7 +50,7 @@ impl Document {
             stated.value = Value::Text(Cow::Borrowed(version.as_str()));
         }
         let mut findings = Vec::new();
-        object(&mut tree, version, &JsonPath::root(), &mut findings);
+        prune_object(&mut tree, version, &JsonPath::root(), &mut findings);
         if findings.is_empty() {
             return Ok(tree);
         }
@@ -59,7 +60,7 @@ impl Document {
         Err(Findings(findings))
     }
 
-    /// Puts the place that a person wrote into a finding about this document.
+    /// Adds the origin in the source text to a finding about this document.
     fn name_origin(&self, finding: &mut Finding) {
         let origin = finding.path.as_ref().and_then(|path| self.origin(path));
         finding.position = None;
@@ -72,8 +73,8 @@ impl Document {
     }
 }
 
-/// Takes out of an object what says nothing, and finds what `version` does not know.
-fn object(
+/// Removes the empty members of an object, and reports those that `version` does not know.
+fn prune_object(
     tree: &mut Tree<'static>,
     version: Version,
     path: &JsonPath,
@@ -84,9 +85,9 @@ fn object(
     };
     members.retain_mut(|(field, tree)| {
         let path = path.join(field.name);
-        let kept = tree.says_something();
+        let kept = tree.has_content();
         if kept && field.since() > version {
-            findings.push(unsayable(
+            findings.push(inexpressible(
                 format!("`{}` exists since version {}", field.name, field.since()),
                 Some(path),
             ));
@@ -94,14 +95,14 @@ fn object(
         }
         if kept && field.name == "mode" && version < Version::V3_6 && has_special_bits(tree) {
             let message = "the special bits of a mode count since version 3.6.0".to_owned();
-            findings.push(unsayable(message, Some(path)));
+            findings.push(inexpressible(message, Some(path)));
             return false;
         }
         match (field.kind, &mut tree.value) {
-            (Kind::Object(_), Value::Object(_)) => object(tree, version, &path, findings),
+            (Kind::Object(_), Value::Object(_)) => prune_object(tree, version, &path, findings),
             (Kind::Objects(..), Value::List(elements)) => {
                 for (index, element) in elements.iter_mut().enumerate() {
-                    object(element, version, &path.join(index), findings);
+                    prune_object(element, version, &path.join(index), findings);
                 }
             }
             _ => {}
@@ -114,7 +115,7 @@ fn has_special_bits(tree: &Tree<'_>) -> bool {
     matches!(tree.value, Value::Int(mode) if mode & SPECIAL_BITS != 0)
 }
 
-fn unsayable(message: String, path: Option<JsonPath>) -> Finding {
+fn inexpressible(message: String, path: Option<JsonPath>) -> Finding {
     Finding {
         severity: Severity::Error,
         path,

@@ -1,4 +1,4 @@
-//! What validation has to say.
+//! Findings: what validation reports.
 
 use super::origin::JsonPath;
 use crate::text::escaped;
@@ -27,12 +27,12 @@ impl fmt::Display for Severity {
     }
 }
 
-/// A place in a document, 1-based, columns counted in bytes.
+/// A position in a text; both numbers are 1-based.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
-    /// Line, ended by LF.
+    /// Line; lines end with LF.
     pub line: u32,
-    /// Byte column.
+    /// Column, counted in bytes.
     pub column: u32,
 }
 

@@ -1,17 +1,17 @@
-//! Texts that are not valid JSON, recognised by their marks: what people send by mistake.
+//! Texts that are not valid JSON but what people send by mistake, recognized by their first bytes or keys.
 
-use crate::text::{GZIP_MAGIC, GzipTrouble, MAX_UNPACKED_BYTES, gunzip};
+use crate::text::{GZIP_MAGIC, GzipError, MAX_UNPACKED_BYTES, gunzip};
 
-/// What a text is instead of a config, and what to do about it.
+/// What a text is instead of a config, and what to do about that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Foreign {
-    /// In words, for `not JSON: ...`.
+    /// A phrase that follows `not JSON: `.
     pub(super) what: &'static str,
-    /// A way out.
+    /// What to do.
     pub(super) help: &'static str,
 }
 
-/// Marks at the beginning of binary data.
+/// Magic numbers at the beginning of binary data.
 const MAGIC: &[(&[u8], Foreign)] = &[
     (
         b"\xef\xbb\xbf",
@@ -71,15 +71,15 @@ const UTF_16: Foreign = Foreign {
     help: "save it as UTF-8 without a byte order mark",
 };
 const CHECK_SOURCE: &str = "check the path or URL that the config comes from";
-/// For texts in a language that is read where the language is not given.
-pub(super) const READ_AS_IT_IS: &str = "kindling detects and reads it if no language is given: leave out --from, or kindling.config.format= at boot";
+/// Help for languages that are detected and read if no format is given.
+pub(super) const LEAVE_OUT_FORMAT: &str = "kindling detects and reads it if no language is given: leave out --from, or kindling.config.format= at boot";
 const MIME: Foreign = Foreign {
     what: "this is a MIME message, as cloud-init takes it",
     help: "give the Ignition config in it by itself",
 };
 const BUTANE: Foreign = Foreign {
     what: "this is a Butane config",
-    help: READ_AS_IT_IS,
+    help: LEAVE_OUT_FORMAT,
 };
 
 /// First words of texts, after white space.
@@ -88,14 +88,14 @@ const BEGINNINGS: &[(&str, Foreign)] = &[
         "#cloud-config",
         Foreign {
             what: "this is a cloud-config",
-            help: READ_AS_IT_IS,
+            help: LEAVE_OUT_FORMAT,
         },
     ),
     (
         "## template:",
         Foreign {
             what: "this is a template of cloud-init",
-            help: READ_AS_IT_IS,
+            help: LEAVE_OUT_FORMAT,
         },
     ),
     (
@@ -130,15 +130,15 @@ const BEGINNINGS: &[(&str, Foreign)] = &[
     ),
 ];
 
-/// What a text is that is in no language, and what to do about it.
+/// For a text in none of the known languages: what it is, and what to do about that.
 pub(crate) fn hint(text: &[u8]) -> Option<(&'static str, &'static str)> {
     recognize(text).map(|foreign| (foreign.what, foreign.help))
 }
 
-/// Recognises a text that is not valid JSON.
+/// Recognizes a text that is not valid JSON.
 pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
     if text.starts_with(&GZIP_MAGIC) {
-        return Some(packed(text));
+        return Some(gzipped(text));
     }
     if let Some((_, foreign)) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic)) {
         return Some(*foreign);
@@ -164,20 +164,28 @@ pub(super) fn recognize(text: &[u8]) -> Option<Foreign> {
         });
     }
     let known = BEGINNINGS.iter().find(|(beginning, _)| begins(beginning));
-    known.map(|(_, foreign)| *foreign).or_else(|| yaml(&head))
+    known
+        .map(|(_, foreign)| *foreign)
+        .or_else(|| recognize_yaml(&head))
 }
 
-/// Packed configs are unpacked before they come here, so something is wrong with this one, or it is packed twice.
-fn packed(text: &[u8]) -> Foreign {
-    const AGAIN: &str = "check it with `gzip -t`, and pack or send it again";
+/// Compressed configs are unpacked before they get here, so this one is broken, or compressed twice.
+fn gzipped(text: &[u8]) -> Foreign {
+    const CHECK_AND_RESEND: &str = "check it with `gzip -t`, and pack or send it again";
     let (what, help) = match gunzip(text, MAX_UNPACKED_BYTES) {
-        Err(GzipTrouble::CutOff) => ("this is gzip-compressed data that ends too early", AGAIN),
-        Err(GzipTrouble::Damaged) => ("this is gzip-compressed data that is damaged", AGAIN),
-        Err(GzipTrouble::Followed) => (
+        Err(GzipError::Truncated) => (
+            "this is gzip-compressed data that ends too early",
+            CHECK_AND_RESEND,
+        ),
+        Err(GzipError::Damaged) => (
+            "this is gzip-compressed data that is damaged",
+            CHECK_AND_RESEND,
+        ),
+        Err(GzipError::TrailingData) => (
             "this is gzip-compressed data with something else behind it",
             "remove what follows the gzip data",
         ),
-        Err(GzipTrouble::TooLarge) => (
+        Err(GzipError::TooLarge) => (
             "this is gzip-compressed data that unpacks to more than 256 MiB",
             "keep the config smaller: name large contents by a URL",
         ),
@@ -196,7 +204,7 @@ fn is_base64(text: &[u8]) -> bool {
     beginnings.iter().any(|start| text.starts_with(start)) && text.iter().all(is_digit)
 }
 
-/// What to do about the byte at `offset` that does not fit, where people often write it.
+/// What to do about the unexpected byte at `offset`, if it is a common mistake.
 pub(super) fn help_at(text: &[u8], offset: usize) -> Option<&'static str> {
     const QUOTES: &[&str] = &["\u{201c}", "\u{201d}", "\u{2018}", "\u{2019}", "'"];
     let rest = text.get(offset..)?;
@@ -215,11 +223,11 @@ pub(super) fn help_at(text: &[u8], offset: usize) -> Option<&'static str> {
     (comma && matches!(rest, [b'}' | b']', ..])).then_some("remove the comma before it")
 }
 
-/// How much of a text is looked at.
+/// How much of a text is inspected.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// Languages written in YAML, by the keys at the top level.
-fn yaml(head: &str) -> Option<Foreign> {
+/// Recognizes languages that are written in YAML by their keys at the top level.
+fn recognize_yaml(head: &str) -> Option<Foreign> {
     let keys: Vec<&str> = head.lines().filter_map(top_level_key).collect();
     let has = |key: &str| keys.contains(&key);
     if has("MIME-Version") || has("Content-Type") {
@@ -246,7 +254,7 @@ fn yaml(head: &str) -> Option<Foreign> {
     {
         return Some(Foreign {
             what: "this is YAML, probably a config of k3OS or a cloud-config without its first line",
-            help: READ_AS_IT_IS,
+            help: LEAVE_OUT_FORMAT,
         });
     }
     if [
@@ -262,7 +270,7 @@ fn yaml(head: &str) -> Option<Foreign> {
     {
         return Some(Foreign {
             what: "this is YAML, probably a Container Linux Config",
-            help: READ_AS_IT_IS,
+            help: LEAVE_OUT_FORMAT,
         });
     }
     if ["storage", "systemd", "passwd", "ignition"]
@@ -280,7 +288,7 @@ fn yaml(head: &str) -> Option<Foreign> {
     })
 }
 
-/// The key of a line of YAML that is not indented.
+/// The key in an unindented line of YAML.
 fn top_level_key(line: &str) -> Option<&str> {
     let (key, rest) = line.split_once(':')?;
     let is_key = !key.is_empty()
@@ -295,7 +303,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_recognised() {
+    fn texts_are_recognized() {
         let cases: [(&[u8], Option<&str>); 31] = [
             (b"{\0\"\0", Some("UTF-16")),
             (b"## template: jinja\n#cloud-config\n", Some("template")),
@@ -341,20 +349,20 @@ mod tests {
             (b"hello: 1\n", Some("YAML")),
             (b"{\"a\": 1,}", None),
         ];
-        for (text, want) in cases {
+        for (text, wanted) in cases {
             let what = recognize(text).map(|foreign| foreign.what);
-            match want {
+            match wanted {
                 None => assert_eq!(what, None),
-                Some(word) => assert!(
-                    what.is_some_and(|what| what.contains(word)),
-                    "{word}: {what:?}"
+                Some(expected) => assert!(
+                    what.is_some_and(|what| what.contains(expected)),
+                    "{expected}: {what:?}"
                 ),
             }
         }
     }
 
     #[test]
-    fn bytes_that_do_not_fit_get_help() {
+    fn unexpected_bytes_get_help() {
         let cases = [
             ("{\u{201c}a\u{201d}: 1}", 1, Some("straight double quotes")),
             ("{'a': 1}", 1, Some("straight double quotes")),
@@ -365,11 +373,14 @@ mod tests {
             ("", 0, None),
             ("{", 1, None),
         ];
-        for (text, offset, want) in cases {
+        for (text, offset, wanted) in cases {
             let help = help_at(text.as_bytes(), offset);
-            match want {
+            match wanted {
                 None => assert_eq!(help, None, "{text}"),
-                Some(word) => assert!(help.is_some_and(|h| h.contains(word)), "{text}: {help:?}"),
+                Some(expected) => assert!(
+                    help.is_some_and(|h| h.contains(expected)),
+                    "{text}: {help:?}"
+                ),
             }
         }
     }

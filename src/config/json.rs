@@ -1,8 +1,10 @@
 //! Strict JSON, token by token, each token with its byte offset.
 //!
-//! The lexer is `hifijson`'s slice lexer; the position is what remains. Added here: a shortcut for
-//! strings without escapes (most bytes of a config are in such), numbers that must be 64-bit integers, strings in which broken UTF-8 and lone surrogates become U+FFFD, and
-//! skipping of values nobody asked for without recursion, so that depth costs no stack.
+//! The lexer is `hifijson`'s slice lexer; the offset follows from the length of its remaining input. This module adds:
+//! - a shortcut for strings without escapes, which hold most bytes of a config,
+//! - numbers that must be 64-bit integers,
+//! - strings in which invalid UTF-8 and lone surrogates become U+FFFD,
+//! - skipping of unneeded values without recursion, so that nesting costs no stack.
 
 use hifijson::num::LexWrite as _;
 use hifijson::str::{Lex as _, LexWrite as _};
@@ -10,19 +12,19 @@ use hifijson::token::Lex as _;
 use hifijson::{Read as _, SliceLexer, escape, str as lexed};
 use std::borrow::Cow;
 
-/// Values may be nested this deep.
+/// Maximum nesting depth of values.
 pub(crate) const MAX_DEPTH: usize = 10_000;
 
 /// What is wrong with a text that is not JSON, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
-    /// Offset of the byte that does not fit; the length of the text if it ends too early.
+    /// Offset of the unexpected byte; the length of the text if it ends too early.
     pub(crate) offset: usize,
     pub(crate) message: String,
     pub(crate) help: Option<String>,
 }
 
-/// What a value starts with; containers are entered, scalars are taken.
+/// The start of a value: the cursor has entered a container, or consumed a scalar.
 #[derive(Debug)]
 pub(crate) enum Start<'a> {
     Null,
@@ -48,15 +50,15 @@ pub(crate) struct Cursor<'a> {
     lexer: SliceLexer<'a>,
     length: usize,
     depth: usize,
-    /// A number was met that no double can hold.
-    beyond_double: bool,
+    /// A number that no double can hold has been read.
+    exceeds_double: bool,
 }
 
 /// True if `text` is one JSON value whose numbers doubles can hold.
 pub(crate) fn is_portable(text: &str) -> bool {
     let mut cursor = Cursor::new(text.as_bytes());
-    let whole = cursor.start().and_then(|start| cursor.skip_rest(&start));
-    whole.and_then(|()| cursor.finish()).is_ok() && !cursor.beyond_double
+    let skipped = cursor.start().and_then(|start| cursor.skip_rest(&start));
+    skipped.and_then(|()| cursor.finish()).is_ok() && !cursor.exceeds_double
 }
 
 impl<'a> Cursor<'a> {
@@ -65,7 +67,7 @@ impl<'a> Cursor<'a> {
             lexer: SliceLexer::new(text),
             length: text.len(),
             depth: 0,
-            beyond_double: false,
+            exceeds_double: false,
         }
     }
 
@@ -87,18 +89,18 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// An error that names what stands here instead of `wanted`.
-    fn unexpected<T>(&self, wanted: &str) -> Result<T, SyntaxError> {
+    /// An error that names what was found instead of `expected`.
+    fn unexpected<T>(&self, expected: &str) -> Result<T, SyntaxError> {
         match self.lexer.as_slice().first() {
-            None => self.error(format!("the text ends where {wanted} is expected")),
+            None => self.error(format!("the text ends where {expected} is expected")),
             Some(b) if b.is_ascii_graphic() => {
-                self.error(format!("expected {wanted}, found `{}`", char::from(*b)))
+                self.error(format!("expected {expected}, found `{}`", char::from(*b)))
             }
-            Some(b) => self.error(format!("expected {wanted}, found byte 0x{b:02X}")),
+            Some(b) => self.error(format!("expected {expected}, found byte 0x{b:02X}")),
         }
     }
 
-    /// Takes a scalar, or enters a container.
+    /// Consumes a scalar, or enters a container.
     pub(crate) fn start(&mut self) -> Result<Start<'a>, SyntaxError> {
         match self.lexer.ws_peek() {
             Some(b'"') => self.text().map(Start::Text),
@@ -143,7 +145,7 @@ impl<'a> Cursor<'a> {
         }
         let number = text.parse();
         if number.is_err() && text.parse::<f64>().is_ok_and(f64::is_infinite) {
-            self.beyond_double = true;
+            self.exceeds_double = true;
         }
         Ok(match number {
             _ if !parts.is_int() => Number::Fraction,
@@ -170,7 +172,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    /// Takes a string, `"` being next.
+    /// Consumes a string whose opening `"` is next.
     fn text(&mut self) -> Result<Cow<'a, str>, SyntaxError> {
         self.lexer.take_next();
         if let Some(raw) = self.plain_string() {
@@ -182,7 +184,7 @@ impl<'a> Cursor<'a> {
         Ok(decode(raw))
     }
 
-    /// Takes the rest of a string in which nothing is escaped and nothing should be.
+    /// Consumes the rest of a string in which nothing is escaped and nothing needs to be.
     fn plain_string(&mut self) -> Option<&'a [u8]> {
         let rest = self.lexer.as_slice();
         let end = memchr::memchr2(b'"', b'\\', rest)?;
@@ -208,13 +210,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The next key of the object just entered, with the offset of its quote and the cursor before
-    /// its value; `None` when the object ends. `first` says that no member was taken yet.
+    /// The next key of the object just entered, with the offset of its opening quote; the cursor is then before its
+    /// value. `None` at the end of the object. `first` is true if no member has been read yet.
     pub(crate) fn key(
         &mut self,
         first: bool,
     ) -> Result<Option<(usize, Cow<'a, str>)>, SyntaxError> {
-        if !self.more(first, b'}')? {
+        if !self.has_more(first, b'}')? {
             return Ok(None);
         }
         let offset = self.offset();
@@ -231,10 +233,10 @@ impl<'a> Cursor<'a> {
 
     /// True if the list just entered has another element; the cursor is before it.
     pub(crate) fn element(&mut self, first: bool) -> Result<bool, SyntaxError> {
-        self.more(first, b']')
+        self.has_more(first, b']')
     }
 
-    fn more(&mut self, first: bool, end: u8) -> Result<bool, SyntaxError> {
+    fn has_more(&mut self, first: bool, end: u8) -> Result<bool, SyntaxError> {
         match self.lexer.ws_peek() {
             Some(b) if b == end => {
                 self.lexer.take_next();
@@ -253,7 +255,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Checks and drops the rest of the container just entered, without recursion.
+    /// Checks and skips the rest of the container just entered, without recursion.
     pub(crate) fn skip_rest(&mut self, container: &Start<'_>) -> Result<(), SyntaxError> {
         let mut open = match container {
             Start::Object => vec![true],
@@ -288,7 +290,7 @@ impl<'a> Cursor<'a> {
         Ok(self.key(first)?.is_some())
     }
 
-    /// Drops a scalar, or enters a container and says whether it is an object.
+    /// Skips a scalar, or enters a container and returns whether it is an object.
     fn skip_start(&mut self) -> Result<Option<bool>, SyntaxError> {
         if self.lexer.ws_peek() == Some(b'"') {
             self.lexer.take_next();
@@ -314,7 +316,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The string whose lexed body is `raw`. Never fails: what is not Unicode becomes U+FFFD.
+/// The string whose lexed body is `raw`. Never fails: whatever is not Unicode becomes U+FFFD.
 fn decode(raw: &[u8]) -> Cow<'_, str> {
     if !raw.contains(&b'\\') {
         return lossy(raw);
@@ -329,8 +331,8 @@ fn decode(raw: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// True if any byte is below 0x20. Eight at a time: a byte borrows from its top bit exactly when it
-/// is too small; a borrow that runs on only comes from a byte that is small itself.
+/// True if any byte is below 0x20. Tests eight bytes at a time: the subtraction sets the top bit of a byte that is too
+/// small; a borrow from the next byte only comes from a byte that is too small itself.
 pub(crate) fn has_control(bytes: &[u8]) -> bool {
     const LOWEST: u64 = 0x2020_2020_2020_2020;
     const TOP_BITS: u64 = 0x8080_8080_8080_8080;
@@ -342,7 +344,7 @@ pub(crate) fn has_control(bytes: &[u8]) -> bool {
     words.iter().any(small) || rest.iter().any(|b| *b < 0x20)
 }
 
-/// UTF-8 with each byte that belongs to no character replaced.
+/// The text in `bytes`, with each byte that is not part of a UTF-8 character replaced.
 fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -355,8 +357,8 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Appends what the escape at the start of `rest` (after its backslash) stands for; returns what
-/// follows. The lexer has seen that the escape is well-formed.
+/// Appends the character of the escape at the start of `rest` (after its backslash); returns what follows. The lexer
+/// has already checked that the escape is well-formed.
 fn unescape<'a>(rest: &'a [u8], out: &mut String) -> &'a [u8] {
     let Some((kind, rest)) = rest.split_first() else {
         return rest;

@@ -1,4 +1,4 @@
-//! From byte offsets to lines and columns.
+//! Converts byte offsets to lines and columns.
 
 use super::finding::Position;
 use std::ops::Range;
@@ -40,7 +40,7 @@ impl Lines {
     }
 }
 
-/// A byte offset as we keep it. Texts beyond 4 GiB are refused before they get here.
+/// A byte offset as it is stored. Texts of 4 GiB and more are rejected before they get here.
 pub(crate) fn offset(at: usize) -> u32 {
     saturating(at)
 }

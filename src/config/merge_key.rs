@@ -1,4 +1,4 @@
-//! When two elements of a list are the same: they must not repeat, and they pair when merging.
+//! The identity of list elements: equal ones must not repeat, and are paired when merging.
 
 use super::spec_table::ListKey;
 use super::tree::{Tree, Value};
@@ -23,8 +23,8 @@ impl MergeKey<&str> {
 }
 
 /// The key of `element`; `None` if elements of such lists never pair.
-pub(crate) fn key_of<'t>(element: &'t Tree<'_>, by: ListKey) -> Option<MergeKey<&'t str>> {
-    match by {
+pub(crate) fn key_of<'t>(element: &'t Tree<'_>, list_key: ListKey) -> Option<MergeKey<&'t str>> {
+    match list_key {
         ListKey::None => None,
         ListKey::Itself => Some(MergeKey::Text(element.text())),
         ListKey::Member(name) => Some(MergeKey::Text(element.member_text(name))),
@@ -33,7 +33,7 @@ pub(crate) fn key_of<'t>(element: &'t Tree<'_>, by: ListKey) -> Option<MergeKey<
     }
 }
 
-/// The number; without one the label, which never meets a number.
+/// The number; without one the label, which never equals a number.
 fn partition_key<'t>(partition: &'t Tree<'_>) -> MergeKey<&'t str> {
     match partition.member("number").map(|n| &n.value) {
         Some(Value::Int(n)) if *n != 0 => return MergeKey::Number(*n),

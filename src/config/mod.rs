@@ -1,18 +1,18 @@
-//! The config language: what was asked.
+//! The config language: what a machine should become.
 //!
-//! Parses every stable spec version 3.0.0 to 3.6.0 and 3.7.0-experimental, validates, translates to
-//! the latest version, merges, and remembers where each value came from. No I/O, imports nothing of
-//! ours, so it is a complete validator by itself.
+//! Parses every stable spec version 3.0.0 to 3.6.0 and 3.7.0-experimental, validates, translates to the latest version,
+//! merges, and remembers where each value came from. It does no I/O and uses no other part of this crate but `text` and
+//! `layout`, so it is a complete validator by itself.
 //!
 //! # How a text becomes a document
-//! 1. `json` lexes; `read` follows the table of the language (`shape`) and makes a `tree`, twice:
-//!    once for the version only, once for everything that version knows.
-//! 2. `structure` holds the tree against the JSON Schema of the version.
-//! 3. `de` makes the typed [`model`] of it; `rules` judge the model by the rules of the version.
-//! 4. `upward` brings the model to the latest version; [`Document`] keeps it with all places.
+//! 1. `json` lexes; `read` follows the table of the language (`spec_table`) and builds a `tree`. If the text does not
+//!    begin with its version, it is read twice: first for the version only.
+//! 2. `type_check` checks the tree against the JSON Schema of the version.
+//! 3. `de` makes the typed [`model`] of it; `rules` checks the model against the rules of the version.
+//! 4. `upward` translates the model to the latest version; [`Document`] keeps it with all places.
 //!
-//! A document with values of wrong types is not usable, but everything else in it is judged as
-//! well: all findings come at once.
+//! A document with values of wrong types is not usable, but everything else in it is checked as well, so that all
+//! findings are reported at once.
 
 pub mod data_url;
 mod de;
@@ -67,7 +67,8 @@ pub use shared_text::{SharedText, sharing};
 pub use stated::{OtherLanguage, StatedVersion};
 pub use stored::{StoredError, read_stored};
 pub(crate) use translated::{
-    ENCODED, EncodedContents, JudgedDocument, TranslatedConfig, TranslatedText, judge,
+    ENCODED_PLACEHOLDER, EncodedContents, TranslatedConfig, TranslatedText, ValidationResult,
+    validate,
 };
 pub use version::{LATEST_VERSION, Version};
 pub(crate) use written::{WrittenPaths, WrittenValue};

@@ -1,9 +1,8 @@
 //! The config in its latest version, as plain typed data.
 //!
-//! One model for all versions: older documents are translated before they become this. `Option`
-//! means that absent differs from empty, zero and false; plain `String` and numbers treat absent as
-//! empty; lists treat absent as empty. Serialising gives the canonical cache form: unset optionals and
-//! empty lists are left out, object-valued sections are always present.
+//! One model for all versions; older documents are translated to the latest one. `Option` means that absent differs
+//! from empty, zero and false; plain strings, numbers and lists treat absent as empty. Serializing gives the canonical
+//! form of the cache: unset options and empty lists are left out, object-valued sections are always present.
 
 use super::shared_text::SharedText;
 use serde::{Deserialize, Serialize};
@@ -140,10 +139,10 @@ pub struct Verification {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct KernelArguments {
-    /// Each must be on the command line afterwards.
+    /// Arguments the command line must have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub should_exist: Vec<String>,
-    /// None may be on the command line afterwards.
+    /// Arguments the command line must not have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub should_not_exist: Vec<String>,
 }
@@ -201,7 +200,7 @@ pub struct PasswdUser {
     /// True: leave lastlog and faillog alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_log_init: Option<bool>,
-    /// True: no group named like the user.
+    /// True: do not create a group named after the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub no_user_group: Option<bool>,
     /// crypt(5) hash. Secret.
@@ -254,7 +253,7 @@ pub struct Storage {
     pub raid: Vec<Raid>,
 }
 
-/// What an entry puts at its path, as far as other paths lead through it.
+/// What an entry puts at its path, as far as it matters to paths that lead through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Redirection<'a> {
     /// A symbolic link with this target.
@@ -266,7 +265,7 @@ pub enum Redirection<'a> {
 }
 
 impl Storage {
-    /// Entries that change where paths below them lead, by their paths.
+    /// The paths of entries that change where paths below them lead.
     pub fn redirections(&self) -> impl Iterator<Item = (&str, Redirection<'_>)> {
         let files = self.files.iter().filter(|f| f.overwrite == Some(true));
         let files = files.map(|f| f.path.as_str());
@@ -290,7 +289,7 @@ impl Storage {
 
 impl Storage {
     /// Paths of the entries with `overwrite`, as written.
-    pub fn replacing(&self) -> impl Iterator<Item = &str> {
+    pub fn overwriting_paths(&self) -> impl Iterator<Item = &str> {
         let directories = self.directories.iter().map(|d| (&d.path, d.overwrite));
         let files = self.files.iter().map(|f| (&f.path, f.overwrite));
         let links = self.links.iter().map(|l| (&l.path, l.overwrite));
@@ -381,7 +380,7 @@ pub struct Link {
 pub struct Disk {
     /// Absolute device path.
     pub device: String,
-    /// Wanted partitions.
+    /// Partitions, present or absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<Partition>,
     /// Erase the table first.

@@ -39,7 +39,7 @@ impl fmt::Display for JsonPath {
     }
 }
 
-/// The place in a config that asked for something: shown in plans, errors and reports.
+/// The place in a config that requested something; shown in plans, errors and reports.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Origin {
     /// File name or URL of the document; `data:` URLs appear as `data:` only, they may hold secrets.

@@ -1,4 +1,4 @@
-//! Where each part of a stored document came from.
+//! Where the parts of a stored document came from.
 
 use super::origin::{JsonPath, Origin};
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,12 @@ use std::sync::Arc;
 pub struct Origins {
     /// Names of the texts.
     pub(super) sources: Vec<Arc<str>>,
-    pub(super) places: HashMap<String, Known>,
+    pub(super) places: HashMap<String, KnownOrigin>,
 }
 
 /// Index of a text, line, column, and the path there unless it is the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Known(
+pub(super) struct KnownOrigin(
     pub(super) usize,
     pub(super) u32,
     pub(super) u32,
@@ -23,11 +23,11 @@ pub(super) struct Known(
 );
 
 impl Origins {
-    /// The origin of the value at `path`, or of the innermost object it is part of.
+    /// The origin of the value at `path`, or of the innermost object that contains it.
     pub(crate) fn of(&self, path: &JsonPath) -> Option<Origin> {
         let mut at = path.as_str();
         loop {
-            if let Some(Known(index, line, column, original)) = self.places.get(at) {
+            if let Some(KnownOrigin(index, line, column, original)) = self.places.get(at) {
                 let path = original.clone().unwrap_or_else(|| JsonPath::new(at));
                 return Some(Origin {
                     source: Arc::clone(self.sources.get(*index)?),

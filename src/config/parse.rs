@@ -1,4 +1,4 @@
-//! From bytes to a document, with everything there is to say about them.
+//! Parses bytes into a document, with all findings about them.
 
 use super::document::{Document, Paths, SourceText};
 use super::finding::{Finding, Findings, Severity};
@@ -21,10 +21,10 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// What parsing gives: findings in any case, a document if nothing was fatal.
+/// The result of parsing: findings in any case, and a document if nothing was fatal.
 #[derive(Debug)]
 pub struct ParseResult {
-    /// Everything there is to say, in report order.
+    /// All findings, in report order.
     pub findings: Findings,
     /// The document in the latest version, or why there is none.
     pub outcome: Result<Document, ParseError>,
@@ -42,24 +42,24 @@ pub fn parse(source: &str, text: &[u8]) -> ParseResult {
         return refusal(ParseError::Decode, vec![finding]);
     }
     let lines = Lines::of(text);
-    if let Some((version, reading)) = read_at_once(text, &lines) {
+    if let Some((version, reading)) = read_in_one_pass(text, &lines) {
         return parse_reading(source, lines, version, reading);
     }
     match version(text, &lines) {
         Ok(version) => match read(text, &lines, &ROOT, version) {
             Ok(reading) => parse_reading(source, lines, version, reading),
-            Err(e) => refusal(ParseError::Decode, vec![syntax(text, e, &lines)]),
+            Err(e) => refusal(ParseError::Decode, vec![syntax_finding(text, e, &lines)]),
         },
         Err((error, findings)) => refusal(error, findings),
     }
 }
 
-/// Reads a text by the version that its beginning states, so that it is read once. `None` for one that begins with
-/// something else, and for all in which anything is wrong up to here: [`version`] tells what.
-fn read_at_once<'t>(text: &'t [u8], lines: &Lines) -> Option<(Version, Reading<'t>)> {
-    let version = stated_first(text)?;
+/// Reads a text in the version that it begins with, so that it need not be read twice. `None` if it does not begin with
+/// its version, or if anything is wrong that [`version`] has to report.
+fn read_in_one_pass<'t>(text: &'t [u8], lines: &Lines) -> Option<(Version, Reading<'t>)> {
+    let version = leading_version(text)?;
     let reading = read(text, lines, &ROOT, version).ok()?;
-    // The same key may come again, and replace what the first one says.
+    // The key may be repeated, and the last one counts.
     let ignition = reading.root.member("ignition")?;
     let is_confirmed = Version::parse(ignition.member_text("version")).ok() == Some(version);
     let is_sound = reading.shadowed.is_empty() && matches!(ignition.value, Value::Object(_));
@@ -67,7 +67,7 @@ fn read_at_once<'t>(text: &'t [u8], lines: &Lines) -> Option<(Version, Reading<'
 }
 
 /// The version in the first member of a text, if that is `ignition` and is well-formed.
-fn stated_first(text: &[u8]) -> Option<Version> {
+fn leading_version(text: &[u8]) -> Option<Version> {
     let mut cursor = Cursor::new(text);
     if !matches!(cursor.start().ok()?, Start::Object) || cursor.key(true).ok()??.1 != "ignition" {
         return None;
@@ -100,22 +100,22 @@ fn parse_reading(
     let mut findings = type_check::check(&mut root, version, &lines);
     findings.extend(shadowed);
     findings.sort_by_key(|f| f.position);
-    let misfits = Misfits::of(&findings);
-    let duplicates = rules::duplicates(&root, version);
+    let mismatches = Mismatches::of(&findings);
+    let duplicates = rules::find_duplicates(&root, version);
     let (mut config, places) = match typed(root) {
         Ok(typed) => typed,
         Err(message) => return refusal(ParseError::Decode, vec![error(message)]),
     };
-    let meaning = rules::meaning(&config, version);
-    let duplicates = rules::not_judged(duplicates, &meaning);
-    let judged = meaning.into_iter().chain(duplicates);
-    let judged = judged.filter(|f| !misfits.explain(f));
-    findings.extend(judged.map(|f| placed(f, &places, &lines)));
+    let broken_rules = rules::check(&config, version);
+    let duplicates = rules::not_yet_reported(duplicates, &broken_rules);
+    let checked = broken_rules.into_iter().chain(duplicates);
+    let checked = checked.filter(|f| !mismatches.explains(f));
+    findings.extend(checked.map(|f| with_position(f, &places, &lines)));
     findings.append(&mut warnings);
-    // In the order of the text; what has one place stays in the order of the rules.
+    // In text order; findings at the same place stay in the order of the rules.
     findings.sort_by_key(|finding| finding.position);
     let findings = Findings(findings);
-    if !misfits.is_empty() {
+    if !mismatches.is_empty() {
         return ParseResult {
             findings,
             outcome: Err(ParseError::Decode),
@@ -163,7 +163,7 @@ pub(super) fn document(
     }
 }
 
-/// The name of a source as it may be shown: `data:` URLs hold what they name, maybe secrets.
+/// The name of a source as it may be shown: a `data:` URL contains its data, which may be secret.
 pub fn shown_source(source: &str) -> &str {
     match source.get(..5) {
         Some(scheme) if scheme.eq_ignore_ascii_case("data:") => "data:",
@@ -171,13 +171,13 @@ pub fn shown_source(source: &str) -> &str {
     }
 }
 
-/// The version a text is written in. The whole text is checked for syntax on the way.
+/// The version a text is written in. This also checks the syntax of the whole text.
 fn version(text: &[u8], lines: &Lines) -> Result<Version, (ParseError, Vec<Finding>)> {
     let Reading {
         root, mut shadowed, ..
     } = read(text, lines, &PREAMBLE, LATEST_VERSION)
-        .map_err(|e| (ParseError::Decode, vec![syntax(text, e, lines)]))?;
-    type_check::aliens(
+        .map_err(|e| (ParseError::Decode, vec![syntax_finding(text, e, lines)]))?;
+    type_check::report_mismatches(
         &root,
         Kind::Object(&PREAMBLE),
         &Path::Root,
@@ -222,8 +222,8 @@ fn error(message: String) -> Finding {
     }
 }
 
-/// What the text is instead of JSON, if that is known. Else the position is that of the byte which does not fit.
-fn syntax(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
+/// Reports what the text is instead of JSON if that is known, else the position of the unexpected byte.
+fn syntax_finding(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
     if let Some(Foreign { what, help }) = foreign::recognize(text) {
         return Finding {
             help: Some(help.into()),
@@ -240,7 +240,7 @@ fn syntax(text: &[u8], e: SyntaxError, lines: &Lines) -> Finding {
     }
 }
 
-fn placed(mut finding: Finding, places: &PlaceTree, lines: &Lines) -> Finding {
+fn with_position(mut finding: Finding, places: &PlaceTree, lines: &Lines) -> Finding {
     let at = finding
         .path
         .as_ref()
@@ -249,37 +249,39 @@ fn placed(mut finding: Finding, places: &PlaceTree, lines: &Lines) -> Finding {
     finding
 }
 
-/// Values of a wrong type, which were left out: a rule may be broken for that reason alone.
+/// Values of a wrong type, which were left out. A rule may be broken for that reason alone.
 #[derive(Debug, Default)]
-struct Misfits {
+struct Mismatches {
     paths: HashSet<String>,
-    /// Everything that has one of them in it.
-    above: HashSet<String>,
-    /// Objects without their `source`, as that is one of them or in one.
-    without_source: HashSet<String>,
-    /// What these objects are in.
-    above_without_source: HashSet<String>,
+    /// Their ancestors.
+    ancestors: HashSet<String>,
+    /// Objects that have lost their `source` because it, or what contains it, has a wrong type.
+    sourceless: HashSet<String>,
+    /// The parents of these objects.
+    parents_of_sourceless: HashSet<String>,
 }
 
-impl Misfits {
+impl Mismatches {
     fn of(findings: &[Finding]) -> Self {
-        let mut misfits = Self::default();
+        let mut mismatches = Self::default();
         for path in findings.iter().filter_map(|finding| finding.path.as_ref()) {
             let path = path.as_str();
             let holder = match path.rsplit('.').next() {
-                Some("source") => Some(above(path).unwrap_or_default()),
+                Some("source") => Some(parent(path).unwrap_or_default()),
                 Some("contents" | "keyFile") => Some(path),
                 _ => None,
             };
             if let Some(holder) = holder {
-                let outside = above(holder).unwrap_or_default();
-                misfits.above_without_source.insert(outside.into());
-                misfits.without_source.insert(holder.into());
+                let outside = parent(holder).unwrap_or_default();
+                mismatches.parents_of_sourceless.insert(outside.into());
+                mismatches.sourceless.insert(holder.into());
             }
-            misfits.above.extend(all_above(path).map(String::from));
-            misfits.paths.insert(path.into());
+            mismatches
+                .ancestors
+                .extend(ancestors(path).map(String::from));
+            mismatches.paths.insert(path.into());
         }
-        misfits
+        mismatches
     }
 
     fn is_empty(&self) -> bool {
@@ -287,36 +289,36 @@ impl Misfits {
     }
 
     /// True if a rule was only broken because a value had a wrong type and was left out.
-    fn explain(&self, finding: &Finding) -> bool {
+    fn explains(&self, finding: &Finding) -> bool {
         let Some(path) = &finding.path else {
             return false;
         };
         let path = path.as_str();
         self.paths.contains(path)
-            || self.above.contains(path)
-            || all_above(path).any(|above| self.paths.contains(above))
-            || self.explain_need_of_source(path)
+            || self.ancestors.contains(path)
+            || ancestors(path).any(|ancestor| self.paths.contains(ancestor))
+            || self.explains_need_of_source(path)
     }
 
-    /// Rules that want a source next to (or below the sibling of) the member they speak of.
-    fn explain_need_of_source(&self, path: &str) -> bool {
+    /// True for rules that require a source next to the member at `path`, or below a sibling of it.
+    fn explains_need_of_source(&self, path: &str) -> bool {
         match path.rsplit('.').next() {
             Some("overwrite") => self
-                .above_without_source
-                .contains(above(path).unwrap_or_default()),
+                .parents_of_sourceless
+                .contains(parent(path).unwrap_or_default()),
             Some("hash" | "httpHeaders") => {
-                all_above(path).any(|above| self.without_source.contains(above))
+                ancestors(path).any(|ancestor| self.sourceless.contains(ancestor))
             }
             _ => false,
         }
     }
 }
 
-/// The path of what a value is in.
-fn above(path: &str) -> Option<&str> {
-    path.rsplit_once('.').map(|(above, _)| above)
+/// The path of the object or list that contains a value.
+fn parent(path: &str) -> Option<&str> {
+    path.rsplit_once('.').map(|(parent, _)| parent)
 }
 
-fn all_above(path: &str) -> impl Iterator<Item = &str> {
-    std::iter::successors(above(path), |path| above(path))
+fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(parent(path), |path| parent(path))
 }

@@ -1,9 +1,9 @@
 //! Why a text is not a config, and what to do about it.
 
 use super::finding::Position;
-use super::stated::{StatedVersion, malformed, unsupported};
+use super::stated::{StatedVersion, malformed_help, unsupported_help};
 
-/// Why a text is not a config. The findings say more for `Decode` and `Invalid`.
+/// Why a text is not a config. For `Decode` and `Invalid` the findings have the details.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseError {
     /// Zero bytes. White space is not empty.
@@ -24,14 +24,15 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// What is wrong with the text as a whole, and what to do. Nothing for `Decode` and `Invalid`: findings say it.
+    /// What is wrong with the text as a whole, and what to do. `None` for `Decode` and `Invalid`, which findings
+    /// explain.
     pub fn advice(&self) -> Option<(String, String)> {
         let remedy = match self {
             ParseError::Empty => {
                 "the smallest config is {\"ignition\": {\"version\": \"3.6.0\"}}".into()
             }
-            ParseError::BadVersion(stated) => malformed(stated),
-            ParseError::Unsupported(stated) => unsupported(&stated.text),
+            ParseError::BadVersion(stated) => malformed_help(stated),
+            ParseError::Unsupported(stated) => unsupported_help(&stated.text),
             ParseError::Decode | ParseError::Invalid => return None,
         };
         let problem = match self {
@@ -43,7 +44,7 @@ impl ParseError {
         Some((problem, remedy))
     }
 
-    /// Where the version stands, if that is what is wrong.
+    /// The position of the version, if that is what is wrong.
     pub fn version_position(&self) -> Option<Position> {
         match self {
             ParseError::BadVersion(stated) | ParseError::Unsupported(stated) => stated.position,

@@ -1,8 +1,8 @@
-//! A path being walked: built on the stack, turned into text only when something is found.
+//! The path to the value being visited: built on the stack, converted to text only for a finding.
 
 use super::origin::JsonPath;
 
-/// A place in a document on the way down.
+/// A value in a document that is being traversed.
 #[derive(Clone, Copy)]
 pub(crate) enum Path<'p> {
     Root,

@@ -1,31 +1,31 @@
-//! The places of a config and of everything in it, without the values.
+//! The places of a config and of all values in it, without the values themselves.
 
 use super::origin::JsonPath;
 use super::path::Path;
 use super::spec_table::Field;
 use super::tree::{Place, Tree, Value};
 
-/// The source number of values that stand in no text.
+/// The place of values that are in no text.
 pub(crate) const NOWHERE: Place = Place {
     source: u32::MAX,
     offset: 0,
 };
 
-/// All places of one config in one list, the root first: of a large one they are tens of thousands, and a list for each
-/// object would take more memory than what is in it.
+/// All places of one config in one list, the root first. A large config has tens of thousands, and a list for each
+/// object would take more memory than its contents.
 #[derive(Debug)]
 pub(crate) struct PlaceTree {
     nodes: Vec<PlaceNode>,
 }
 
-/// A value. The parts of an object or list stand behind one another.
+/// A value. The parts of an object or list are adjacent.
 #[derive(Debug, Clone, Copy)]
 struct PlaceNode {
     at: Place,
-    /// The member that it is, unless it is an element of a list.
+    /// Its member, unless it is an element of a list.
     field: Option<&'static Field>,
     first_part: u32,
-    parts: u32,
+    part_count: u32,
 }
 
 impl PlaceNode {
@@ -34,13 +34,13 @@ impl PlaceNode {
             at,
             field,
             first_part: 0,
-            parts: 0,
+            part_count: 0,
         }
     }
 }
 
 impl Default for PlaceTree {
-    /// Of a config that stands in no text.
+    /// The places of a config that is in no text.
     fn default() -> Self {
         Self {
             nodes: vec![PlaceNode::leaf(NOWHERE, None)],
@@ -64,8 +64,8 @@ impl PlaceTree {
         }
     }
 
-    /// The same tree with other offsets.
-    pub(crate) fn brought_back(&self, origin: &dyn Fn(u32) -> u32) -> Self {
+    /// The same tree with its offsets mapped by `origin`.
+    pub(crate) fn relocated(&self, origin: &dyn Fn(u32) -> u32) -> Self {
         let node = |node: &PlaceNode| PlaceNode {
             at: match node.at == NOWHERE {
                 true => node.at,
@@ -82,7 +82,7 @@ impl PlaceTree {
     }
 }
 
-/// How many values there are in `tree`, itself included.
+/// The number of values in `tree`, including itself.
 fn count(tree: &Tree<'_>) -> usize {
     1 + match &tree.value {
         Value::List(elements) => elements.iter().map(count).sum(),
@@ -91,7 +91,7 @@ fn count(tree: &Tree<'_>) -> usize {
     }
 }
 
-/// Adds what is in the value that has number `index`.
+/// Adds the parts of the value at `index`.
 fn add_parts(nodes: &mut Vec<PlaceNode>, index: usize, tree: &Tree<'_>) {
     let first = nodes.len();
     match &tree.value {
@@ -100,7 +100,7 @@ fn add_parts(nodes: &mut Vec<PlaceNode>, index: usize, tree: &Tree<'_>) {
             for (part, element) in elements.iter().enumerate() {
                 add_parts(nodes, first + part, element);
             }
-            note_parts(nodes, index, first, elements.len());
+            set_parts(nodes, index, first, elements.len());
         }
         Value::Object(members) => {
             let member =
@@ -109,17 +109,17 @@ fn add_parts(nodes: &mut Vec<PlaceNode>, index: usize, tree: &Tree<'_>) {
             for (part, (_, member)) in members.iter().enumerate() {
                 add_parts(nodes, first + part, member);
             }
-            note_parts(nodes, index, first, members.len());
+            set_parts(nodes, index, first, members.len());
         }
         _ => {}
     }
 }
 
-fn note_parts(nodes: &mut [PlaceNode], index: usize, first: usize, parts: usize) {
+fn set_parts(nodes: &mut [PlaceNode], index: usize, first: usize, parts: usize) {
     let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
     if let Some(node) = nodes.get_mut(index) {
         node.first_part = number(first);
-        node.parts = number(parts);
+        node.part_count = number(parts);
     }
 }
 
@@ -136,14 +136,14 @@ impl<'t> Places<'t> {
         self.nodes.get(self.index).copied().unwrap_or(nowhere)
     }
 
-    /// Where the value stands.
+    /// The place of the value.
     pub(crate) fn at(&self) -> Place {
         self.node().at
     }
 
-    /// True if nothing is in it.
+    /// True if it has no parts.
     pub(crate) fn is_leaf(&self) -> bool {
-        self.node().parts == 0
+        self.node().part_count == 0
     }
 
     /// Its members or elements, each member with its name.
@@ -160,10 +160,10 @@ impl<'t> Places<'t> {
     fn range(&self) -> std::ops::Range<usize> {
         let node = self.node();
         let first = node.first_part as usize;
-        first..first + node.parts as usize
+        first..first + node.part_count as usize
     }
 
-    /// The part below: a member name or an index.
+    /// The part with the given member name or index.
     pub(crate) fn part(&self, part: &str) -> Option<Places<'t>> {
         let range = self.range();
         let first = self.nodes.get(range.start).filter(|_| !range.is_empty())?;
@@ -191,8 +191,8 @@ impl<'t> Places<'t> {
         placed
     }
 
-    /// The path of the value at `offset`, which is in this one. A list and its first element may have the same offset
-    /// (the byte after the bracket), so it matters whether a leaf is looked for.
+    /// The path of the value at `offset` within this one. A list and its first element may have the same offset (the
+    /// byte after the bracket), so the result depends on whether the value is a leaf.
     pub(crate) fn path_to(self, offset: u32, is_leaf: bool) -> Option<JsonPath> {
         self.search(offset, is_leaf, &Path::Root)
     }
@@ -206,7 +206,7 @@ impl<'t> Places<'t> {
             return Some(path.into());
         }
         if first_element.is_some() {
-            // Elements stand in the order of the text: the last one that begins in time.
+            // Elements are in text order: the value is in the last one that does not begin after it.
             let after = parts.partition_point(|part| part.at.offset <= offset);
             let index = after.checked_sub(1)?;
             let element = Places {
@@ -215,7 +215,7 @@ impl<'t> Places<'t> {
             };
             return element.search(offset, is_leaf, &path.index(index));
         }
-        // Members do not, and a repeated key may spread one object over several places.
+        // Members are not, and a repeated key may spread one object over several places.
         self.parts()
             .find_map(|(field, member)| member.search(offset, is_leaf, &path.member(field?.name)))
     }

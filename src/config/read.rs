@@ -1,8 +1,8 @@
-//! Reads a text along the table of the language.
+//! Reads a text as the table of the language defines it.
 //!
-//! Known members become a tree, anything else is checked for syntax and dropped, so memory follows
-//! what the config says and not what the text holds. Keys that differ only in letter case are
-//! taken, and reported as unknown; null and repeated keys get the meaning the language gives them.
+//! Known members become a tree; anything else is checked for syntax and dropped, so that memory use depends on the
+//! config and not on the size of the text. Keys that differ only in letter case are accepted, and reported as unknown;
+//! null and repeated keys have the meaning that the language defines.
 
 use super::finding::{Finding, Severity};
 use super::json::{Cursor, Number, Start, SyntaxError};
@@ -15,10 +15,10 @@ use super::type_check;
 use super::version::Version;
 use std::borrow::Cow;
 
-/// Alien texts up to this length are kept for messages.
-const SHORT_TEXT: usize = 16;
+/// Texts in place of another type are kept for messages up to this length in bytes.
+const MAX_KEPT_TEXT_BYTES: usize = 16;
 
-/// What reading gives.
+/// The result of reading.
 pub(crate) struct Reading<'a> {
     pub(crate) root: Tree<'a>,
     /// Unknown keys and null objects.
@@ -27,11 +27,11 @@ pub(crate) struct Reading<'a> {
     pub(crate) shadowed: Vec<Finding>,
 }
 
-/// Reads `text` as an object of type `of`.
+/// Reads `text` as an object of type `ty`.
 pub(crate) fn read<'a>(
     text: &'a [u8],
     lines: &Lines,
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     version: Version,
 ) -> Result<Reading<'a>, SyntaxError> {
     let mut reader = ConfigReader {
@@ -42,7 +42,7 @@ pub(crate) fn read<'a>(
     };
     let mut warnings = Vec::new();
     let root = reader.value(
-        Kind::Object(of),
+        Kind::Object(ty),
         UnknownKeys::Report,
         &Path::Root,
         &mut warnings,
@@ -55,8 +55,7 @@ pub(crate) fn read<'a>(
     })
 }
 
-/// Whether unknown keys are reported. Inside a mis-spelled object they are not: the object itself
-/// is reported already.
+/// Whether unknown keys are reported. Inside an object with a misspelled key they are not: that key itself is reported.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum UnknownKeys {
     Report,
@@ -70,7 +69,7 @@ struct ConfigReader<'a, 'l> {
     shadowed: Vec<Finding>,
 }
 
-/// The members of an object as they turn up.
+/// The members of an object in the order they are read.
 #[derive(Default)]
 struct ObjectMembers<'a> {
     found: Vec<(&'static Field, Tree<'a>)>,
@@ -109,13 +108,13 @@ impl<'a> ConfigReader<'a, '_> {
                 at: place(at),
                 value: Value::Text(text),
             },
-            (Start::Object, Kind::Object(of)) => {
-                let members = self.object(of, unknown_keys, path, warnings)?;
+            (Start::Object, Kind::Object(ty)) => {
+                let members = self.object(ty, unknown_keys, path, warnings)?;
                 let mut tree = Tree {
                     at: place(after_bracket),
                     value: Value::Object(members),
                 };
-                tree.fill_plain_texts(of, self.version);
+                tree.fill_plain_texts(ty, self.version);
                 tree
             }
             (Start::List, Kind::Texts(_) | Kind::Objects(..)) => {
@@ -131,7 +130,7 @@ impl<'a> ConfigReader<'a, '_> {
                 let at = if container { after_bracket } else { at };
                 Tree {
                     at: place(at),
-                    value: Value::MismatchedValue(alien(start)),
+                    value: Value::MismatchedValue(mismatched_value(start)),
                 }
             }
         })
@@ -145,7 +144,7 @@ impl<'a> ConfigReader<'a, '_> {
         warnings: &mut Vec<Finding>,
     ) -> Result<Vec<Tree<'a>>, SyntaxError> {
         let element = match kind {
-            Kind::Objects(of, _) => Kind::Object(of),
+            Kind::Objects(ty, _) => Kind::Object(ty),
             _ => Kind::Text,
         };
         let mut elements = Vec::new();
@@ -153,15 +152,15 @@ impl<'a> ConfigReader<'a, '_> {
             let path = path.index(elements.len());
             let mut tree = self.value(element, unknown_keys, &path, warnings)?;
             if matches!(tree.value, Value::Null) {
-                self.null_element(element, &mut tree, unknown_keys, &path, warnings);
+                self.fill_null_element(element, &mut tree, unknown_keys, &path, warnings);
             }
             elements.push(tree);
         }
         Ok(elements)
     }
 
-    /// Null in a list is an empty element, not an absent one.
-    fn null_element(
+    /// Turns a null in a list into an empty element; it is not an absent one.
+    fn fill_null_element(
         &self,
         kind: Kind,
         tree: &mut Tree<'a>,
@@ -170,10 +169,10 @@ impl<'a> ConfigReader<'a, '_> {
         warnings: &mut Vec<Finding>,
     ) {
         match kind {
-            Kind::Object(of) => {
-                self.null_object(tree.at, unknown_keys, path, warnings);
+            Kind::Object(ty) => {
+                self.warn_null_object(tree.at, unknown_keys, path, warnings);
                 tree.value = Value::Object(Vec::new());
-                tree.fill_plain_texts(of, self.version);
+                tree.fill_plain_texts(ty, self.version);
             }
             _ => tree.value = Value::Text(Cow::Borrowed("")),
         }
@@ -181,7 +180,7 @@ impl<'a> ConfigReader<'a, '_> {
 
     fn object(
         &mut self,
-        of: &'static ObjectType,
+        ty: &'static ObjectType,
         unknown_keys: UnknownKeys,
         path: &Path<'_>,
         warnings: &mut Vec<Finding>,
@@ -190,10 +189,12 @@ impl<'a> ConfigReader<'a, '_> {
         let mut first = true;
         while let Some((at, key)) = self.cursor.key(first)? {
             first = false;
-            let field = self.known(of, &key);
+            let field = self.field_for_key(ty, &key);
             let exact = field.is_some_and(|f| f.name == key);
             if !exact && unknown_keys == UnknownKeys::Report {
-                members.own.push(self.unknown(of, field, at, path, &key));
+                members
+                    .own
+                    .push(self.unknown_key(ty, field, at, path, &key));
             }
             match field {
                 Some(field) if exact => self.member(field, unknown_keys, path, &mut members)?,
@@ -204,7 +205,7 @@ impl<'a> ConfigReader<'a, '_> {
                 }
             }
         }
-        Ok(members.into_order(of, warnings))
+        Ok(members.into_table_order(ty, warnings))
     }
 
     fn member(
@@ -221,20 +222,20 @@ impl<'a> ConfigReader<'a, '_> {
             && matches!(tree.value, Value::Null)
             && field.class_in(self.version) == Class::Plain;
         if is_null_object {
-            self.null_object(tree.at, unknown_keys, &path, &mut warnings);
+            self.warn_null_object(tree.at, unknown_keys, &path, &mut warnings);
         }
         if unknown_keys == UnknownKeys::Report {
             members.set_warnings(field.name, warnings);
         }
         match members.found.iter_mut().find(|(f, _)| f.name == field.name) {
-            Some((_, earlier)) => self.repeat(field, earlier, tree, &path),
+            Some((_, earlier)) => self.merge_repeated(field, earlier, tree, &path),
             None => members.found.push((field, tree)),
         }
         Ok(())
     }
 
-    /// A key that was there before: scalars and lists are replaced, objects united.
-    fn repeat(
+    /// Handles a repeated key: scalars and lists are replaced, objects are merged.
+    fn merge_repeated(
         &mut self,
         field: &'static Field,
         earlier: &mut Tree<'a>,
@@ -252,7 +253,7 @@ impl<'a> ConfigReader<'a, '_> {
                 for (field, tree) in new {
                     match old.iter_mut().find(|(f, _)| f.name == field.name) {
                         Some((_, earlier)) => {
-                            self.repeat(field, earlier, tree, &path.member(field.name));
+                            self.merge_repeated(field, earlier, tree, &path.member(field.name));
                         }
                         None => old.push((field, tree)),
                     }
@@ -269,18 +270,18 @@ impl<'a> ConfigReader<'a, '_> {
             return;
         }
         let replaced = std::mem::replace(earlier, later);
-        type_check::aliens(&replaced, field.kind, path, self.lines, &mut self.shadowed);
+        type_check::report_mismatches(&replaced, field.kind, path, self.lines, &mut self.shadowed);
     }
 
-    /// The member a key names, whatever its letter case.
-    fn known(&self, of: &'static ObjectType, key: &str) -> Option<&'static Field> {
-        let exact = of.fields_in(self.version).find(|f| f.name == key);
-        exact.or_else(|| of.fields_in(self.version).find(|f| folds_to(key, f.name)))
+    /// The member that a key names, whatever its letter case.
+    fn field_for_key(&self, ty: &'static ObjectType, key: &str) -> Option<&'static Field> {
+        let exact = ty.fields_in(self.version).find(|f| f.name == key);
+        exact.or_else(|| ty.fields_in(self.version).find(|f| folds_to(key, f.name)))
     }
 
-    fn unknown(
+    fn unknown_key(
         &self,
-        of: &'static ObjectType,
+        ty: &'static ObjectType,
         field: Option<&'static Field>,
         at: usize,
         path: &Path<'_>,
@@ -291,7 +292,7 @@ impl<'a> ConfigReader<'a, '_> {
                 "it is taken as `{}`; spell it like that",
                 field.name
             )),
-            None => suggest::for_unknown_key(of, key, self.version),
+            None => suggest::for_unknown_key(ty, key, self.version),
         };
         Finding {
             severity: Severity::Warning,
@@ -302,7 +303,7 @@ impl<'a> ConfigReader<'a, '_> {
         }
     }
 
-    fn null_object(
+    fn warn_null_object(
         &self,
         at: Place,
         unknown_keys: UnknownKeys,
@@ -330,12 +331,12 @@ impl<'a> ObjectMembers<'a> {
     }
 
     /// The members in the order of the table, and their warnings likewise.
-    fn into_order(
+    fn into_table_order(
         mut self,
-        of: &'static ObjectType,
+        ty: &'static ObjectType,
         warnings: &mut Vec<Finding>,
     ) -> Vec<(&'static Field, Tree<'a>)> {
-        let rank = |name: &str| of.fields.iter().position(|f| f.name == name);
+        let rank = |name: &str| ty.fields.iter().position(|f| f.name == name);
         warnings.append(&mut self.own);
         self.inner.sort_by_key(|(name, _)| rank(name));
         for (_, mut inner) in self.inner {
@@ -346,7 +347,7 @@ impl<'a> ObjectMembers<'a> {
     }
 }
 
-/// True if `key` is `name` but for letter case. Names are ASCII, and the only other characters
+/// True if `key` is `name` except for letter case. Names are ASCII, and the only other characters
 /// that fold to ASCII letters are the long s and the Kelvin sign.
 fn folds_to(key: &str, name: &str) -> bool {
     let fold = |c: char| match c {
@@ -357,17 +358,17 @@ fn folds_to(key: &str, name: &str) -> bool {
     key.chars().map(fold).eq(name.chars().map(fold))
 }
 
-fn alien(start: Start<'_>) -> MismatchedValue {
+fn mismatched_value(start: Start<'_>) -> MismatchedValue {
     match start {
         Start::Number(Number::Int(_)) => MismatchedValue::Int,
         Start::Number(Number::Huge) => MismatchedValue::Huge,
         Start::Number(Number::Fraction) => MismatchedValue::Fraction,
-        Start::Text(text) => {
-            MismatchedValue::Text((text.len() <= SHORT_TEXT).then(|| text.into_owned().into()))
-        }
+        Start::Text(text) => MismatchedValue::Text(
+            (text.len() <= MAX_KEPT_TEXT_BYTES).then(|| text.into_owned().into()),
+        ),
         Start::List => MismatchedValue::List,
         Start::Object => MismatchedValue::Object,
-        // Null is never alien.
+        // Null is accepted for every type.
         Start::Bool(_) | Start::Null => MismatchedValue::Bool,
     }
 }

@@ -1,9 +1,8 @@
 //! The JSON Schemas (2020-12) of all versions, made from the table.
 //!
-//! They speak of structure only: which members exist and which types they have. Null is fine
-//! everywhere and unknown members are allowed, as the language has it; what the members mean is
-//! checked in code. The files under `schemas/` are generated; a test fails when they are stale,
-//! and writes them again when `KINDLING_WRITE_SCHEMAS` is set.
+//! They describe structure only: which members exist and which types they have. Null is allowed everywhere, and so are
+//! unknown members, as in the language itself; what the members mean is checked in code. The files under `schemas/` are
+//! generated; a test fails if they are stale, and writes them again if `KINDLING_WRITE_SCHEMAS` is set.
 
 use super::spec_table::{Field, Kind, ObjectType, ROOT};
 use super::version::Version;
@@ -31,7 +30,7 @@ pub fn text(version: Version) -> String {
         Version::V3_7Experimental => packed!("3.7.0-experimental"),
     };
     let mut text = String::new();
-    // Packed by our own build, so this cannot fail; an empty schema would fail every test.
+    // Compressed by our own build, so this cannot fail; an empty schema would fail every test.
     let _ = GzDecoder::new(packed).read_to_string(&mut text);
     text
 }
@@ -54,33 +53,33 @@ pub fn generate(version: Version) -> Value {
     schema
 }
 
-fn define(of: &'static ObjectType, version: Version, definitions: &mut Map<String, Value>) {
-    if definitions.contains_key(of.name) {
+fn define(ty: &'static ObjectType, version: Version, definitions: &mut Map<String, Value>) {
+    if definitions.contains_key(ty.name) {
         return;
     }
-    let members = of
+    let members = ty
         .fields_in(version)
         .map(|f| (f.name.to_owned(), member(f)));
     let properties: Map<String, Value> = members.collect();
     let definition =
-        json!({"description": of.about, "type": ["object", "null"], "properties": properties});
-    definitions.insert(of.name.to_owned(), definition);
-    for inner in of.fields_in(version).filter_map(Field::object_type) {
+        json!({"description": ty.about, "type": ["object", "null"], "properties": properties});
+    definitions.insert(ty.name.to_owned(), definition);
+    for inner in ty.fields_in(version).filter_map(Field::object_type) {
         define(inner, version, definitions);
     }
 }
 
 fn member(field: &Field) -> Value {
-    let reference = |of: &ObjectType| json!({"$ref": format!("#/$defs/{}", of.name)});
+    let reference = |ty: &ObjectType| json!({"$ref": format!("#/$defs/{}", ty.name)});
     let mut schema = match field.kind {
         Kind::Text => json!({"type": ["string", "null"]}),
         Kind::Int => json!({"type": ["integer", "null"]}),
         Kind::Bool => json!({"type": ["boolean", "null"]}),
-        Kind::Object(of) => reference(of),
+        Kind::Object(ty) => reference(ty),
         Kind::Texts(_) => {
             json!({"type": ["array", "null"], "items": {"type": ["string", "null"]}})
         }
-        Kind::Objects(of, _) => json!({"type": ["array", "null"], "items": reference(of)}),
+        Kind::Objects(ty, _) => json!({"type": ["array", "null"], "items": reference(ty)}),
     };
     if let Some(schema) = schema.as_object_mut() {
         schema.insert("description".into(), json!(field.about));

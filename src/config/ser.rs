@@ -1,4 +1,4 @@
-//! From the typed model back to a tree, with places, for merging.
+//! Serializes the typed model back into a tree, with places, for merging.
 
 use super::places::{NOWHERE, Places};
 use super::spec_table::{Field, Kind, ObjectType};
@@ -8,7 +8,7 @@ use serde::de::value::Error;
 use serde::ser::{Error as _, Impossible, SerializeSeq, SerializeStruct, Serializer};
 use std::borrow::Cow;
 
-/// Makes a tree of kind `kind`. Sources of `places` are counted from `first_source`.
+/// Makes a tree of kind `kind`. `first_source` is added to the source indices of `places`.
 pub(crate) fn tree<T: Serialize>(
     value: &T,
     kind: Kind,
@@ -47,7 +47,7 @@ impl<'p> TreeSerializer<'p> {
         })
     }
 
-    fn below(&self, kind: Kind, part: &str) -> TreeSerializer<'p> {
+    fn part(&self, kind: Kind, part: &str) -> TreeSerializer<'p> {
         TreeSerializer {
             kind,
             places: self.places.and_then(|p| p.part(part)),
@@ -56,16 +56,16 @@ impl<'p> TreeSerializer<'p> {
     }
 }
 
-/// The model holds strings, integers, flags, lists, options and structs, nothing else.
-fn foreign<T>() -> Result<T, Error> {
+/// The error for other types: the model has strings, integers, flags, lists, options and structs only.
+fn unsupported<T>() -> Result<T, Error> {
     Err(Error::custom("not a value of the config language"))
 }
 
 type Never = Impossible<Tree<'static>, Error>;
 
-macro_rules! refuse {
+macro_rules! unsupported_types {
     ($($method:ident($($arg:ty),*) -> $result:ty;)*) => {
-        $(fn $method(self, $(_: $arg),*) -> Result<$result, Error> { foreign() })*
+        $(fn $method(self, $(_: $arg),*) -> Result<$result, Error> { unsupported() })*
     };
 }
 
@@ -113,16 +113,16 @@ impl<'p> Serializer for TreeSerializer<'p> {
         _length: usize,
     ) -> Result<ObjectSerializer<'p>, Error> {
         match self.kind {
-            Kind::Object(of) => Ok(ObjectSerializer {
+            Kind::Object(ty) => Ok(ObjectSerializer {
                 here: self,
-                of,
+                ty,
                 members: Vec::new(),
             }),
-            _ => foreign(),
+            _ => unsupported(),
         }
     }
 
-    refuse! {
+    unsupported_types! {
         serialize_i8(i8) -> Tree<'static>;
         serialize_i16(i16) -> Tree<'static>;
         serialize_i32(i32) -> Tree<'static>;
@@ -149,7 +149,7 @@ impl<'p> Serializer for TreeSerializer<'p> {
         _: &'static str,
         _: &T,
     ) -> Result<Tree<'static>, Error> {
-        foreign()
+        unsupported()
     }
 
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
@@ -159,7 +159,7 @@ impl<'p> Serializer for TreeSerializer<'p> {
         _: &'static str,
         _: &T,
     ) -> Result<Tree<'static>, Error> {
-        foreign()
+        unsupported()
     }
 }
 
@@ -174,11 +174,11 @@ impl SerializeSeq for ListSerializer<'_> {
 
     fn serialize_element<T: ?Sized + Serialize>(&mut self, element: &T) -> Result<(), Error> {
         let kind = match self.here.kind {
-            Kind::Objects(of, _) => Kind::Object(of),
+            Kind::Objects(ty, _) => Kind::Object(ty),
             _ => Kind::Text,
         };
-        let below = self.here.below(kind, &self.elements.len().to_string());
-        self.elements.push(element.serialize(below)?);
+        let part = self.here.part(kind, &self.elements.len().to_string());
+        self.elements.push(element.serialize(part)?);
         Ok(())
     }
 
@@ -189,7 +189,7 @@ impl SerializeSeq for ListSerializer<'_> {
 
 struct ObjectSerializer<'p> {
     here: TreeSerializer<'p>,
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     members: Vec<(&'static Field, Tree<'static>)>,
 }
 
@@ -202,11 +202,11 @@ impl SerializeStruct for ObjectSerializer<'_> {
         name: &'static str,
         value: &T,
     ) -> Result<(), Error> {
-        let Some(field) = self.of.field(name) else {
-            return foreign();
+        let Some(field) = self.ty.field(name) else {
+            return unsupported();
         };
-        let below = self.here.below(field.kind, name);
-        self.members.push((field, value.serialize(below)?));
+        let part = self.here.part(field.kind, name);
+        self.members.push((field, value.serialize(part)?));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! A text that may be a piece of a larger one, and is not copied out of it.
+//! A text that may be a piece of a larger one without being copied out of it.
 //!
 //! Nearly all bytes of a large config are the bodies of `data:` URLs. Config and plan refer to them in the text that
 //! was read, which is in memory once.
@@ -11,12 +11,12 @@ use std::hash::{Hash, Hasher};
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-/// Shorter texts are copied: a reference would be as large, and would keep the whole text in memory.
-const SHORTEST_PIECE: usize = 64;
+/// Shorter texts are copied: a reference would be as large, and would keep the whole text in memory. In bytes.
+const MIN_SHARED_BYTES: usize = 64;
 
 thread_local! {
     /// The text that this thread is reading.
-    static READ: RefCell<Option<Arc<String>>> = const { RefCell::new(None) };
+    static CURRENT_TEXT: RefCell<Option<Arc<String>>> = const { RefCell::new(None) };
 }
 
 /// Text that is cheap to clone.
@@ -26,25 +26,25 @@ pub struct SharedText {
     piece: Range<usize>,
 }
 
-/// Runs `read` on a text. What is deserialized from it refers to it, and keeps it in memory.
+/// Runs `read` on a text. Texts that are deserialized from it refer to it, and keep it in memory.
 pub fn sharing<T>(text: Vec<u8>, read: impl FnOnce(&[u8]) -> T) -> T {
     let text = match String::from_utf8(text) {
         Ok(text) => Arc::new(text),
         Err(error) => return read(error.as_bytes()),
     };
-    let outer = READ.replace(Some(Arc::clone(&text)));
+    let outer = CURRENT_TEXT.replace(Some(Arc::clone(&text)));
     let result = read(text.as_bytes());
-    READ.set(outer);
+    CURRENT_TEXT.set(outer);
     result
 }
 
 impl SharedText {
-    /// `piece` as a reference, if it lies in the text that is being read.
-    fn of_read(piece: &str) -> Option<Self> {
-        if piece.len() < SHORTEST_PIECE {
+    /// `piece` as a reference, if it is part of the text that is being read.
+    fn from_current_text(piece: &str) -> Option<Self> {
+        if piece.len() < MIN_SHARED_BYTES {
             return None;
         }
-        READ.with_borrow(|read| {
+        CURRENT_TEXT.with_borrow(|read| {
             let whole = read.as_ref()?;
             let start = piece.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
             let piece = start..start.checked_add(piece.len())?;
@@ -122,7 +122,7 @@ impl Visitor<'_> for TextVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<SharedText, E> {
-        Ok(SharedText::of_read(text).unwrap_or_else(|| text.into()))
+        Ok(SharedText::from_current_text(text).unwrap_or_else(|| text.into()))
     }
 
     fn visit_string<E: Error>(self, text: String) -> Result<SharedText, E> {
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn long_pieces_of_the_text_are_shared_and_others_copied() {
-        let piece = "é".repeat(SHORTEST_PIECE);
+        let piece = "é".repeat(MIN_SHARED_BYTES);
         let is_shared = |of: &str| deserialized(of).piece.start > 0;
         assert!(!is_shared(&piece), "nothing is being read");
         sharing(format!("<{piece}>").into_bytes(), |text| {
@@ -149,15 +149,15 @@ mod tests {
             let inner = &text[1..=piece.len()];
             assert!(is_shared(inner));
             assert_eq!(deserialized(inner), piece.as_str().into());
-            assert!(!is_shared(&text[1..SHORTEST_PIECE - 1]), "too short");
+            assert!(!is_shared(&text[1..MIN_SHARED_BYTES - 1]), "too short");
             assert!(!is_shared(&piece), "the same text elsewhere");
             sharing(b"other".to_vec(), |_| assert!(!is_shared(inner)));
-            assert!(is_shared(inner), "that of the outer one again");
+            assert!(is_shared(inner), "part of the outer text again");
         });
         let broken = [b"\xff", piece.as_bytes()].concat();
         sharing(broken, |text| {
             let piece = std::str::from_utf8(&text[1..]).expect("the text");
-            assert!(!is_shared(piece), "the whole is not UTF-8");
+            assert!(!is_shared(piece), "the whole text is not UTF-8");
         });
     }
 }

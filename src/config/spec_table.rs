@@ -1,7 +1,7 @@
-//! The table of the language: every object type, its members, since when, and how lists pair.
+//! The table of the language: all object types, their members, since which version, and how list elements pair.
 //!
 //! Reading, unknown keys, the JSON Schemas, the check for duplicates and merging are all driven by
-//! this one table. Members stand in the order in which findings are reported.
+//! this one table. Members are in the order in which findings are reported.
 
 use super::version::Version::{self, V3_0, V3_1, V3_2, V3_3, V3_4, V3_5};
 
@@ -23,7 +23,7 @@ pub(crate) struct Field {
     /// Class in versions before this one, where it differs.
     earlier: Option<(Version, Class)>,
     since: Version,
-    /// Lists with the same space in one object share their keys.
+    /// Key space: lists with the same one in an object share their keys.
     pub(crate) space: Option<&'static str>,
     pub(crate) about: &'static str,
 }
@@ -59,7 +59,7 @@ pub(crate) enum ListKey {
     Member(&'static str),
     /// Partitions: the number, or the label if the number is 0.
     Partition,
-    /// The header name; when merging, a child without value removes its partner.
+    /// The header name; when merging, a child without a value removes its partner.
     Header,
 }
 
@@ -152,8 +152,8 @@ const fn flag(name: &'static str, about: &'static str) -> Field {
     Field::new(name, Kind::Bool, about)
 }
 
-const fn object(name: &'static str, of: &'static ObjectType, about: &'static str) -> Field {
-    Field::new(name, Kind::Object(of), about)
+const fn object(name: &'static str, ty: &'static ObjectType, about: &'static str) -> Field {
+    Field::new(name, Kind::Object(ty), about)
 }
 
 const fn texts(name: &'static str, key: ListKey, about: &'static str) -> Field {
@@ -162,16 +162,16 @@ const fn texts(name: &'static str, key: ListKey, about: &'static str) -> Field {
 
 const fn objects(
     name: &'static str,
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     key: ListKey,
     about: &'static str,
 ) -> Field {
-    Field::new(name, Kind::Objects(of, key), about)
+    Field::new(name, Kind::Objects(ty, key), about)
 }
 
 use ListKey::{Header, Itself, Member, Partition};
 
-/// As much of a document as tells its version.
+/// The part of a document that contains its version.
 pub(crate) static PREAMBLE: ObjectType = ObjectType {
     name: "preamble",
     about: "",
@@ -308,14 +308,14 @@ static RESOURCE: ObjectType = ObjectType {
     fields: &[COMPRESSION, HEADERS, SOURCE, VERIFICATION],
 };
 
-/// Other configs. In 3.0 these knew neither compression nor headers.
+/// Other configs. In 3.0 these had neither compression nor headers.
 static REFERENCE: ObjectType = ObjectType {
     name: "reference",
     about: "A config to fetch",
     fields: &[COMPRESSION.from(V3_1), HEADERS, SOURCE, VERIFICATION],
 };
 
-/// Certificate authorities. As references, but in 3.0 an absent source was an empty one.
+/// Certificate authorities. Like references, but in 3.0 an absent source was the same as an empty one.
 static AUTHORITY: ObjectType = ObjectType {
     name: "authority",
     about: "Certificates to fetch",
@@ -660,18 +660,18 @@ static DROPIN: ObjectType = ObjectType {
 mod tests {
     use super::*;
 
-    fn walk(of: &'static ObjectType, seen: &mut Vec<&'static str>) {
-        if seen.contains(&of.name) {
+    fn walk(ty: &'static ObjectType, seen: &mut Vec<&'static str>) {
+        if seen.contains(&ty.name) {
             return;
         }
-        seen.push(of.name);
-        for field in of.fields {
-            let same = of.fields.iter().filter(|f| f.name == field.name);
-            assert_eq!(same.count(), 1, "{}.{}", of.name, field.name);
+        seen.push(ty.name);
+        for field in ty.fields {
+            let same = ty.fields.iter().filter(|f| f.name == field.name);
+            assert_eq!(same.count(), 1, "{}.{}", ty.name, field.name);
             if let Some(ListKey::Member(key)) = field.list_key() {
                 let element = field.object_type().and_then(|t| t.field(key));
                 let is_text = element.is_some_and(|f| matches!(f.kind, Kind::Text));
-                assert!(is_text, "{}.{}: no text member {key}", of.name, field.name);
+                assert!(is_text, "{}.{}: no text member {key}", ty.name, field.name);
             }
             if let Some(inner) = field.object_type() {
                 walk(inner, seen);

@@ -1,17 +1,17 @@
 //! Versions that are missing, malformed or not accepted, and what to do about them.
 
 use super::finding::Position;
-use super::foreign::READ_AS_IT_IS;
+use super::foreign::LEAVE_OUT_FORMAT;
 use super::version::{LATEST_VERSION, Version};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// What a text says about its version.
+/// The version as a text states it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedVersion {
     /// `ignition.version`, or the empty text.
     pub text: String,
-    /// Where it stands, or the section it belongs in.
+    /// Its position, or that of the section it belongs in.
     pub position: Option<Position>,
     /// Another language, which has its version elsewhere.
     pub language: Option<OtherLanguage>,
@@ -28,10 +28,10 @@ pub enum OtherLanguage {
     Version1,
 }
 
-/// Members at the top level that other languages have.
+/// Members at the top level that identify other languages.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Marks {
+struct LanguageMarks {
     variant: Option<IgnoredAny>,
     kind: Option<IgnoredAny>,
     api_version: Option<IgnoredAny>,
@@ -39,9 +39,9 @@ struct Marks {
 }
 
 impl OtherLanguage {
-    /// Recognises the language of a text in JSON that gives no version of ours.
+    /// Recognizes the language of a JSON text without a version of this language.
     pub(super) fn of(text: &[u8]) -> Option<Self> {
-        let marks: Marks = serde_json::from_slice(text).ok()?;
+        let marks: LanguageMarks = serde_json::from_slice(text).ok()?;
         if marks.kind.is_some() && marks.api_version.is_some() {
             return Some(OtherLanguage::Kubernetes);
         }
@@ -53,49 +53,49 @@ impl OtherLanguage {
 
     fn remedy(self) -> String {
         match self {
-            OtherLanguage::Butane => format!("this is a Butane config in JSON; {READ_AS_IT_IS}"),
+            OtherLanguage::Butane => format!("this is a Butane config in JSON; {LEAVE_OUT_FORMAT}"),
             OtherLanguage::Kubernetes => {
                 "this is a Kubernetes resource; of these, MachineConfigs are read, where no format is given".into()
             }
-            OtherLanguage::Version1 => format!("this is a config of version 1; {READ_AS_IT_IS}"),
+            OtherLanguage::Version1 => format!("this is a config of version 1; {LEAVE_OUT_FORMAT}"),
         }
     }
 }
 
-fn accepted() -> String {
+fn accepted_versions() -> String {
     Version::ALL.map(Version::as_str).join(", ")
 }
 
 /// What to do about a version that is missing or malformed.
-pub(super) fn malformed(stated: &StatedVersion) -> String {
+pub(super) fn malformed_help(stated: &StatedVersion) -> String {
     if let Some(language) = stated.language {
         return language.remedy();
     }
-    let all = format!("ignition.version must be one of {}", accepted());
-    match completed(&stated.text) {
+    let all = format!("ignition.version must be one of {}", accepted_versions());
+    match intended_version(&stated.text) {
         Some(version) => format!("write \"{version}\"; {all}"),
         None => all,
     }
 }
 
-/// The accepted version that is meant by `3.4`, `v3.4.0` or one with blanks.
-fn completed(text: &str) -> Option<Version> {
+/// The accepted version that is meant by `3.4`, `v3.4.0` or a version with blanks.
+fn intended_version(text: &str) -> Option<Version> {
     let text = text.trim().trim_start_matches(['v', 'V']);
     let forms = [text.to_owned(), format!("{text}.0")];
     forms.iter().find_map(|form| Version::parse(form).ok())
 }
 
 /// What to do about a version that is not accepted.
-pub(super) fn unsupported(version: &str) -> String {
-    let accepted = accepted();
-    match of_another_age(version) {
+pub(super) fn unsupported_help(version: &str) -> String {
+    let accepted = accepted_versions();
+    match other_version_help(version) {
         Some(remedy) => format!("{remedy}; accepted are {accepted}"),
         None => format!("accepted are {accepted}"),
     }
 }
 
 /// What to do with a config of an older or newer version than those accepted, or of one that has become stable.
-fn of_another_age(version: &str) -> Option<String> {
+fn other_version_help(version: &str) -> Option<String> {
     let (numbers, _) = version.split_once(['-', '+']).unwrap_or((version, ""));
     if let Ok(stable) = Version::parse(numbers) {
         return Some(format!("write \"{stable}\""));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_place_of_the_version() {
+    fn the_position_of_the_version() {
         let cases = [
             ("{\"ignition\":\n {\"version\": \"2.3.0\"}}", Some((2, 14))),
             ("{\"ignition\":\n {\"version\": \"3\"}}", Some((2, 14))),

@@ -1,10 +1,10 @@
-//! A document on its way through a file: the canonical text other programs read too, and, beside it,
-//! where each part of it came from.
+//! Storing a document in a file: the canonical text, which other programs read too, and separately the origins of its
+//! parts.
 
 use super::document::{Document, Paths};
 use super::lines::Lines;
 use super::origin::JsonPath;
-use super::origins::{Known, Origins};
+use super::origins::{KnownOrigin, Origins};
 use super::parse;
 use super::places::{NOWHERE, Places};
 use super::read::read;
@@ -13,34 +13,39 @@ use super::version::LATEST_VERSION;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Why a stored text is not a document any more.
+/// Why a stored text is not a document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("it is not a config as kindling or Ignition stores it: {0}")]
 pub struct StoredError(String);
 
 impl Document {
-    /// The canonical text: compact JSON in the latest version, unset options and empty lists left
-    /// out, sections always there.
+    /// The canonical text: compact JSON in the latest version, without unset options and empty lists, with all
+    /// sections.
     ///
     /// # Errors
-    /// None that a config can cause.
+    /// If serialization fails, which no config can cause.
     pub fn to_json(&self) -> Result<Vec<u8>, serde_json::Error> {
         serde_json::to_vec(&self.config)
     }
 
-    /// Origins of all objects. Single values have that of what they are part of.
+    /// Origins of all objects. Other values have that of the object that contains them.
     pub fn origins(&self) -> Origins {
         let mut origins = Origins {
             sources: self.sources.iter().map(|s| Arc::clone(&s.name)).collect(),
             places: HashMap::new(),
         };
-        self.collect(self.places.root(), &JsonPath::root(), &mut origins.places);
+        self.collect_origins(self.places.root(), &JsonPath::root(), &mut origins.places);
         origins
     }
 
-    fn collect(&self, places: Places<'_>, path: &JsonPath, found: &mut HashMap<String, Known>) {
+    fn collect_origins(
+        &self,
+        places: Places<'_>,
+        path: &JsonPath,
+        found: &mut HashMap<String, KnownOrigin>,
+    ) {
         let is_object = places.parts().any(|(field, _)| field.is_some());
-        if is_object && let Some(known) = self.known(places, path) {
+        if is_object && let Some(known) = self.known_origin(places, path) {
             found.insert(path.as_str().to_owned(), known);
         }
         for (index, (field, part)) in places.parts().enumerate() {
@@ -48,17 +53,17 @@ impl Document {
                 Some(field) => path.join(field.name),
                 None => path.join(index),
             };
-            self.collect(part, &path, found);
+            self.collect_origins(part, &path, found);
         }
     }
 
-    fn known(&self, places: Places<'_>, path: &JsonPath) -> Option<Known> {
+    fn known_origin(&self, places: Places<'_>, path: &JsonPath) -> Option<KnownOrigin> {
         let index = usize::try_from(places.at().source)
             .ok()
             .filter(|_| places.at() != NOWHERE)?;
         let source = self.sources.get(index)?;
         let at = source.lines.position(places.at().offset);
-        // In a document of one text of our own language every path is that of the text.
+        // In a document of one text in this language, every path is that in the text.
         let is_same = match &source.paths {
             Paths::Table(places) => Arc::ptr_eq(places, &self.places),
             Paths::Written(_) => false,
@@ -70,10 +75,10 @@ impl Document {
                 .map(|origin| origin.path)
                 .filter(|p| p != path),
         };
-        Some(Known(index, at.line, at.column, original))
+        Some(KnownOrigin(index, at.line, at.column, original))
     }
 
-    /// The same document, with the origins its text had before it was stored.
+    /// This document, with the origins that its text had before it was stored.
     #[must_use]
     pub fn with_origins(mut self, origins: Origins) -> Self {
         if let [source] = &mut self.sources[..]
@@ -85,10 +90,10 @@ impl Document {
     }
 }
 
-/// Reads the canonical text. It was judged before it was stored, so it is not judged again.
+/// Reads the canonical text. It was validated before it was stored, so it is not validated again.
 ///
 /// # Errors
-/// It is not valid JSON, or no config of the latest version.
+/// If it is not valid JSON, or not a config of the latest version.
 pub fn read_stored(source: &str, text: &[u8]) -> Result<Document, StoredError> {
     let lines = Lines::of(text);
     let reading = read(text, &lines, &ROOT, LATEST_VERSION);
@@ -152,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_stored_by_us_is_refused() {
+    fn texts_that_were_not_stored_by_us_are_rejected() {
         for text in [
             "",
             "{",

@@ -3,37 +3,37 @@
 use super::spec_table::{ObjectType, ROOT};
 use super::version::{LATEST_VERSION, Version};
 
-/// Names at least this alike are worth a suggestion.
-const ALIKE: f64 = 0.8;
-/// Longer keys resemble none, and comparing them takes its time.
+/// Names are suggested from this Jaro-Winkler similarity on.
+const MIN_LIKENESS: f64 = 0.8;
+/// Longer keys cannot resemble a known key, and comparing them would take long.
 const MAX_KEY_BYTES: usize = 256;
 
-/// Help for `key`, which type `of` does not know in `version`.
+/// Help for `key`, which type `ty` does not know in `version`.
 pub(crate) fn for_unknown_key(
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     key: &str,
     version: Version,
 ) -> Option<String> {
     if key.len() > MAX_KEY_BYTES {
         return None;
     }
-    if let Some(field) = of.field(key) {
+    if let Some(field) = ty.field(key) {
         let since = field.since();
         return Some(format!(
             "`{key}` exists since version {since}, this document is written in {version}"
         ));
     }
-    let likeness =
-        |version| closest(of, key, version).map(|name| format!("did you mean `{name}`?"));
-    of_butane(of, key)
-        .or_else(|| elsewhere(of, key, version).filter(|_| has_one_place(key, version)))
-        .or_else(|| likeness(version))
-        .or_else(|| likeness(LATEST_VERSION))
-        .or_else(|| elsewhere(of, key, version))
-        .or_else(|| of_butane_elsewhere(of, key))
+    let did_you_mean =
+        |version| closest(ty, key, version).map(|name| format!("did you mean `{name}`?"));
+    butane_help(ty, key)
+        .or_else(|| place_help(ty, key, version).filter(|_| has_one_place(key, version)))
+        .or_else(|| did_you_mean(version))
+        .or_else(|| did_you_mean(LATEST_VERSION))
+        .or_else(|| place_help(ty, key, version))
+        .or_else(|| butane_place_help(ty, key))
 }
 
-/// Keys that only Butane has, where configs in JSON have others.
+/// Keys that only Butane has, and what to use instead in JSON configs.
 const BUTANE_KEYS: &[(&str, &str)] = &[
     ("inline", "use `source` with a data: URL"),
     ("local", "use `source`"),
@@ -51,13 +51,13 @@ const BUTANE_KEYS: &[(&str, &str)] = &[
 ];
 
 /// Help for a key of Butane.
-fn of_butane(of: &'static ObjectType, key: &str) -> Option<String> {
+fn butane_help(ty: &'static ObjectType, key: &str) -> Option<String> {
     if let Some((_, instead)) = BUTANE_KEYS.iter().find(|(name, _)| *name == key) {
         return Some(format!(
             "`{key}` is a key of Butane: translate the config with `butane`, or {instead}"
         ));
     }
-    let field = of
+    let field = ty
         .fields
         .iter()
         .find(|field| key.contains('_') && snake_case(field.name) == key)?;
@@ -81,65 +81,65 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-/// Help for a key that is spelled as in Butane and belongs elsewhere.
-fn of_butane_elsewhere(of: &'static ObjectType, key: &str) -> Option<String> {
+/// Help for a key in the spelling of Butane that belongs elsewhere.
+fn butane_place_help(ty: &'static ObjectType, key: &str) -> Option<String> {
     if !key.contains('_') {
         return None;
     }
-    let name = name_spelled(&ROOT, key)?;
-    let places = in_words(&places(of, name, LATEST_VERSION))?;
+    let name = name_for_snake_case(&ROOT, key)?;
+    let places = describe_places(&places(ty, name, LATEST_VERSION))?;
     Some(format!(
         "did you mean `{name}`, which belongs {places}? `{key}` is the spelling of Butane"
     ))
 }
 
 /// The name of the member that Butane spells as `snake`.
-fn name_spelled(of: &'static ObjectType, snake: &str) -> Option<&'static str> {
-    let own = of
+fn name_for_snake_case(ty: &'static ObjectType, snake: &str) -> Option<&'static str> {
+    let own = ty
         .fields
         .iter()
         .find(|field| snake_case(field.name) == snake);
     own.map(|field| field.name).or_else(|| {
-        let mut inner = of.fields.iter().filter_map(|field| field.object_type());
-        inner.find_map(|inner| name_spelled(inner, snake))
+        let mut inner = ty.fields.iter().filter_map(|field| field.object_type());
+        inner.find_map(|inner| name_for_snake_case(inner, snake))
     })
 }
 
-/// More places than this are no help.
+/// More places than this are not listed, since that would not help.
 const MAX_PLACES: usize = 3;
 
-/// Where a key belongs that no member here has.
-fn elsewhere(of: &'static ObjectType, key: &str, version: Version) -> Option<String> {
-    let found = places(of, key, version);
+/// Where a key belongs that this object does not have.
+fn place_help(ty: &'static ObjectType, key: &str, version: Version) -> Option<String> {
+    let found = places(ty, key, version);
     if !found.is_empty() {
-        return in_words(&found).map(|places| format!("`{key}` belongs {places}"));
+        return describe_places(&found).map(|places| format!("`{key}` belongs {places}"));
     }
-    let found = places(of, key, LATEST_VERSION);
+    let found = places(ty, key, LATEST_VERSION);
     let since = found
         .iter()
-        .filter_map(|place| place.of.field(key))
+        .filter_map(|place| place.ty.field(key))
         .next()?;
-    let places = in_words(&found)?;
+    let places = describe_places(&found)?;
     let since = since.since();
     Some(format!(
         "`{key}` belongs {places}, since version {since}; this document is written in {version}"
     ))
 }
 
-/// True for a key that no two object types have; one of several may be a misspelling instead.
+/// True for a key that only one object type has. A key that several have may be a misspelling instead.
 fn has_one_place(key: &str, version: Version) -> bool {
     let mut found = Vec::new();
     collect_places(&ROOT, key, version, "", &mut found);
     found.len() == 1
 }
 
-/// The places of `key` below `of` if there are any, else those anywhere: the ones that are least deep.
-fn places(of: &'static ObjectType, key: &str, version: Version) -> Vec<TypePlace> {
+/// The least deep places of `key`: of several, those below `ty` if there are any.
+fn places(ty: &'static ObjectType, key: &str, version: Version) -> Vec<TypePlace> {
     let mut found = Vec::new();
     collect_places(&ROOT, key, version, "", &mut found);
-    found.retain(|place| !std::ptr::eq(of, place.of));
+    found.retain(|place| !std::ptr::eq(ty, place.ty));
     let mut below = Vec::new();
-    collect_places(of, key, version, "", &mut below);
+    collect_places(ty, key, version, "", &mut below);
     if found.len() > 1 && !below.is_empty() {
         found = below;
     }
@@ -147,13 +147,13 @@ fn places(of: &'static ObjectType, key: &str, version: Version) -> Vec<TypePlace
         "" => 0,
         path => 1 + path.matches('.').count(),
     };
-    let least = found.iter().map(depth).min().unwrap_or_default();
-    found.retain(|place| depth(place) == least);
+    let min_depth = found.iter().map(depth).min().unwrap_or_default();
+    found.retain(|place| depth(place) == min_depth);
     found
 }
 
-/// `in `a`, `b` or `c``, unless these are too many.
-fn in_words(places: &[TypePlace]) -> Option<String> {
+/// "in `a`, `b` or `c`", unless there are too many.
+fn describe_places(places: &[TypePlace]) -> Option<String> {
     let quoted: Vec<String> = places.iter().map(|p| format!("`{}`", p.path)).collect();
     match quoted.split_last()? {
         _ if quoted.len() > MAX_PLACES => None,
@@ -167,22 +167,22 @@ fn in_words(places: &[TypePlace]) -> Option<String> {
 
 /// An object type with its path, list indices left out.
 struct TypePlace {
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     path: String,
 }
 
 /// All places whose object type has a member called `key`.
 fn collect_places(
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     key: &str,
     version: Version,
     path: &str,
     places: &mut Vec<TypePlace>,
 ) {
-    for field in of.fields_in(version) {
+    for field in ty.fields_in(version) {
         if field.name == key {
             places.push(TypePlace {
-                of,
+                ty,
                 path: path.to_owned(),
             });
         }
@@ -196,12 +196,12 @@ fn collect_places(
     }
 }
 
-fn closest(of: &'static ObjectType, key: &str, version: Version) -> Option<&'static str> {
+fn closest(ty: &'static ObjectType, key: &str, version: Version) -> Option<&'static str> {
     let key = key.to_ascii_lowercase();
     let likeness = |name: &str| strsim::jaro_winkler(&key, &name.to_ascii_lowercase());
-    let scored = of.fields_in(version).map(|f| (likeness(f.name), f.name));
+    let scored = ty.fields_in(version).map(|f| (likeness(f.name), f.name));
     let (score, name) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score >= ALIKE).then_some(name)
+    (score >= MIN_LIKENESS).then_some(name)
 }
 
 #[cfg(test)]
@@ -209,8 +209,8 @@ mod tests {
     use super::*;
 
     fn type_of(path: &[&str]) -> &'static ObjectType {
-        path.iter().fold(&ROOT, |of, name| {
-            of.field(name).and_then(|f| f.object_type()).unwrap_or(of)
+        path.iter().fold(&ROOT, |ty, name| {
+            ty.field(name).and_then(|f| f.object_type()).unwrap_or(ty)
         })
     }
 
@@ -272,18 +272,18 @@ mod tests {
             (file, "", None),
             (&ROOT, "kernelArguments", Some(old)),
         ];
-        for (of, key, expected) in cases {
+        for (ty, key, expected) in cases {
             assert_eq!(
-                for_unknown_key(of, key, Version::V3_2).as_deref(),
+                for_unknown_key(ty, key, Version::V3_2).as_deref(),
                 expected,
                 "{key}"
             );
         }
     }
 
-    /// Names of all members below `of`.
-    fn all_names(of: &'static ObjectType, version: Version, names: &mut Vec<&'static str>) {
-        for field in of.fields_in(version) {
+    /// Names of all members below `ty`.
+    fn all_names(ty: &'static ObjectType, version: Version, names: &mut Vec<&'static str>) {
+        for field in ty.fields_in(version) {
             names.push(field.name);
             if let Some(inner) = field.object_type() {
                 all_names(inner, version, names);
@@ -291,21 +291,21 @@ mod tests {
         }
     }
 
-    /// Every place a hint names has the key; every key that few places have gets a hint.
+    /// Every place that a hint names has the key, and every key with few places gets a hint.
     #[test]
     fn every_key_at_the_wrong_level_gets_its_place() {
         for version in Version::ALL {
             let mut names = Vec::new();
             all_names(&ROOT, version, &mut names);
-            for of in [&ROOT, type_of(&["storage"]), type_of(&["systemd"])] {
-                for name in names.iter().filter(|name| of.field(name).is_none()) {
-                    let places = places(of, name, version);
-                    let help = for_unknown_key(of, name, version);
+            for ty in [&ROOT, type_of(&["storage"]), type_of(&["systemd"])] {
+                for name in names.iter().filter(|name| ty.field(name).is_none()) {
+                    let places = places(ty, name, version);
+                    let help = for_unknown_key(ty, name, version);
                     assert!(
                         places.len() > MAX_PLACES || help.is_some(),
                         "{version} {name}"
                     );
-                    for place in places.iter().filter(|_| std::ptr::eq(of, &ROOT)) {
+                    for place in places.iter().filter(|_| std::ptr::eq(ty, &ROOT)) {
                         let path: Vec<&str> =
                             place.path.split('.').filter(|p| !p.is_empty()).collect();
                         let has = type_of(&path).fields_in(version).any(|f| f.name == *name);

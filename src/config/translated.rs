@@ -1,4 +1,4 @@
-//! A config that was translated from another language, judged by the rules of the version it came out in.
+//! Validates a config that was translated from another language, by the rules of the version it was translated to.
 
 use super::document::{Document, Paths, SourceText};
 use super::finding::{Finding, Findings, Severity};
@@ -15,22 +15,22 @@ use super::version::Version;
 use super::written::WrittenPaths;
 use std::sync::Arc;
 
-/// A config as a tree in the shape of the table, each value with the place in the text that it was made from.
+/// A config as a tree that follows the spec table, each value with its place in the text it was made from.
 pub(crate) struct TranslatedConfig<'a> {
     pub(crate) root: Tree<'a>,
-    /// The version whose table and rules hold.
+    /// The version whose table and rules apply.
     pub(crate) version: Version,
-    /// What it was made from; at least one. Places count them.
+    /// What it was made from; at least one. `Place::source` is an index into it.
     pub(crate) texts: Vec<TranslatedText>,
-    /// Contents of files that are [`ENCODED`] in `root`.
+    /// Contents of files that are [`ENCODED_PLACEHOLDER`] in `root`.
     pub(crate) encoded: Vec<EncodedContents>,
 }
 
-/// What stands in a tree for contents that a language has encoded itself: they are right, and decoding them to find that
-/// out takes longer than all rules do.
-pub(crate) const ENCODED: &str = "data:,";
+/// Placeholder in a tree for contents that the translation itself has encoded. They are known to be valid, and decoding
+/// them to check that would take longer than all rules.
+pub(crate) const ENCODED_PLACEHOLDER: &str = "data:,";
 
-/// The contents of a file, encoded by a language.
+/// The contents of a file, encoded by the translation.
 pub(crate) struct EncodedContents {
     /// Index of the file in `storage.files`.
     pub(crate) file: usize,
@@ -45,36 +45,36 @@ pub(crate) struct TranslatedText {
     pub(crate) lines: Lines,
     /// Its paths, in the spelling of its language.
     pub(crate) paths: WrittenPaths,
-    /// What the language had to say, no error among it.
+    /// The findings of the translation, none of them an error.
     pub(crate) findings: Vec<Finding>,
 }
 
-/// What judging gives.
-pub(crate) struct JudgedDocument {
-    /// Everything there is to say of each text, in its order.
+/// The result of [`validate`].
+pub(crate) struct ValidationResult {
+    /// All findings of each text, in the order of that text.
     pub(crate) findings: Vec<Findings>,
     /// The document in the latest version, or why there is none.
     pub(crate) outcome: Result<Document, ParseError>,
 }
 
-/// Judges the result of a translation. Findings name places and paths of the texts that were translated.
-pub(crate) fn judge(translated: TranslatedConfig<'_>) -> JudgedDocument {
+/// Validates the result of a translation. Findings refer to places and paths of the texts that were translated.
+pub(crate) fn validate(translated: TranslatedConfig<'_>) -> ValidationResult {
     let TranslatedConfig {
         root,
         version,
         mut texts,
         encoded,
     } = translated;
-    let duplicates = rules::duplicates(&root, version);
+    let duplicates = rules::find_duplicates(&root, version);
     let (mut config, places) = match typed(root) {
         Ok(typed) => typed,
-        // A language gives every member its type, so this would be a mistake of ours.
-        Err(message) => return refused(texts, message),
+        // The translation gives every member its type, so this would be a bug.
+        Err(message) => return decode_failure(texts, message),
     };
-    let meaning = rules::meaning(&config, version);
-    put_back(&mut config, encoded);
-    let duplicates = rules::not_judged(duplicates, &meaning);
-    for mut finding in meaning.into_iter().chain(duplicates) {
+    let broken_rules = rules::check(&config, version);
+    insert_encoded(&mut config, encoded);
+    let duplicates = rules::not_yet_reported(duplicates, &broken_rules);
+    for mut finding in broken_rules.into_iter().chain(duplicates) {
         let deepest = finding
             .path
             .as_ref()
@@ -92,9 +92,9 @@ pub(crate) fn judge(translated: TranslatedConfig<'_>) -> JudgedDocument {
         }
         text.findings.push(finding);
     }
-    let findings = said(&mut texts);
+    let findings = take_findings(&mut texts);
     if findings.iter().any(Findings::is_fatal) {
-        return JudgedDocument {
+        return ValidationResult {
             findings,
             outcome: Err(ParseError::Invalid),
         };
@@ -108,7 +108,7 @@ pub(crate) fn judge(translated: TranslatedConfig<'_>) -> JudgedDocument {
             origins: None,
         })
     });
-    JudgedDocument {
+    ValidationResult {
         findings,
         outcome: Ok(Document {
             config,
@@ -118,7 +118,7 @@ pub(crate) fn judge(translated: TranslatedConfig<'_>) -> JudgedDocument {
     }
 }
 
-fn put_back(config: &mut Config, encoded: Vec<EncodedContents>) {
+fn insert_encoded(config: &mut Config, encoded: Vec<EncodedContents>) {
     for EncodedContents { file, source } in encoded {
         if let Some(file) = config.storage.files.get_mut(file) {
             file.contents.source = Some(source.into());
@@ -126,7 +126,7 @@ fn put_back(config: &mut Config, encoded: Vec<EncodedContents>) {
     }
 }
 
-fn said(texts: &mut [TranslatedText]) -> Vec<Findings> {
+fn take_findings(texts: &mut [TranslatedText]) -> Vec<Findings> {
     let each = texts.iter_mut().map(|text| {
         let mut findings = std::mem::take(&mut text.findings);
         findings.sort_by_key(|finding| finding.position);
@@ -136,7 +136,7 @@ fn said(texts: &mut [TranslatedText]) -> Vec<Findings> {
     each.collect()
 }
 
-fn refused(mut texts: Vec<TranslatedText>, message: String) -> JudgedDocument {
+fn decode_failure(mut texts: Vec<TranslatedText>, message: String) -> ValidationResult {
     if let Some(first) = texts.first_mut() {
         first.findings.push(Finding {
             severity: Severity::Error,
@@ -146,8 +146,8 @@ fn refused(mut texts: Vec<TranslatedText>, message: String) -> JudgedDocument {
             help: None,
         });
     }
-    JudgedDocument {
-        findings: said(&mut texts),
+    ValidationResult {
+        findings: take_findings(&mut texts),
         outcome: Err(ParseError::Decode),
     }
 }

@@ -1,7 +1,7 @@
-//! A config as a tree shaped by the table, each value with its place.
+//! A config as a tree that follows the spec table, each value with its place.
 //!
-//! The tree borrows long strings from the text it was read from. It is what the schema looks at,
-//! what the typed model is made of, and what merging works on.
+//! The tree borrows strings from the text it was read from. The type check and merging work on it, and the typed model
+//! is made from it.
 
 use super::spec_table::{Class, Field, Kind, ObjectType};
 use super::version::Version;
@@ -24,7 +24,7 @@ pub(crate) struct Tree<'a> {
     pub(crate) value: Value<'a>,
 }
 
-/// A value as the table wants it, or `MismatchedValue`.
+/// A value of the kind that the table defines, or `MismatchedValue`.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum Value<'a> {
     #[default]
@@ -38,14 +38,14 @@ pub(crate) enum Value<'a> {
     MismatchedValue(MismatchedValue),
 }
 
-/// What stands in the place of something else; contents are not kept.
+/// The type of a value that should be of another kind; contents are not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MismatchedValue {
     Bool,
     Int,
     Huge,
     Fraction,
-    /// Short texts are kept for the sake of a good message.
+    /// Short texts are kept for better messages.
     Text(Option<Box<str>>),
     List,
     Object,
@@ -65,7 +65,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// The part of a path below this value: a member name or an index.
+    /// The part of this value with the given member name or index.
     pub(crate) fn part_mut(&mut self, part: &str) -> Option<&mut Tree<'a>> {
         match &mut self.value {
             Value::Object(members) => members
@@ -77,7 +77,7 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// Gives every value that has a place another one, by its offset.
+    /// Maps the place of every value that has one, by its offset.
     pub(crate) fn relocate(&mut self, place: &dyn Fn(u32) -> Place) {
         if self.at.source != u32::MAX {
             self.at = place(self.at.offset);
@@ -91,12 +91,12 @@ impl<'a> Tree<'a> {
         }
     }
 
-    /// False for null, and for objects and lists without anything in them.
-    pub(crate) fn says_something(&self) -> bool {
+    /// False for null, empty lists, and objects without content.
+    pub(crate) fn has_content(&self) -> bool {
         match &self.value {
             Value::Null | Value::MismatchedValue(_) => false,
             Value::List(elements) => !elements.is_empty(),
-            Value::Object(members) => members.iter().any(|(_, tree)| tree.says_something()),
+            Value::Object(members) => members.iter().any(|(_, tree)| tree.has_content()),
             _ => true,
         }
     }
@@ -114,14 +114,13 @@ impl<'a> Tree<'a> {
         self.member(name).map_or("", Tree::text)
     }
 
-    /// Gives plain texts that are absent from an object their value, the empty text, where later
-    /// versions tell the two apart. This is how a text that could not be absent in an old version
-    /// becomes a present one in the latest.
-    pub(crate) fn fill_plain_texts(&mut self, of: &'static ObjectType, version: Version) {
+    /// Sets absent plain texts of an object to the empty text if later versions distinguish the two. This is how a text
+    /// that could not be absent in an old version becomes a present one in the latest.
+    pub(crate) fn fill_plain_texts(&mut self, ty: &'static ObjectType, version: Version) {
         let Value::Object(members) = &mut self.value else {
             return;
         };
-        for field in of.fields_in(version) {
+        for field in ty.fields_in(version) {
             let became_optional = matches!(field.kind, Kind::Text)
                 && field.class == Class::Optional
                 && field.class_in(version) == Class::Plain;

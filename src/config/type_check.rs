@@ -1,9 +1,9 @@
-//! Structure: the JSON Schema of the document's version says which types values have.
+//! Type check: the JSON Schema of the document's version defines the types of values.
 //!
-//! The schema looks at an outline of our tree, without texts, and only if something in it can be wrong. (The crate could
-//! look at the tree itself, but its code for that is another 500 kB: it needs the one for `serde_json` in any case, to
-//! check schemas.) Integers are integer literals within 64 bits here: `420.0`, which JSON Schema by itself would call an
-//! integer, is none in this language.
+//! The schema is applied to an outline of the tree, without texts, and only if something in it can be wrong. (The crate
+//! could validate the tree itself, but that would add 500 kB of code: it needs its code for `serde_json` in any case,
+//! to check schemas.) Integers are integer literals within 64 bits here: `420.0`, which is an integer for JSON Schema,
+//! is not one in this language.
 
 use super::finding::{Finding, Severity};
 use super::lines::Lines;
@@ -18,37 +18,37 @@ use jsonschema::{JsonType, Validator};
 use serde_json::{Map, Value as Json};
 use std::sync::OnceLock;
 
-/// Checks `root` against the schema of `version`. Every misfit gives a finding, in the order of the
-/// text, and becomes null so that the rest of the document can be looked at as well.
+/// Checks `root` against the schema of `version`. Every mismatch gives a finding, in text order, and becomes null so
+/// that the rest of the document can be checked as well.
 pub(crate) fn check(root: &mut Tree<'_>, version: Version, lines: &Lines) -> Vec<Finding> {
-    let mut misfits: Vec<(u32, Finding)> = Vec::new();
-    for (pointer, message) in misfits_of(root, version) {
+    let mut mismatched: Vec<(u32, Finding)> = Vec::new();
+    for (pointer, message) in mismatches(root, version) {
         let Some(tree) = locate(root, &pointer) else {
             continue;
         };
         let offset = tree.at.offset;
         let finding = finding(&pointer, tree, &message, lines.position(offset));
         tree.value = Value::Null;
-        misfits.push((offset, finding));
+        mismatched.push((offset, finding));
     }
-    misfits.sort_by_key(|(offset, _)| *offset);
-    misfits.into_iter().map(|(_, finding)| finding).collect()
+    mismatched.sort_by_key(|(offset, _)| *offset);
+    mismatched.into_iter().map(|(_, finding)| finding).collect()
 }
 
-/// Pointer and expected types of each value the schema objects to.
-fn misfits_of(root: &Tree<'_>, version: Version) -> Vec<(String, String)> {
-    if !may_misfit(root) {
+/// JSON pointer and expected types of each value that the schema rejects.
+fn mismatches(root: &Tree<'_>, version: Version) -> Vec<(String, String)> {
+    if !may_mismatch(root) {
         return Vec::new();
     }
     let validator = match validator(version) {
         Ok(validator) => validator,
-        // A schema that does not compile would be our mistake; a test compiles all of them.
+        // A schema that does not compile would be a bug; a test compiles all of them.
         Err(message) => return vec![(String::new(), message.clone())],
     };
     let outline = outline(root);
     let errors = validator.iter_errors(&outline);
     errors
-        .map(|e| (e.instance_path().to_string(), expected(e.kind())))
+        .map(|e| (e.instance_path().to_string(), expected_types(e.kind())))
         .collect()
 }
 
@@ -61,8 +61,8 @@ fn validator(version: Version) -> &'static Result<Validator, String> {
     })
 }
 
-/// What the schema wants, in words.
-fn expected(kind: &ValidationErrorKind) -> String {
+/// The types that the schema expects, in words.
+fn expected_types(kind: &ValidationErrorKind) -> String {
     let types: Vec<JsonType> = match kind {
         ValidationErrorKind::Type {
             kind: TypeKind::Single(one),
@@ -87,7 +87,7 @@ fn expected(kind: &ValidationErrorKind) -> String {
     words.collect::<Vec<_>>().join(" or ")
 }
 
-/// The tree a JSON pointer names. Member names of the language need no unescaping.
+/// The subtree at a JSON pointer. Member names of the language need no unescaping.
 fn locate<'t, 'a>(root: &'t mut Tree<'a>, pointer: &str) -> Option<&'t mut Tree<'a>> {
     pointer
         .split('/')
@@ -101,7 +101,7 @@ fn finding(
     expected: &str,
     position: super::finding::Position,
 ) -> Finding {
-    let Value::MismatchedValue(alien) = &tree.value else {
+    let Value::MismatchedValue(mismatch) = &tree.value else {
         return Finding {
             severity: Severity::Error,
             path: Some(path_of(pointer)),
@@ -114,8 +114,8 @@ fn finding(
     Finding {
         severity: Severity::Error,
         position: Some(position),
-        message: message(expected, alien),
-        help: help(&path, expected, alien),
+        message: message(expected, mismatch),
+        help: help(&path, expected, mismatch),
         path: Some(path),
     }
 }
@@ -124,8 +124,8 @@ fn path_of(pointer: &str) -> JsonPath {
     JsonPath::new(format!("${}", pointer.replace('/', ".")))
 }
 
-fn message(expected: &str, alien: &MismatchedValue) -> String {
-    let found = match alien {
+fn message(expected: &str, mismatch: &MismatchedValue) -> String {
+    let found = match mismatch {
         MismatchedValue::Bool => "true or false",
         MismatchedValue::Int => "a number",
         MismatchedValue::Huge => return "this integer does not fit 64 bits".into(),
@@ -141,9 +141,9 @@ fn message(expected: &str, alien: &MismatchedValue) -> String {
 }
 
 /// What the author probably meant, when that is clear.
-fn help(path: &JsonPath, expected: &str, alien: &MismatchedValue) -> Option<String> {
+fn help(path: &JsonPath, expected: &str, mismatch: &MismatchedValue) -> Option<String> {
     let last = path.parts().last().unwrap_or_default();
-    match (expected, alien) {
+    match (expected, mismatch) {
         ("an integer", MismatchedValue::Text(Some(text))) if last == "mode" => {
             let octal = i64::from_str_radix(text.trim_start_matches("0o"), 8).ok()?;
             Some(format!("modes are decimal numbers: {text} is {octal}"))
@@ -172,8 +172,8 @@ fn help(path: &JsonPath, expected: &str, alien: &MismatchedValue) -> Option<Stri
     }
 }
 
-/// Findings for the alien values in `tree`, which the schema will not see.
-pub(crate) fn aliens(
+/// Adds findings for the mismatched values in `tree`, which the schema is not applied to.
+pub(crate) fn report_mismatches(
     tree: &Tree<'_>,
     kind: Kind,
     path: &Path<'_>,
@@ -181,32 +181,32 @@ pub(crate) fn aliens(
     out: &mut Vec<Finding>,
 ) {
     match &tree.value {
-        Value::MismatchedValue(alien) => out.push(Finding {
+        Value::MismatchedValue(mismatch) => out.push(Finding {
             severity: Severity::Error,
             path: Some(path.into()),
             position: Some(lines.position(tree.at.offset)),
-            message: message(wanted(kind), alien),
-            help: help(&path.into(), wanted(kind), alien),
+            message: message(expected_type(kind), mismatch),
+            help: help(&path.into(), expected_type(kind), mismatch),
         }),
         Value::List(elements) => {
             let element = match kind {
-                Kind::Objects(of, _) => Kind::Object(of),
+                Kind::Objects(ty, _) => Kind::Object(ty),
                 _ => Kind::Text,
             };
             for (i, tree) in elements.iter().enumerate() {
-                aliens(tree, element, &path.index(i), lines, out);
+                report_mismatches(tree, element, &path.index(i), lines, out);
             }
         }
         Value::Object(members) => {
             for (field, tree) in members {
-                aliens(tree, field.kind, &path.member(field.name), lines, out);
+                report_mismatches(tree, field.kind, &path.member(field.name), lines, out);
             }
         }
         _ => {}
     }
 }
 
-fn wanted(kind: Kind) -> &'static str {
+fn expected_type(kind: Kind) -> &'static str {
     match kind {
         Kind::Text => "a string",
         Kind::Int => "an integer",
@@ -216,22 +216,22 @@ fn wanted(kind: Kind) -> &'static str {
     }
 }
 
-/// True if the schema can object to something: it speaks of types, reading gives values the types of the table that it is
-/// made from, and null may be everywhere but at the root.
-fn may_misfit(root: &Tree<'_>) -> bool {
-    !matches!(root.value, Value::Object(_)) || has_alien(root)
+/// True if the schema can reject something: it constrains types only, reading gives values the types of the table that
+/// the schema is generated from, and null is allowed everywhere but at the root.
+fn may_mismatch(root: &Tree<'_>) -> bool {
+    !matches!(root.value, Value::Object(_)) || has_mismatch(root)
 }
 
-fn has_alien(tree: &Tree<'_>) -> bool {
+fn has_mismatch(tree: &Tree<'_>) -> bool {
     match &tree.value {
         Value::MismatchedValue(_) => true,
-        Value::List(elements) => elements.iter().any(has_alien),
-        Value::Object(members) => members.iter().any(|(_, tree)| has_alien(tree)),
+        Value::List(elements) => elements.iter().any(has_mismatch),
+        Value::Object(members) => members.iter().any(|(_, tree)| has_mismatch(tree)),
         _ => false,
     }
 }
 
-/// What the schema looks at: the types of all values, with nothing in the scalars.
+/// What the schema is applied to: all values with their types, but with empty scalars.
 fn outline(tree: &Tree<'_>) -> Json {
     match &tree.value {
         Value::Null => Json::Null,
@@ -265,9 +265,9 @@ mod tests {
         }
     }
 
-    /// [`may_misfit`] relies on it.
+    /// [`may_mismatch`] relies on this.
     #[test]
-    fn schemas_speak_of_types_only_and_allow_null_below_the_root() {
+    fn schemas_constrain_types_only_and_allow_null_below_the_root() {
         let keywords = ["type", "properties", "items", "$ref", "$defs"];
         let notes = ["$schema", "$id", "title", "description"];
         for version in Version::ALL {

@@ -1,7 +1,7 @@
 //! Unit text: sections, options, comments, continued lines.
 //!
 //! Accepts what the reference implementation of the language accepts, down to its limit on line
-//! length, which follows from a read buffer of 4096 bytes. [`Window`] plays that buffer.
+//! length, which follows from a read buffer of 4096 bytes. [`Window`] models that buffer.
 
 /// An option with its section.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,9 +34,10 @@ pub enum UnitError {
     LineTooLong,
 }
 
-/// The longest line, and how much of the text the buffer can hold.
-const LINE_MAX: usize = 2048;
-const WINDOW: usize = 4096;
+/// Lines of this length and longer ones are rejected.
+const MAX_LINE_BYTES: usize = 2048;
+/// The size of the buffer.
+const WINDOW_BYTES: usize = 4096;
 
 /// The options of a unit or drop-in, in order.
 pub fn parse(text: &str) -> Result<Vec<UnitOption>, UnitError> {
@@ -49,7 +50,7 @@ pub fn parse(text: &str) -> Result<Vec<UnitOption>, UnitError> {
         section: String::new(),
         options: vec![],
     };
-    parser.before()?;
+    parser.skip_to_header()?;
     Ok(parser.options)
 }
 
@@ -60,20 +61,20 @@ struct Parser<'t> {
 }
 
 impl Parser<'_> {
-    /// Everything up to the first header is skipped, save comments.
-    fn before(&mut self) -> Result<(), UnitError> {
+    /// Skips everything up to the first header; of that, only comments are parsed.
+    fn skip_to_header(&mut self) -> Result<(), UnitError> {
         loop {
             self.window.check_line()?;
             match self.window.take_char() {
                 None => return Ok(()),
-                Some('[') => return self.header(),
-                Some('#' | ';') => self.comment()?,
+                Some('[') => return self.parse_header(),
+                Some('#' | ';') => self.skip_comment()?,
                 Some(_) => {}
             }
         }
     }
 
-    fn header(&mut self) -> Result<(), UnitError> {
+    fn parse_header(&mut self) -> Result<(), UnitError> {
         loop {
             self.window.check_line()?;
             let name = self
@@ -85,14 +86,14 @@ impl Parser<'_> {
             if !self.window.take_line().trim().is_empty() {
                 return Err(UnitError::AfterSection(std::mem::take(&mut self.section)));
             }
-            if !self.body()? {
+            if !self.parse_body()? {
                 return Ok(());
             }
         }
     }
 
-    /// Options up to the next header (true) or the end (false).
-    fn body(&mut self) -> Result<bool, UnitError> {
+    /// Parses options up to the next header (true) or the end (false).
+    fn parse_body(&mut self) -> Result<bool, UnitError> {
         loop {
             self.window.check_line()?;
             match self.window.peek_char() {
@@ -104,14 +105,14 @@ impl Parser<'_> {
                 }
                 Some(c @ ('#' | ';')) => {
                     self.window.skip(c);
-                    self.comment()?;
+                    self.skip_comment()?;
                 }
-                Some(_) => self.option()?,
+                Some(_) => self.parse_option()?,
             }
         }
     }
 
-    fn option(&mut self) -> Result<(), UnitError> {
+    fn parse_option(&mut self) -> Result<(), UnitError> {
         self.window.check_line()?;
         let start = self.window.at;
         let end = loop {
@@ -127,7 +128,7 @@ impl Parser<'_> {
             }
         };
         let name = self.window.text[start..end].trim().to_owned();
-        let value = self.value()?;
+        let value = self.parse_value()?;
         self.options.push(UnitOption {
             section: self.section.clone(),
             name,
@@ -136,7 +137,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn value(&mut self) -> Result<String, UnitError> {
+    fn parse_value(&mut self) -> Result<String, UnitError> {
         let mut value = String::new();
         loop {
             self.window.check_line()?;
@@ -154,7 +155,7 @@ impl Parser<'_> {
         Ok(value.trim().to_owned())
     }
 
-    fn comment(&mut self) -> Result<(), UnitError> {
+    fn skip_comment(&mut self) -> Result<(), UnitError> {
         loop {
             self.window.check_line()?;
             let line = self.window.take_line();
@@ -179,12 +180,12 @@ impl<'t> Window<'t> {
     }
 
     fn fill(&mut self) {
-        self.end = self.text.len().min(self.at + WINDOW);
+        self.end = self.text.len().min(self.at + WINDOW_BYTES);
     }
 
-    /// What is buffered must end a line within the limit.
+    /// Fails if the buffered text does not end a line within the limit.
     fn check_line(&self) -> Result<(), UnitError> {
-        match self.buffered().get(..LINE_MAX) {
+        match self.buffered().get(..MAX_LINE_BYTES) {
             Some(line) if !line.iter().any(|b| matches!(b, b'\n' | b'\r')) => {
                 Err(UnitError::LineTooLong)
             }
@@ -216,7 +217,7 @@ impl<'t> Window<'t> {
         self.take_until(b'\n').unwrap_or(&self.text[start..])
     }
 
-    /// Text up to and including `delimiter`; without one all is taken.
+    /// Text up to and including `delimiter`. If there is none, everything is consumed.
     fn take_until(&mut self, delimiter: u8) -> Option<&'t str> {
         let start = self.at;
         loop {
@@ -228,7 +229,7 @@ impl<'t> Window<'t> {
                 self.at = self.end;
                 return None;
             }
-            if self.buffered().len() == WINDOW {
+            if self.buffered().len() == WINDOW_BYTES {
                 self.at = self.end;
             }
             self.fill();
@@ -322,7 +323,7 @@ mod tests {
             parse(&format!("[A]\n#{}\n", "x".repeat(2048))),
             Err(UnitError::LineTooLong)
         );
-        // Nothing is buffered when the first character is taken.
+        // Nothing is buffered yet when the first character is checked.
         assert_eq!(parse(&"x".repeat(2048)), Ok(vec![]));
         assert_eq!(parse(&"x".repeat(2049)), Err(UnitError::LineTooLong));
     }

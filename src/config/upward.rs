@@ -10,7 +10,7 @@ use super::version::{LATEST_VERSION, Version};
 /// Permission bits without set-user-ID, set-group-ID and sticky bit.
 const PLAIN_MODE: i64 = 0o777;
 
-/// Brings a valid config of `version` to the latest version.
+/// Translates a valid config of `version` to the latest version.
 pub(crate) fn translate(config: &mut Config, version: Version) {
     if version < Version::V3_6 {
         strip_special_bits(config);
@@ -18,7 +18,7 @@ pub(crate) fn translate(config: &mut Config, version: Version) {
     config.ignition.version = LATEST_VERSION.as_str().into();
 }
 
-/// Special mode bits count since 3.6; an older document must not start to set them.
+/// Special mode bits take effect since 3.6; an older document must not start to set them.
 fn strip_special_bits(config: &mut Config) {
     let files = config.storage.files.iter_mut().map(|f| &mut f.mode);
     let directories = config.storage.directories.iter_mut().map(|d| &mut d.mode);

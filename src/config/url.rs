@@ -1,8 +1,7 @@
 //! URLs as the config language accepts them.
 //!
-//! A plain splitter after RFC 3986, by hand: libraries for the web accept and repair other sets of
-//! texts (they strip blanks, drop default ports, lower-case hosts). Nothing is decoded or
-//! normalised here but the case of the scheme.
+//! A hand-written splitter that follows RFC 3986. Web libraries accept other texts, and repair them (they strip blanks,
+//! drop default ports, lower-case hosts). Nothing is decoded or normalized here except the case of the scheme.
 
 use super::data_url;
 use super::json::has_control;
@@ -135,7 +134,7 @@ fn check_escapes(text: &str) -> Result<(), UrlError> {
     escapes(text).try_for_each(|byte| byte.map(|_| ()).ok_or(UrlError::Escape))
 }
 
-/// The bytes that the escapes of a text stand for; `None` for a broken one.
+/// The decoded escapes of a text; `None` for a malformed one.
 fn escapes(text: &str) -> impl Iterator<Item = Option<u8>> {
     text.match_indices('%')
         .map(|(i, _)| hex_byte(text.as_bytes().get(i + 1..i + 3)?))
@@ -207,8 +206,8 @@ fn check_ip_literal(host: &str) -> Result<(), UrlError> {
         Some((address, zone)) => (address, Some(zone)),
         None => (inner, None),
     };
-    let address_fits = address.parse::<Ipv6Addr>().is_ok();
-    if inner.contains('[') || !address_fits || zone == Some("") {
+    let is_address = address.parse::<Ipv6Addr>().is_ok();
+    if inner.contains('[') || !is_address || zone == Some("") {
         return Err(UrlError::Host);
     }
     Ok(())
@@ -218,15 +217,16 @@ fn check_host_bytes(host: &str) -> Result<(), UrlError> {
     let allowed = |b: u8| {
         b.is_ascii_alphanumeric() || !b.is_ascii() || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&b)
     };
-    // Zones of addresses may hold escapes of what may stand in a host by itself.
+    // The zone of an address may contain escapes of the characters that a host may contain.
     let (name, zone) = match host.starts_with('[') {
         true => host.split_once("%25").unwrap_or((host, "")),
         false => (host, ""),
     };
-    let in_zone = |b: u8| matches!(b, b' ' | b'%') || (b.is_ascii() && allowed(b));
-    let escapes_fit = escapes(name).all(|byte| byte.is_some_and(|b| b >= 0x80 || b == b'%'))
-        && escapes(zone).all(|byte| byte.is_some_and(in_zone));
-    if host.bytes().all(allowed) && escapes_fit {
+    let is_allowed_in_zone = |b: u8| matches!(b, b' ' | b'%') || (b.is_ascii() && allowed(b));
+    let are_escapes_allowed = escapes(name)
+        .all(|byte| byte.is_some_and(|b| b >= 0x80 || b == b'%'))
+        && escapes(zone).all(|byte| byte.is_some_and(is_allowed_in_zone));
+    if host.bytes().all(allowed) && are_escapes_allowed {
         Ok(())
     } else {
         Err(UrlError::Host)
@@ -263,7 +263,7 @@ pub(crate) fn source_problem(text: &str, version: Version) -> Option<String> {
         Err(e) => return Some(format!("unable to parse url: {e}")),
     };
     match url.scheme.as_str() {
-        // Flatcar's, in every version; elsewhere there is no such file, which fetching will say.
+        // `oem` is Flatcar's, in every version; on other systems fetching reports that there is no such file.
         "http" | "https" | "tftp" | "oem" => None,
         "gs" if version >= Version::V3_2 => None,
         "s3" => object_version_problem(&url),
@@ -282,8 +282,7 @@ pub(crate) fn source_problem(text: &str, version: Version) -> Option<String> {
     }
 }
 
-/// Shortcut for the bulk of a config: a data URL that decodes, without anything that the syntax of
-/// URLs could object to.
+/// Shortcut for the bulk of a config: a data URL that can be decoded and contains nothing that is invalid in a URL.
 fn is_simple_data_url(text: &str) -> bool {
     let bytes = text.as_bytes();
     text.starts_with("data:")

@@ -1,4 +1,4 @@
-//! Spec versions: the text of `ignition.version` and the set we accept.
+//! Spec versions: the text of `ignition.version`, and the accepted ones.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ pub enum Version {
 /// The version every document is translated to.
 pub const LATEST_VERSION: Version = Version::V3_7Experimental;
 
-/// Why a version text is not one of ours.
+/// Why a version text is not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VersionError {
     /// Not a version at all.
@@ -48,7 +48,7 @@ impl Version {
         Version::V3_7Experimental,
     ];
 
-    /// The text as it stands in a document.
+    /// The text as it is written in a document.
     pub const fn as_str(self) -> &'static str {
         match self {
             Version::V3_0 => "3.0.0",
@@ -67,8 +67,8 @@ impl Version {
         Version::ALL.into_iter().find(|v| v.as_str() == text)
     }
 
-    /// Reads a version text. Two texts are the same version when all their parts are, so leading
-    /// zeros and empty suffixes do not matter while build metadata does.
+    /// Parses a version text. Two texts are the same version if all their parts are equal, so leading zeros and empty
+    /// suffixes do not matter, but build metadata does.
     pub(crate) fn parse(text: &str) -> Result<Version, VersionError> {
         let parts = VersionParts::parse(text).ok_or(VersionError::Malformed)?;
         Version::ALL
@@ -106,7 +106,7 @@ impl<'a> VersionParts<'a> {
 }
 
 fn number(text: &str) -> Option<i64> {
-    // `str::parse` takes a sign, a version does not.
+    // `str::parse` accepts a sign, a version does not.
     let plain = text.bytes().all(|b| b.is_ascii_digit());
     plain.then(|| text.parse().ok()).flatten()
 }

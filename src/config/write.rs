@@ -3,7 +3,8 @@
 use super::tree::{Tree, Value};
 use std::fmt::Write as _;
 
-/// `tree` as JSON, in one line or indented by two blanks. Nothing but what is there: `false`, `0` and the empty text stay.
+/// `tree` as JSON, in one line or indented by two blanks. Scalars are always kept, even `false`, `0` and the empty
+/// text.
 pub(crate) fn json(tree: &Tree<'_>, is_pretty: bool) -> String {
     let mut writer = JsonWriter {
         out: String::new(),
@@ -15,7 +16,7 @@ pub(crate) fn json(tree: &Tree<'_>, is_pretty: bool) -> String {
 
 struct JsonWriter {
     out: String,
-    /// Levels, if each value has a line of its own.
+    /// Nesting level, if each value has a line of its own.
     indent: Option<usize>,
 }
 
@@ -25,14 +26,14 @@ impl JsonWriter {
             Value::Null | Value::MismatchedValue(_) => self.out.push_str("null"),
             Value::Bool(value) => self.out.push_str(if *value { "true" } else { "false" }),
             Value::Int(number) => _ = write!(self.out, "{number}"),
-            Value::Text(text) => string(&mut self.out, text),
+            Value::Text(text) => push_string(&mut self.out, text),
             Value::List(elements) => {
                 self.block('[', ']', elements, |writer, element| writer.value(element));
             }
             Value::Object(members) => {
-                let shown: Vec<_> = members.iter().filter(|(_, t)| t.says_something()).collect();
+                let shown: Vec<_> = members.iter().filter(|(_, t)| t.has_content()).collect();
                 self.block('{', '}', &shown, |writer, (field, tree)| {
-                    string(&mut writer.out, field.name);
+                    push_string(&mut writer.out, field.name);
                     writer.out.push(':');
                     if writer.indent.is_some() {
                         writer.out.push(' ');
@@ -56,17 +57,17 @@ impl JsonWriter {
             if index > 0 {
                 self.out.push(',');
             }
-            self.line();
+            self.push_line_break();
             item(self, one);
         }
         self.indent = self.indent.map(|levels| levels - 1);
         if !items.is_empty() {
-            self.line();
+            self.push_line_break();
         }
         self.out.push(close);
     }
 
-    fn line(&mut self) {
+    fn push_line_break(&mut self) {
         if let Some(levels) = self.indent {
             self.out.push('\n');
             self.out.extend(std::iter::repeat_n("  ", levels));
@@ -74,8 +75,8 @@ impl JsonWriter {
     }
 }
 
-/// A string with the escapes that encoders of Go make: what has a meaning in HTML is escaped too.
-pub(crate) fn string(out: &mut String, text: &str) {
+/// Appends a string with the escapes of Go's encoder, which also escapes characters that are special in HTML.
+pub(crate) fn push_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

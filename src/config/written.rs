@@ -1,14 +1,14 @@
-//! The paths of a text that is written in another language, by the places of its values.
+//! The paths in a text that is written in another language, by the offsets of its values.
 
 use super::origin::JsonPath;
 use crate::text::is_same_name;
 use std::sync::OnceLock;
 
-/// Every value of a text: its offset, what it is part of, and its name there.
+/// Every value of a text: its offset, its parent, and its name or index there.
 #[derive(Debug, Default)]
 pub(crate) struct WrittenPaths {
     values: Vec<WrittenPath>,
-    /// Names of members, most of them once.
+    /// Names of members, mostly without duplicates.
     names: Vec<Box<str>>,
     /// See [`WrittenPaths::by_offset`].
     by_offset: OnceLock<Vec<u32>>,
@@ -29,15 +29,15 @@ enum PathSegment {
     Index(u32),
 }
 
-/// As many of the latest names are looked through for one that comes again.
-const LATEST_NAMES: usize = 32;
+/// How many of the latest names are searched for one that is repeated.
+const MAX_SEARCHED_NAMES: usize = 32;
 
 /// A value in [`WrittenPaths`].
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct WrittenValue(u32);
 
 impl WrittenPaths {
-    /// Begins with the whole text's value at `offset`.
+    /// Starts with the root value of the text, which is at `offset`.
     pub(crate) fn begin(offset: u32) -> (Self, WrittenValue) {
         let mut paths = Self::default();
         let root = paths.push(offset, 0, PathSegment::Root);
@@ -46,12 +46,12 @@ impl WrittenPaths {
 
     /// The member `key` of the mapping `parent`.
     pub(crate) fn member(&mut self, parent: WrittenValue, key: &str, offset: u32) -> WrittenValue {
-        let name = self.name(key);
+        let name = self.intern_name(key);
         self.push(offset, parent.0, PathSegment::Key(name))
     }
 
-    fn name(&mut self, key: &str) -> u32 {
-        let latest = self.names.iter().rev().take(LATEST_NAMES);
+    fn intern_name(&mut self, key: &str) -> u32 {
+        let latest = self.names.iter().rev().take(MAX_SEARCHED_NAMES);
         let known = latest.zip(1..).find(|(name, _)| is_same_name(name, key));
         let index = known.map_or(self.names.len(), |(_, back)| self.names.len() - back);
         if known.is_none() {
@@ -82,8 +82,8 @@ impl WrittenPaths {
         WrittenValue(index)
     }
 
-    /// Indices into `values` in the order of offsets; of values at one offset, the outer first. Sorted when the first
-    /// value is looked for, which for most texts never happens.
+    /// Indices into `values` in the order of offsets; of values at one offset, the outer first. Sorted at the first
+    /// lookup, which most texts never need.
     fn by_offset(&self) -> &[u32] {
         self.by_offset.get_or_init(|| {
             let count = u32::try_from(self.values.len()).unwrap_or(u32::MAX);
@@ -93,11 +93,11 @@ impl WrittenPaths {
         })
     }
 
-    /// The path of the value at `offset`: of the innermost one there if `leaf`, else of the outermost one.
-    pub(crate) fn path_to(&self, offset: u32, leaf: bool) -> Option<JsonPath> {
+    /// The path of the value at `offset`: of the innermost one there if `is_leaf`, else of the outermost one.
+    pub(crate) fn path_to(&self, offset: u32, is_leaf: bool) -> Option<JsonPath> {
         let by_offset = self.by_offset();
         let at = |i: &u32| self.values[*i as usize].offset;
-        let index = if leaf {
+        let index = if is_leaf {
             let end = by_offset.partition_point(|i| at(i) <= offset);
             end.checked_sub(1)?
         } else {
@@ -107,8 +107,8 @@ impl WrittenPaths {
         Some(self.path(*value))
     }
 
-    /// Every value that has none in it, in the order of the text: its offset, its path, and the offsets of what it is
-    /// part of, the innermost first.
+    /// Every value without parts, in text order: its offset, its path, and the offsets of its ancestors, the innermost
+    /// first.
     pub(crate) fn leaves(&self) -> impl Iterator<Item = (u32, JsonPath, Vec<u32>)> {
         let mut is_parent = vec![false; self.values.len()];
         for value in self.values.iter().skip(1) {
@@ -120,11 +120,11 @@ impl WrittenPaths {
         leaves.retain(|i| !is_parent.get(*i as usize).copied().unwrap_or_default());
         leaves.into_iter().filter_map(|i| {
             let value = self.values.get(i as usize)?;
-            Some((value.offset, self.path(i), self.above(value)))
+            Some((value.offset, self.path(i), self.ancestor_offsets(value)))
         })
     }
 
-    fn above(&self, value: &WrittenPath) -> Vec<u32> {
+    fn ancestor_offsets(&self, value: &WrittenPath) -> Vec<u32> {
         let mut offsets = Vec::new();
         let mut here = value;
         while !matches!(here.part, PathSegment::Root)
@@ -177,9 +177,9 @@ mod tests {
             (3, true, None),
             (99, false, None),
         ];
-        for (offset, leaf, want) in cases {
-            let found = paths.path_to(offset, leaf);
-            assert_eq!(found.as_ref().map(JsonPath::as_str), want, "{offset}");
+        for (offset, is_leaf, expected) in cases {
+            let found = paths.path_to(offset, is_leaf);
+            assert_eq!(found.as_ref().map(JsonPath::as_str), expected, "{offset}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// A block device a plan speaks of. A reference, not a path: the partition may not exist yet, and the
+/// A block device in a plan. A reference, not a path: the partition may not exist yet, and the
 /// disk may be an image file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
@@ -20,12 +20,12 @@ pub enum DeviceRef {
         /// Slot number, 1-based.
         number: u32,
     },
-    /// A RAID array the config makes.
+    /// A RAID array that the config creates.
     Array {
         /// Its name in the config.
         name: String,
     },
-    /// The mapping of an encrypted volume the config makes.
+    /// The mapping of an encrypted volume that the config creates.
     Luks {
         /// Its name in the config.
         name: String,
@@ -38,7 +38,7 @@ pub enum DeviceRef {
 }
 
 impl DeviceRef {
-    /// The disk this device lives on, if it is known.
+    /// The disk this device is on, if it is known.
     pub fn disk(&self) -> Option<&str> {
         match self {
             DeviceRef::Disk { disk } | DeviceRef::Partition { disk, .. } => Some(disk),

@@ -1,11 +1,11 @@
-//! A place on a disk.
+//! A range of sectors on a disk.
 
-/// A place on a disk, in sectors.
+/// A range of sectors on a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extent {
     /// First sector.
     pub start: u64,
-    /// Length.
+    /// Length in sectors.
     pub sectors: u64,
 }
 

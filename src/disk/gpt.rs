@@ -58,7 +58,7 @@ impl std::str::FromStr for Guid {
     }
 }
 
-/// Where a partition's unique GUID comes from. Plans hold nothing random.
+/// Where a partition's unique GUID comes from. Plans contain nothing random.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum GuidChoice {
@@ -118,8 +118,8 @@ pub const LINUX_DATA: Guid = Guid([
     0x0F, 0xC6, 0x3D, 0xAF, 0x84, 0x83, 0x47, 0x72, 0x8E, 0x79, 0x3D, 0x69, 0xD8, 0x47, 0x7D, 0xE4,
 ]);
 
-/// Most slots a table may have. UEFI sets no limit; a larger number on a disk is taken for damage, so
-/// that a forged header cannot make us allocate without bound.
+/// Maximum number of slots. UEFI sets no limit; a larger number on a disk is treated as damage, so that a forged header
+/// cannot cause unbounded allocation.
 pub const MAX_SLOTS: u32 = 4096;
 
 /// Bytes of one slot. Larger entries are legal but unknown in practice.
@@ -178,14 +178,14 @@ impl Table {
         };
         (table.first_usable <= table.last_usable).then_some(table)
     }
-    /// The same table using the disk to its end, where a backup from a smaller disk sat before.
-    pub fn reaching_end(mut self) -> Self {
+    /// The same table with the usable range extended to the end of a disk that has grown.
+    pub fn extended_to_end(mut self) -> Self {
         if let Some(last) = last_usable(self.slots, self.sector_bytes, self.sectors) {
             self.last_usable = last;
         }
         self
     }
-    /// The table with every open GUID chosen by `random`.
+    /// The same table with a GUID from `random` wherever one is still to be chosen.
     pub fn with_guids(mut self, random: &mut dyn FnMut() -> Guid) -> Self {
         let mut choose = |guid: &mut GuidChoice| {
             if *guid == GuidChoice::Random {
@@ -199,7 +199,7 @@ impl Table {
 }
 
 impl Entry {
-    /// Its place.
+    /// Its sectors.
     pub fn extent(&self) -> Extent {
         Extent {
             start: self.start,
@@ -212,7 +212,7 @@ impl Entry {
     }
 }
 
-/// Sectors the array of slots takes.
+/// Number of sectors that the array of slots takes.
 fn array_sectors(slots: u32, sector_bytes: u32) -> u64 {
     (u64::from(slots) * ENTRY_BYTES).div_ceil(u64::from(sector_bytes.max(512)))
 }

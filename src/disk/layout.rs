@@ -4,7 +4,7 @@ use super::extent::Extent;
 use super::gpt::Table;
 use std::collections::BTreeMap;
 
-/// The occupied space of a disk while partitions are deleted and created on paper.
+/// The occupied space of a disk while partitions are deleted and created in a plan.
 #[derive(Debug, Clone)]
 pub struct Layout {
     first_usable: u64,
@@ -15,7 +15,7 @@ pub struct Layout {
     used: BTreeMap<u32, (u64, u64)>,
 }
 
-/// What was asked for; `None` = chosen by the rules.
+/// What is requested; `None` = chosen by the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionRequest {
     /// First sector; `None` = first aligned sector of the largest free block.
@@ -28,10 +28,10 @@ pub struct PartitionRequest {
 
 /// Why a partition cannot be placed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoPlace {
+pub enum PlacementError {
     /// No free sector at all.
     Full,
-    /// The start lies outside the usable range.
+    /// The start is outside the usable range.
     OutsideDisk {
         /// Where it should start.
         start: u64,
@@ -40,7 +40,7 @@ pub enum NoPlace {
         /// Last usable sector.
         last: u64,
     },
-    /// The start lies in another partition.
+    /// The start is in another partition.
     Occupied {
         /// Where it should start.
         start: u64,
@@ -51,12 +51,12 @@ pub enum NoPlace {
     TooLarge {
         /// Where it should start.
         start: u64,
-        /// Sectors wanted.
-        wanted: u64,
-        /// Sectors free from there on.
+        /// Sectors requested.
+        requested: u64,
+        /// Free sectors from there on.
         free: u64,
-        /// Slot of the partition behind the free block.
-        before: Option<u32>,
+        /// Slot of the partition after the free block.
+        next: Option<u32>,
     },
     /// The slot is taken.
     SlotTaken,
@@ -84,14 +84,18 @@ impl Layout {
     pub fn delete(&mut self, number: u32) {
         self.used.remove(&number);
     }
-    /// Places a partition and occupies the place.
-    pub fn create(&mut self, number: u32, request: PartitionRequest) -> Result<Extent, NoPlace> {
+    /// Places a partition and occupies its sectors.
+    pub fn create(
+        &mut self,
+        number: u32,
+        request: PartitionRequest,
+    ) -> Result<Extent, PlacementError> {
         if self.used.contains_key(&number) {
-            return Err(NoPlace::SlotTaken);
+            return Err(PlacementError::SlotTaken);
         }
         let mut start = match request.start {
             Some(start) => start,
-            None => self.align(self.start_of_largest_block().ok_or(NoPlace::Full)?),
+            None => self.align(self.start_of_largest_block().ok_or(PlacementError::Full)?),
         };
         if request.align {
             start = self.align(start);
@@ -109,24 +113,24 @@ impl Layout {
         })
     }
 
-    fn fit(&self, start: u64, sectors: Option<u64>) -> Result<Extent, NoPlace> {
+    fn fit(&self, start: u64, sectors: Option<u64>) -> Result<Extent, PlacementError> {
         if start < self.first_usable || start > self.last_usable {
-            return Err(NoPlace::OutsideDisk {
+            return Err(PlacementError::OutsideDisk {
                 start,
                 first: self.first_usable,
                 last: self.last_usable,
             });
         }
         if let Some(by) = self.occupant(start) {
-            return Err(NoPlace::Occupied { start, by });
+            return Err(PlacementError::Occupied { start, by });
         }
         let free = self.last_free_from(start) - start + 1;
         match sectors.unwrap_or(free) {
-            wanted if wanted > free => Err(NoPlace::TooLarge {
+            requested if requested > free => Err(PlacementError::TooLarge {
                 start,
-                wanted,
+                requested,
                 free,
-                before: self.occupant(start + free),
+                next: self.occupant(start + free),
             }),
             sectors => Ok(Extent { start, sectors }),
         }
@@ -149,11 +153,11 @@ impl Layout {
             .map(|first| first - 1)
             .fold(self.last_usable, u64::min)
     }
-    /// First sector of the largest free block, the first one of equals, not aligned yet.
+    /// First sector of the largest free block, not aligned yet; of equally large ones, the first.
     fn start_of_largest_block(&self) -> Option<u64> {
-        let behind_partitions = self.used.values().map(|(_, last)| last.saturating_add(1));
+        let after_partitions = self.used.values().map(|(_, last)| last.saturating_add(1));
         let mut starts: Vec<u64> = std::iter::once(self.first_usable)
-            .chain(behind_partitions)
+            .chain(after_partitions)
             .filter(|start| self.is_free(*start))
             .collect();
         starts.sort_unstable();
@@ -166,8 +170,8 @@ impl Layout {
             })
             .map(|(_, start)| start)
     }
-    /// The nearest multiple of the alignment that only free sectors separate from `start`: the one
-    /// before if there is one, else the one behind, else `start` itself.
+    /// The nearest multiple of the alignment that only free sectors separate from `start`: the one before it if there
+    /// is one, else the one after it, else `start` itself.
     fn align(&self, start: u64) -> u64 {
         if start.is_multiple_of(self.alignment) {
             return start;
@@ -189,7 +193,7 @@ impl Layout {
     }
 }
 
-/// The largest power of two, at most 1 MiB, that every present partition starts at a multiple of.
+/// The largest power of two, at most 1 MiB, that all existing partitions are aligned to.
 fn alignment(table: &Table) -> u64 {
     let default = (1024 * 1024 / u64::from(table.sector_bytes.max(512))).max(1);
     let present = table

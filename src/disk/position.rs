@@ -1,11 +1,11 @@
-//! Positions in things that look like files of a known length.
+//! Seek positions in objects that act like files of a known length.
 
 use std::io::{Error, ErrorKind, Result, SeekFrom};
 
 /// The position a seek leads to, in bytes.
 ///
 /// # Errors
-/// It lies before the start, or beyond what 64 bits count.
+/// If it is before the start, or does not fit 64 bits.
 pub fn after_seek(position: u64, bytes: u64, to: SeekFrom) -> Result<u64> {
     let target = match to {
         SeekFrom::Start(at) => i128::from(at),

@@ -1,5 +1,5 @@
-//! Arrays seen through their members: which devices belong together, whether they can be started without
-//! loss, and what the beginning of the array holds, without starting it.
+//! RAID arrays as seen from their members: which devices belong together, whether the array can be started without
+//! loss, and what its beginning contains, without starting it.
 
 mod parity;
 
@@ -9,8 +9,8 @@ use parity::StripeRow;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Seek, SeekFrom};
 
-/// How much of an array [`ArrayHead`] shows. Every superblock that is looked for lies within.
-const SHOWN_BYTES: u64 = 1024 * 1024;
+/// How many bytes of an array [`ArrayHead`] covers. All superblocks that are probed for are within.
+const HEAD_BYTES: u64 = 1024 * 1024;
 
 /// Devices of one array.
 #[derive(Debug, Clone)]
@@ -19,30 +19,29 @@ pub struct MemberSet {
     pub uuid: String,
     /// The superblock that was written last.
     pub newest: RaidMember,
-    /// Every device with this UUID, by its place among those looked at.
+    /// Every device with this UUID, by its index among those inspected.
     pub members: Vec<usize>,
-    /// Devices with all of the data of their role, by role: place, and where the data starts.
+    /// Devices with all of the data of their role, by role: index, and byte offset of the data.
     in_sync: BTreeMap<u32, (usize, u64)>,
 }
 
 /// Whether an array can be started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Health {
-    /// All devices are there.
-    Whole,
-    /// So many are missing, and nothing is lost.
+    /// No device is missing.
+    Complete,
+    /// This many devices are missing, but no data is lost.
     Degraded(u32),
-    /// So many are missing, and what was being written when it stopped cannot be told: starting it may
-    /// give wrong data.
+    /// This many devices are missing, and the array was being written when it stopped: starting it may give wrong data.
     Dirty(u32),
-    /// So many are missing that data is gone.
+    /// This many devices are missing, and data is lost.
     Broken(u32),
-    /// It never ran: its making was cut short, and it holds no data.
+    /// It never ran: its creation was interrupted, and it holds no data.
     NeverRan,
 }
 
-/// Sorts devices by array. What cannot be believed belongs to none.
-pub fn sets<'s>(devices: impl IntoIterator<Item = &'s Superblock>) -> Vec<MemberSet> {
+/// Groups devices by array. Those with an invalid superblock belong to none.
+pub fn member_sets<'s>(devices: impl IntoIterator<Item = &'s Superblock>) -> Vec<MemberSet> {
     let mut sets: BTreeMap<&str, Vec<(usize, &RaidMember)>> = BTreeMap::new();
     for (place, superblock) in devices.into_iter().enumerate() {
         if let (Some(uuid), Some(raid)) = (&superblock.uuid, &superblock.raid) {
@@ -57,7 +56,7 @@ pub fn sets<'s>(devices: impl IntoIterator<Item = &'s Superblock>) -> Vec<Member
 impl MemberSet {
     fn of(uuid: &str, members: &[(usize, &RaidMember)]) -> Option<Self> {
         let (_, newest) = members.iter().max_by_key(|(_, member)| member.events)?;
-        // One change apart is together: a power cut may fall between the writes of two superblocks.
+        // A difference of one does not count: a power cut may come between the writes of two superblocks.
         let is_current = |member: &RaidMember| member.events.saturating_add(1) >= newest.events;
         let in_sync = members
             .iter()
@@ -83,7 +82,7 @@ impl MemberSet {
         let present = u32::try_from(self.in_sync.len()).unwrap_or(u32::MAX);
         let missing = devices.saturating_sub(present);
         let is_redundant = !matches!(newest.level, Level::Raid0 | Level::Linear);
-        // mdadm starts to count with the first, the kernel when it starts the array; it never counts for
+        // For 0.90 mdadm itself counts the first event; the kernel counts from when it starts the array, but never for
         // levels without redundancy.
         let first = u64::from(newest.metadata == MetadataVersion::V0_90);
         if is_redundant && newest.events <= first {
@@ -91,7 +90,7 @@ impl MemberSet {
         }
         let is_parity = matches!(newest.level, Level::Raid4 | Level::Raid5 | Level::Raid6);
         match missing {
-            0 => Health::Whole,
+            0 => Health::Complete,
             _ if !self.has_all_data() => Health::Broken(missing),
             _ if is_parity && !newest.is_clean => Health::Dirty(missing),
             _ => Health::Degraded(missing),
@@ -110,7 +109,7 @@ impl MemberSet {
         }
     }
 
-    /// Each chunk of RAID 10 has its copies on neighbours; of each such group one has to be there.
+    /// RAID 10 has the copies of a chunk on adjacent devices; one device of each such group must be present.
     fn has_every_copy_set(&self) -> bool {
         let devices = self.newest.devices;
         let near = self.newest.layout & 0xFF;
@@ -124,18 +123,14 @@ impl MemberSet {
         })
     }
 
-    /// The beginning of the array, read through its members; `None` if its arrangement is not known or too
-    /// much is missing.
-    pub fn beginning<'a, R: Read + Seek>(
-        &'a self,
-        members: &'a mut [R],
-    ) -> Option<ArrayHead<'a, R>> {
+    /// The beginning of the array, read from its members; `None` if its layout is not known or too much is missing.
+    pub fn head<'a, R: Read + Seek>(&'a self, members: &'a mut [R]) -> Option<ArrayHead<'a, R>> {
         if self.newest.is_special {
             return None;
         }
         let bytes = self
             .bytes()
-            .map_or(SHOWN_BYTES, |bytes| bytes.min(SHOWN_BYTES));
+            .map_or(HEAD_BYTES, |bytes| bytes.min(HEAD_BYTES));
         let mut at = 0;
         while at < bytes {
             at += self.locate(at)?.bytes;
@@ -148,7 +143,7 @@ impl MemberSet {
         })
     }
 
-    /// Size of the array, where the superblock tells.
+    /// Size of the array in bytes, if the superblock determines it.
     fn bytes(&self) -> Option<u64> {
         let newest = &self.newest;
         let devices = u64::from(newest.devices);
@@ -174,7 +169,7 @@ impl MemberSet {
             };
             return Some(Chunk {
                 sources: vec![(place(role, at)?, 1)],
-                bytes: SHOWN_BYTES,
+                bytes: HEAD_BYTES,
             });
         }
         let chunk = newest.chunk_bytes;
@@ -202,7 +197,7 @@ impl MemberSet {
         })
     }
 
-    /// Where the kernel puts a chunk.
+    /// Where the kernel stores a chunk.
     fn stripe(&self, index: u64) -> Option<Stripe> {
         let newest = &self.newest;
         let devices = u64::from(newest.devices);
@@ -219,7 +214,7 @@ impl MemberSet {
                 let is_offset = newest.layout & (1 << 16) != 0;
                 let first = index.checked_mul(near)?;
                 let in_one_row = first % devices + near <= devices;
-                // Copies that go on in the next row would have rows of their own.
+                // Copies that continue in the next row would have another row number.
                 let copies = if in_one_row { near } else { 1 };
                 let roles = (0..copies).map(|copy| narrow(first % devices + copy));
                 Some(Stripe {
@@ -242,13 +237,13 @@ impl MemberSet {
         };
         let data = devices.checked_sub(parities).filter(|data| *data > 0)?;
         let (row, nth) = (index / data, index % data);
-        let turning_left = devices - 1 - row % devices;
+        let left_parity = devices - 1 - row % devices;
         let layout = match self.newest.level {
             Level::Raid4 => 5,
             _ => self.newest.layout,
         };
         let (parity, q) = match layout {
-            0 | 2 => (turning_left, (turning_left + 1) % devices),
+            0 | 2 => (left_parity, (left_parity + 1) % devices),
             1 | 3 => (row % devices, (row % devices + 1) % devices),
             4 => (0, 1),
             5 => (data, data + 1),
@@ -265,7 +260,7 @@ impl MemberSet {
             }
         };
         let narrow = |role: u64| u32::try_from(role).ok();
-        // Q counts from the device behind its own.
+        // Q counts from the device after its own.
         let first = q.map_or(0, |q| q + 1);
         let others = (0..devices).map(|nth| (first + nth) % devices);
         let data = others.filter(|other| *other != parity && Some(*other) != q);
@@ -281,11 +276,11 @@ impl MemberSet {
     }
 }
 
-/// Where a chunk of data lies.
+/// Where a chunk of data is stored.
 struct Stripe {
-    /// Devices that have it.
+    /// Roles of the devices that have it.
     roles: Vec<u32>,
-    /// Which chunk of theirs it is.
+    /// Index of the chunk on these devices.
     row: u64,
     /// How its row is protected.
     parity: Option<StripeRow>,
@@ -297,7 +292,7 @@ struct Chunk {
     bytes: u64,
 }
 
-/// The beginning of an array that does not run. See [`MemberSet::beginning`].
+/// The beginning of an array that is not running. See [`MemberSet::head`].
 #[derive(Debug)]
 pub struct ArrayHead<'a, R> {
     set: &'a MemberSet,
@@ -309,22 +304,22 @@ pub struct ArrayHead<'a, R> {
 impl<R: Read + Seek> Read for ArrayHead<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = self.bytes.saturating_sub(self.position);
-        let Some(piece) = self.set.locate(self.position).filter(|_| left > 0) else {
+        let Some(chunk) = self.set.locate(self.position).filter(|_| left > 0) else {
             return Ok(0);
         };
-        let most = usize::try_from(left.min(piece.bytes)).unwrap_or(usize::MAX);
-        let count = buffer.len().min(most);
-        let wanted = &mut buffer[..count];
-        wanted.fill(0);
+        let limit = usize::try_from(left.min(chunk.bytes)).unwrap_or(usize::MAX);
+        let count = buffer.len().min(limit);
+        let target = &mut buffer[..count];
+        target.fill(0);
         let mut part = vec![0; count];
-        for ((member, offset), scale) in piece.sources {
-            let gone = || io::Error::new(io::ErrorKind::NotFound, "a member is not there");
-            let device = self.members.get_mut(member).ok_or_else(gone)?;
+        for ((member, offset), scale) in chunk.sources {
+            let missing = || io::Error::new(io::ErrorKind::NotFound, "a member is not there");
+            let device = self.members.get_mut(member).ok_or_else(missing)?;
             device.seek(SeekFrom::Start(offset))?;
             device.read_exact(&mut part)?;
             let products: [u8; 256] =
                 std::array::from_fn(|byte| parity::multiply(scale, byte as u8));
-            let sum = wanted.iter_mut().zip(&part);
+            let sum = target.iter_mut().zip(&part);
             sum.for_each(|(to, from)| *to ^= products[usize::from(*from)]);
         }
         self.position += count as u64;
@@ -378,11 +373,11 @@ mod tests {
             .iter()
             .map(|role| superblock(member(level, layout, devices, *role)))
             .collect();
-        sets(&members).remove(0)
+        member_sets(&members).remove(0)
     }
 
     #[test]
-    fn chunks_lie_where_the_kernel_puts_them() {
+    fn chunks_are_where_the_kernel_stores_them() {
         // Level, layout, devices, then role of each chunk in order.
         let cases: [(Level, u32, u32, &[u32]); 11] = [
             (Level::Raid0, 0, 3, &[0, 1, 2, 0]),
@@ -419,9 +414,9 @@ mod tests {
             let set = set(Level::Raid5, 2, 3, roles);
             let present = roles.iter().map(|r| Cursor::new(data[*r as usize].clone()));
             let mut members: Vec<_> = present.collect();
-            let mut beginning = set.beginning(&mut members).expect("known");
+            let mut head = set.head(&mut members).expect("known");
             let mut bytes = vec![0; 2 * CHUNK as usize];
-            beginning.read_exact(&mut bytes).expect("readable");
+            head.read_exact(&mut bytes).expect("readable");
             (bytes[0], bytes[CHUNK as usize - 1], bytes[CHUNK as usize])
         };
         for roles in [&[0, 1, 2][..], &[1, 2], &[0, 2], &[0, 1]] {
@@ -433,10 +428,10 @@ mod tests {
     fn health() {
         let all =
             |level, layout, devices, present: &[u32]| set(level, layout, devices, present).health();
-        assert_eq!(all(Level::Raid1, 0, 2, &[0, 1]), Health::Whole);
+        assert_eq!(all(Level::Raid1, 0, 2, &[0, 1]), Health::Complete);
         assert_eq!(all(Level::Raid1, 0, 3, &[2]), Health::Degraded(2));
         assert_eq!(all(Level::Raid0, 0, 2, &[1]), Health::Broken(1));
-        assert_eq!(all(Level::Linear, 0, 2, &[0, 1]), Health::Whole);
+        assert_eq!(all(Level::Linear, 0, 2, &[0, 1]), Health::Complete);
         assert_eq!(all(Level::Raid5, 2, 3, &[1, 2]), Health::Degraded(1));
         assert_eq!(all(Level::Raid5, 2, 3, &[2]), Health::Broken(2));
         assert_eq!(all(Level::Raid6, 2, 4, &[1, 3]), Health::Degraded(2));
@@ -447,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn health_of_what_was_cut_short() {
+    fn health_of_interrupted_arrays() {
         let with = |change: &dyn Fn(u32, &mut RaidMember), roles: &[u32]| {
             let members: Vec<Superblock> = roles
                 .iter()
@@ -457,14 +452,17 @@ mod tests {
                     superblock(member)
                 })
                 .collect();
-            sets(&members).remove(0).health()
+            member_sets(&members).remove(0).health()
         };
         assert_eq!(with(&|_, m| m.events = 0, &[0, 1, 2]), Health::NeverRan);
         assert_eq!(with(&|_, m| m.events = 0, &[0]), Health::NeverRan);
-        assert_eq!(with(&|_, m| m.is_clean = false, &[0, 1, 2]), Health::Whole);
+        assert_eq!(
+            with(&|_, m| m.is_clean = false, &[0, 1, 2]),
+            Health::Complete
+        );
         assert_eq!(with(&|_, m| m.is_clean = false, &[0, 1]), Health::Dirty(1));
         let one_behind = |role: u32, m: &mut RaidMember| m.events -= u64::from(role == 1);
-        assert_eq!(with(&one_behind, &[0, 1, 2]), Health::Whole);
+        assert_eq!(with(&one_behind, &[0, 1, 2]), Health::Complete);
         let stale = |role: u32, m: &mut RaidMember| m.events -= u64::from(role == 1) * 2;
         assert_eq!(with(&stale, &[0, 1, 2]), Health::Degraded(1));
         let faulty = |role: u32, m: &mut RaidMember| match role {

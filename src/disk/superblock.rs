@@ -1,8 +1,8 @@
-//! What is on a device: file systems, swap, encrypted volumes, RAID and LVM members, told by their
-//! superblocks and named as blkid names them.
+//! What is on a device: file systems, swap, encrypted volumes, RAID and LVM members, identified by their superblocks
+//! and named as in blkid.
 //!
-//! Probing order follows libblkid: containers first, and after a RAID or encryption superblock
-//! nothing else is looked for, since what follows is the content's.
+//! The probing order follows libblkid: containers first, and after a RAID or encryption superblock nothing else is
+//! probed for, since any further signature belongs to its contents.
 
 pub mod raid;
 
@@ -13,7 +13,7 @@ mod luks;
 mod others;
 
 pub use luks::{
-    BINARY_BYTES as LUKS_BINARY_BYTES, LuksHeader, SECOND_COPIES as LUKS_SECOND_COPIES,
+    BINARY_BYTES as LUKS_BINARY_BYTES, LuksHeader, SECOND_COPY_OFFSETS as LUKS_SECOND_COPY_OFFSETS,
     SECOND_MAGIC as LUKS_SECOND_MAGIC,
 };
 
@@ -32,16 +32,16 @@ pub struct Superblock {
     pub also: Vec<String>,
     /// The file system was not unmounted cleanly: its journal needs replay.
     pub needs_recovery: bool,
-    /// Its making was interrupted: it holds no data and cannot be mounted.
+    /// Its creation was interrupted: it holds no data and cannot be mounted.
     pub incomplete: bool,
     /// The header of an encrypted volume.
     pub luks: Option<LuksHeader>,
-    /// What a member of a RAID array says about it, if it can be believed.
+    /// The contents of the superblock of a RAID member, if its checksum is right.
     pub raid: Option<Box<raid::RaidMember>>,
 }
 
 impl Superblock {
-    /// In words, e.g. `xfs "data"`; older signatures beneath it are told too.
+    /// A description, e.g. `xfs "data"`, including older signatures that are still present.
     pub fn describe(&self) -> Option<String> {
         let kind = self.kind.as_deref()?;
         let mut text = match &self.label {
@@ -55,7 +55,7 @@ impl Superblock {
     }
 }
 
-/// Probes a device of any size. Only failing I/O is an error; bytes are never trusted.
+/// Probes a device of any size. Only I/O failures are errors; the contents are never trusted.
 pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Superblock> {
     let mut device = ProbedDevice::new(device)?;
     let mut found: Option<Superblock> = None;
@@ -76,7 +76,7 @@ pub fn probe(device: &mut (impl Read + Seek)) -> io::Result<Superblock> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum SuperblockRole {
-    /// Its content may look like anything.
+    /// Its contents may look like anything.
     Container,
     FileSystem,
 }
@@ -131,7 +131,7 @@ impl<'a> ProbedDevice<'a> {
     }
 }
 
-/// Bytes of a superblock; reading outside of them gives zeros.
+/// Bytes of a superblock; reading beyond them gives zeros.
 struct Block(Vec<u8>);
 
 impl Block {
@@ -181,7 +181,7 @@ fn uuid_text(bytes: [u8; 16]) -> Option<String> {
     (bytes != [0; 16]).then(|| text.to_lowercase())
 }
 
-/// A finding without more than its kind.
+/// A superblock of which only the kind is known.
 fn kind(name: &str) -> Superblock {
     Superblock {
         kind: Some(name.into()),

@@ -1,4 +1,4 @@
-//! Users and groups. The same code that planned a request carries it out, on the databases as they are now.
+//! Users and groups. The code that planned a request also carries it out, on the databases as they are now.
 
 use super::{Context, Done, databases, homes};
 use crate::plan::op::{GroupAct, UserAct};
@@ -8,7 +8,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fchmod};
 use nix::unistd::{Gid, Uid, fchown};
 
-/// Said when a request has another result than planned.
+/// The error if a request has another result than planned.
 const CHANGED: &str = "the account databases changed since the plan was made; plan again";
 
 /// Creates, changes or deletes a group.
@@ -18,7 +18,7 @@ pub fn group(act: &GroupAct, context: &Context) -> anyhow::Result<Done> {
     let result = after.apply_group(&act.request)?;
     ensure!(result == act.result, CHANGED);
     databases::write(context.root, &before, &after)?;
-    context.root.names().forget();
+    context.root.cached_databases().invalidate();
     Ok(Done::default())
 }
 
@@ -29,16 +29,16 @@ pub fn user(act: &UserAct, context: &Context) -> anyhow::Result<Done> {
     let present = before.user(&act.request.name);
     let result = after.apply_user(&act.request)?;
     ensure!(result == act.result, CHANGED);
-    // The databases come last: a run that is killed before finds the request still to be done, with home and mail.
+    // The databases come last: after a run that is killed before, the next one repeats the request, with home and mail.
     homes::apply(act, present.as_ref(), &after, context.root)?;
-    adopt(act, context)?;
+    chown_mount_points(act, context)?;
     databases::write(context.root, &before, &after)?;
-    context.root.names().forget();
+    context.root.cached_databases().invalidate();
     Ok(Done::default())
 }
 
-/// Gives directories that mounting invented below a home to its user.
-fn adopt(act: &UserAct, context: &Context) -> anyhow::Result<()> {
+/// Gives directories that were only created as mount points below a home to its user.
+fn chown_mount_points(act: &UserAct, context: &Context) -> anyhow::Result<()> {
     let (uid, gid) = (act.result.uid, act.result.gid);
     for path in &act.adopts {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;

@@ -1,12 +1,11 @@
 //! New nodes appear under their final name only when complete.
 //!
-//! What is in the making has a temporary name beside the final one and is renamed when it is done; a
-//! node expected to be missing is renamed so that nothing that appeared meanwhile is replaced. The
-//! temporary name is derived from the final one: a run that is killed leaves it behind, and the run
-//! after it meets it again and removes it. Creation is exclusive and follows no link, so that knowing
-//! the name gains nobody anything. (Nameless files, `O_TMPFILE`, would leave nothing behind, but ext4
-//! keeps them in a list of orphans: measured on 5,000 files, they took between one and ten times as
-//! long.)
+//! An incomplete node has a temporary name in the same directory and is renamed when it is complete; a node that is
+//! expected to be missing is renamed such that nothing that appeared meanwhile is replaced. The temporary name is
+//! derived from the final one: if a run is killed and leaves it behind, the next run finds it and removes it. Creation
+//! is exclusive and follows no link, so that knowing the name is of no use to anybody. (Unnamed files, `O_TMPFILE`,
+//! would leave nothing behind, but ext4 keeps them in a list of orphans: measured on 5,000 files, they took between one
+//! and ten times as long.)
 
 use super::removal::remove_tree;
 use super::walk::open_directory;
@@ -18,23 +17,23 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// How often a temporary name found taken is freed before giving up.
-const ATTEMPTS: usize = 3;
-/// Mode of a file in the making that will not be as its maker's; the final one is set before it gets its name.
+/// How often an existing temporary name is removed before giving up.
+const MAX_ATTEMPTS: usize = 3;
+/// Mode of an incomplete file whose final owner or mode differ; those are set before it gets its final name.
 pub(super) const PRIVATE: Mode = Mode::from_bits_truncate(0o600);
 
-/// A file in the making, to be put at `name` in `directory`.
+/// An incomplete file that will become `name` in `directory`.
 #[derive(Debug)]
 pub(super) struct StagedFile<'d> {
     name: &'d str,
     file: File,
-    temporary: Temporary<'d>,
+    temporary: TemporaryName<'d>,
 }
 
 impl<'d> StagedFile<'d> {
-    /// `mode` is that of the file while it is in the making, less what the mask of the process forbids.
+    /// `mode` is that of the file while it is incomplete, minus the umask of the process.
     pub(super) fn new(directory: &'d OwnedFd, name: &'d str, mode: Mode) -> nix::Result<Self> {
-        let (file, temporary) = Temporary::file(directory, name, mode)?;
+        let (file, temporary) = TemporaryName::file(directory, name, mode)?;
         Ok(Self {
             name,
             file: File::from(file),
@@ -46,63 +45,63 @@ impl<'d> StagedFile<'d> {
         &mut self.file
     }
 
-    /// Puts the file in the place of one whose content it carries on. Its bytes are on the disk before: with a rename alone, a
-    /// power cut can take the old content and the new one.
+    /// Replaces the file whose content it continues. Its bytes are on the disk before that: with a rename alone, a
+    /// power cut can destroy both the old and the new content.
     pub(super) fn replace_durably(self) -> anyhow::Result<()> {
         self.make_durable()?;
         self.publish(true)
     }
 
-    /// Its bytes are on the disk when this returns.
+    /// Writes its bytes to the disk before this returns.
     pub(super) fn make_durable(&self) -> anyhow::Result<()> {
         self.file.sync_data().context("cannot make it durable")
     }
 
-    /// Puts the file under its final name, replacing anything but a directory if told so.
+    /// Gives the file its final name; with `replace`, this replaces anything but a directory.
     pub(super) fn publish(mut self, replace: bool) -> anyhow::Result<()> {
         self.temporary.publish(self.name, replace)?;
-        // A new file has no second name that a rename could have left.
+        // A new file has only one name, so the rename has removed the temporary one.
         self.temporary.is_free = true;
         Ok(())
     }
 }
 
-/// Makes a node other than a file through `make`, which is given the name to make it under.
-pub(super) fn publish_made(
+/// Creates a node other than a file with `create`, which gets the temporary name to use.
+pub(super) fn publish_node(
     directory: &OwnedFd,
     name: &str,
     replace: bool,
-    make: impl Fn(&str) -> nix::Result<()>,
+    create: impl Fn(&str) -> nix::Result<()>,
 ) -> anyhow::Result<()> {
-    Temporary::make(directory, name, make)?.publish(name, replace)
+    TemporaryName::create(directory, name, create)?.publish(name, replace)
 }
 
-/// Makes a directory that nobody else may enter through `fill`, and gives it its name when that is done. It replaces nothing
-/// but an empty directory.
+/// Creates a private directory, fills it with `fill`, and then gives it its final name. It can only replace an empty
+/// directory.
 pub(super) fn publish_directory(
-    above: &OwnedFd,
+    parent: &OwnedFd,
     name: &str,
     fill: impl FnOnce(&OwnedFd) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let temporary = temporary_name(name);
-    // A run killed in between may have left it.
-    remove_tree(above, &temporary)?;
-    let make = || -> anyhow::Result<()> {
-        mkdirat(above, temporary.as_str(), Mode::S_IRWXU)?;
-        let directory = open_directory(above, temporary.as_str())?;
+    // A run that was killed may have left it behind.
+    remove_tree(parent, &temporary)?;
+    let create = || -> anyhow::Result<()> {
+        mkdirat(parent, temporary.as_str(), Mode::S_IRWXU)?;
+        let directory = open_directory(parent, temporary.as_str())?;
         let is_own = fstat(&directory)?.st_uid == uzers::get_effective_uid();
         ensure!(is_own, "something else appeared there");
         fill(&directory)?;
-        Ok(renameat(above, temporary.as_str(), above, name)?)
+        Ok(renameat(parent, temporary.as_str(), parent, name)?)
     };
-    let made = make();
-    if made.is_err() {
-        let _ = remove_tree(above, &temporary);
+    let result = create();
+    if result.is_err() {
+        let _ = remove_tree(parent, &temporary);
     }
-    made
+    result
 }
 
-fn already_there(error: Errno) -> anyhow::Error {
+fn explain_existing(error: Errno) -> anyhow::Error {
     match error {
         Errno::EEXIST => anyhow::anyhow!(
             "something appeared there since the plan was made; plan again to see what would change"
@@ -111,16 +110,16 @@ fn already_there(error: Errno) -> anyhow::Error {
     }
 }
 
-/// A temporary name, freed unless published.
+/// A temporary name, which is removed unless its node was published.
 #[derive(Debug)]
-struct Temporary<'d> {
+struct TemporaryName<'d> {
     directory: &'d OwnedFd,
     name: String,
-    /// Nothing has the name any more.
+    /// Nothing has this name any more.
     is_free: bool,
 }
 
-impl<'d> Temporary<'d> {
+impl<'d> TemporaryName<'d> {
     fn file(directory: &'d OwnedFd, name: &str, mode: Mode) -> nix::Result<(OwnedFd, Self)> {
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -133,26 +132,26 @@ impl<'d> Temporary<'d> {
         file.map(|file| (file, temporary)).ok_or(Errno::EIO)
     }
 
-    fn make(
+    fn create(
         directory: &'d OwnedFd,
         name: &str,
-        make: impl Fn(&str) -> nix::Result<()>,
+        create: impl Fn(&str) -> nix::Result<()>,
     ) -> anyhow::Result<Self> {
-        Ok(Self::attempt(directory, name, make)?)
+        Ok(Self::attempt(directory, name, create)?)
     }
 
     fn attempt(
         directory: &'d OwnedFd,
         name: &str,
-        mut make: impl FnMut(&str) -> nix::Result<()>,
+        mut create: impl FnMut(&str) -> nix::Result<()>,
     ) -> nix::Result<Self> {
         let temporary = Self {
             directory,
             name: temporary_name(name),
             is_free: false,
         };
-        for _ in 0..ATTEMPTS {
-            match make(&temporary.name) {
+        for _ in 0..MAX_ATTEMPTS {
+            match create(&temporary.name) {
                 Err(Errno::EEXIST) => unlinkat(
                     directory,
                     temporary.name.as_str(),
@@ -173,23 +172,23 @@ impl<'d> Temporary<'d> {
         let flags = RenameFlags::RENAME_NOREPLACE;
         match renameat2(directory, self.name.as_str(), directory, name, flags) {
             Err(Errno::EINVAL) => self.publish_unless_there(name),
-            other => other.map_err(already_there),
+            other => other.map_err(explain_existing),
         }
     }
 
-    /// For file systems that cannot check and rename in one act.
+    /// For file systems that cannot check and rename atomically.
     fn publish_unless_there(&self, name: &str) -> anyhow::Result<()> {
         match fstatat(self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Err(Errno::ENOENT) => self.publish(name, true),
-            Ok(_) => bail!(already_there(Errno::EEXIST)),
+            Ok(_) => bail!(explain_existing(Errno::EEXIST)),
             Err(error) => Err(error.into()),
         }
     }
 }
 
-impl Drop for Temporary<'_> {
-    /// After a rename there is nothing of that name; after an error there may be. A rename of two
-    /// names of one file does nothing and leaves both.
+impl Drop for TemporaryName<'_> {
+    /// After a rename nothing has this name; after an error something may. Renaming one name of a file to another name
+    /// of the same file does nothing and keeps both.
     fn drop(&mut self) {
         if !self.is_free {
             let _ = unlinkat(

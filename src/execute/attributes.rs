@@ -1,18 +1,20 @@
-//! Extended attributes of a file that is replaced: a new one in its place has the same.
+//! Extended attributes that a new file takes over from the file it replaces.
 
 use crate::host::sys;
 use std::ffi::CStr;
 use std::fs::File;
 
-/// The label of SELinux, without which programs may not use the file.
+/// The SELinux label, without which programs may not be allowed to use the file.
 const LABEL: &CStr = c"security.selinux";
-/// Who may use it besides its owner and its group. Without the list, its group would have the rights of the mask.
+/// The POSIX ACL. Without it, the group would get the rights of the mask of the ACL.
 const ACCESS_LIST: &CStr = c"system.posix_acl_access";
 
-/// Gives a new file, whose owner and mode are set, the label and the access list of the one whose place it takes; the list
-/// only if the mode is the old one as well. Others stay behind: they are sums of the old content, or hold for its inode.
+/// Copies the SELinux label to a new file whose owner and mode are set, and with `with_list` the access list as well,
+/// which is only correct if the mode is the old one. Other attributes are not copied: they are checksums of the old
+/// content or belong to its inode.
 ///
-/// A file system without labels has none to keep, and one that the kernel of this machine does not take is lost.
+/// Errors are ignored: a file system without labels has none to copy, and a label that the running kernel does not
+/// accept is lost.
 pub(super) fn keep(from: &File, to: &File, with_list: bool) {
     let list = with_list.then_some(ACCESS_LIST);
     for name in [LABEL].into_iter().chain(list) {

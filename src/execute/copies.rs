@@ -1,7 +1,7 @@
 //! Files with the same content: fetched once, copied for the others.
 //!
-//! A file that was written belongs to whom the config says, who may change it at once. So what is copied is compared
-//! with what was written.
+//! A file that has been written belongs to the owner in the config, who may change it at any time. So what is copied is
+//! compared with what was written.
 
 use super::{Context, ranges};
 use crate::fetch::FetchEvents;
@@ -12,31 +12,31 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::sync::{Mutex, PoisonError};
 
-type Sum = [u8; 32];
+type FileDigest = [u8; 32];
 
 /// Digests of the files that others are copied from, by path.
 #[derive(Debug, Default)]
-pub struct Copies(Mutex<HashMap<String, Sum>>);
+pub struct Copies(Mutex<HashMap<String, FileDigest>>);
 
 impl Copies {
-    pub(super) fn keep(&self, path: &str, sum: Sum) {
+    pub(super) fn record(&self, path: &str, sum: FileDigest) {
         let mut sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sums.insert(path.to_owned(), sum);
     }
 
-    fn of(&self, path: &str) -> Option<Sum> {
+    fn digest(&self, path: &str) -> Option<FileDigest> {
         let sums = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sums.get(path).copied()
     }
 }
 
 /// Passes bytes on and computes their digest.
-pub(super) struct Digesting<'f> {
+pub(super) struct DigestWriter<'f> {
     file: &'f mut File,
     sum: Sha256,
 }
 
-impl<'f> Digesting<'f> {
+impl<'f> DigestWriter<'f> {
     pub(super) fn new(file: &'f mut File) -> Self {
         Self {
             file,
@@ -44,12 +44,12 @@ impl<'f> Digesting<'f> {
         }
     }
 
-    pub(super) fn digest(self) -> Sum {
+    pub(super) fn digest(self) -> FileDigest {
         self.sum.finalize().into()
     }
 }
 
-impl Write for Digesting<'_> {
+impl Write for DigestWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let count = self.file.write(bytes)?;
         self.sum.update(&bytes[..count]);
@@ -61,10 +61,10 @@ impl Write for Digesting<'_> {
     }
 }
 
-/// Appends the content of a file of the target that was written before. `None`, and nothing appended, if that is not
-/// there any more.
+/// Appends the content of a file of the target that has been written before. Returns `None` and appends nothing if it
+/// has changed since.
 pub(super) fn copy(path: &str, to: &mut File, context: &Context) -> anyhow::Result<Option<u64>> {
-    let Some(sum) = context.copies.of(path) else {
+    let Some(sum) = context.copies.digest(path) else {
         return Ok(None);
     };
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW;
@@ -77,13 +77,13 @@ pub(super) fn copy(path: &str, to: &mut File, context: &Context) -> anyhow::Resu
 fn copy_if_same(
     from: &File,
     to: &mut File,
-    sum: Sum,
+    sum: FileDigest,
     events: &dyn FetchEvents,
 ) -> anyhow::Result<Option<u64>> {
     let start = to.stream_position()?;
-    let mut sink = Digesting::new(to);
-    // With its holes, if it has any: the digest is that of all bytes.
-    let bytes = ranges::pass(from, &mut sink, u64::MAX, events)?;
+    let mut sink = DigestWriter::new(to);
+    // Including its holes, if it has any: the digest is that of all bytes.
+    let bytes = ranges::copy_bytes(from, &mut sink, u64::MAX, events)?;
     if sink.digest() == sum {
         return Ok(Some(bytes));
     }
@@ -98,16 +98,16 @@ mod tests {
     use std::io::Read;
 
     #[test]
-    fn nothing_is_left_of_a_copy_that_is_not_the_same() {
+    fn nothing_is_left_of_a_copy_of_a_changed_file() {
         let mut to = tempfile::tempfile().expect("a file");
         to.write_all(b"before ").expect("written");
-        for (content, want) in [("EVIL", None), ("good", Some(4))] {
+        for (content, expected) in [("EVIL", None), ("good", Some(4))] {
             let mut from = tempfile::tempfile().expect("a file");
             from.write_all(content.as_bytes()).expect("written");
             from.rewind().expect("rewound");
             let sum = Sha256::digest("good").into();
             let copied = copy_if_same(&from, &mut to, sum, &crate::fetch::Silent);
-            assert_eq!(copied.expect("copied"), want);
+            assert_eq!(copied.expect("copied"), expected);
         }
         let mut text = String::new();
         to.rewind().expect("rewound");

@@ -1,6 +1,6 @@
 //! The account databases of the target as files.
 //!
-//! Every file is made as a whole and renamed into place, in the order of [`AccountFile::ALL`]: a user who is in
+//! Every file is written completely and then renamed into place, in the order of [`AccountFile::ALL`]: a user who is in
 //! `passwd` is complete, whenever the run is killed.
 
 use super::atomic::{PRIVATE, StagedFile};
@@ -18,18 +18,18 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const SECONDS_A_DAY: u64 = 86400;
+const SECONDS_PER_DAY: u64 = 86400;
 
 /// Reads the databases, with today's date for password changes.
 pub(super) fn read(root: &TargetRoot) -> anyhow::Result<Databases> {
     let mut databases = Databases::read(root)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    databases.policy.today = now.unwrap_or_default().as_secs() / SECONDS_A_DAY;
+    databases.policy.today = now.unwrap_or_default().as_secs() / SECONDS_PER_DAY;
     Ok(databases)
 }
 
-/// Writes what changed. All new files are on the disk before the first one takes the place of an old one: with a rename
-/// alone, a power cut can take the old content and the new one.
+/// Writes what changed. All new files are on the disk before the first one replaces an old one: with a rename alone, a
+/// power cut can destroy both the old and the new content.
 pub(super) fn write(
     root: &TargetRoot,
     before: &Databases,
@@ -51,7 +51,7 @@ pub(super) fn write(
     for (place, bytes) in &places {
         staged.push((place, place.stage(bytes).with_context(|| place.act())?));
     }
-    // Of one transaction of a journal: the first one takes the time of all.
+    // They are in one journal transaction, so the first sync takes the time of all.
     for (place, file) in &staged {
         file.make_durable().with_context(|| place.act())?;
     }
@@ -91,8 +91,8 @@ impl DatabasePlace {
         self.path.rsplit('/').next().unwrap_or_default()
     }
 
-    /// The new file beside the old one. Keeps owner, mode, label and access list of that: distributions give `shadow` a group
-    /// of its own.
+    /// Stages the new file next to the old one, from which it takes over owner, mode, label and access list:
+    /// distributions give `shadow` a group of its own.
     fn stage(&self, bytes: &[u8]) -> anyhow::Result<StagedFile<'_>> {
         let name = self.name();
         let present = fstatat(&self.directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).ok();
@@ -121,25 +121,25 @@ fn act(file: AccountFile) -> String {
     format!("cannot write {}", file.path())
 }
 
-/// Where a database is, whatever links lead to it: they stay, and the file is replaced.
+/// The path of a database after following links: these are kept, and the file itself is replaced.
 fn follow_links(root: &TargetRoot, path: &str) -> anyhow::Result<String> {
     let mut path = path.to_owned();
     for _ in 0..MAX_LINKS {
-        let place = paths::resolve(&path, |at| look(root, at))?;
-        let PathLookup::Link(target) = look(root, &place)? else {
+        let place = paths::resolve(&path, |at| inspect(root, at))?;
+        let PathLookup::Link(target) = inspect(root, &place)? else {
             return Ok(place);
         };
-        let above = paths::parent(&place).unwrap_or("/");
+        let parent = paths::parent(&place).unwrap_or("/");
         path = match target.starts_with('/') {
             true => target,
-            false => paths::child(above, &target),
+            false => paths::child(parent, &target),
         };
     }
     bail!("more than {MAX_LINKS} symbolic links on the way")
 }
 
 /// What is at a path without links on the way.
-fn look(root: &TargetRoot, path: &str) -> anyhow::Result<PathLookup> {
+fn inspect(root: &TargetRoot, path: &str) -> anyhow::Result<PathLookup> {
     let node = match root.open_without_links(path, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
         Err(Errno::ENOENT) => return Ok(PathLookup::Missing),
         other => other?,

@@ -1,7 +1,7 @@
-//! Directories that nodes are made in, kept open: thousands of files may lie in a few of them.
+//! Directories in which nodes are created are kept open: a few of them may contain thousands of files.
 //!
-//! A handle leads to the directory that the kernel found inside the target when it was opened. Operations that mount,
-//! move or remove directories may make that another one, so nothing is kept from before such an operation ends.
+//! A handle refers to the directory that the kernel found inside the target when it was opened. After an operation that
+//! mounts, moves or removes directories the path may lead to another one, so no handle is kept across such operations.
 
 use crate::host::TargetRoot;
 use crate::plan::OpKind;
@@ -10,9 +10,9 @@ use nix::sys::resource::{Resource, getrlimit};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Handles kept at a time, where the process may have that many.
+/// Maximum number of handles that are kept, if the process may have that many.
 const MAX_HANDLES: usize = 256;
-/// The part of its descriptors that a process may spend on handles: operations under way need the rest.
+/// The handles may take one of this many parts of the process's descriptors: running operations need the rest.
 const DESCRIPTOR_SHARE: u64 = 8;
 
 /// Handles of directories by their paths in the target.
@@ -21,17 +21,17 @@ pub struct Directories(Mutex<HandleCache>);
 
 #[derive(Debug, Default)]
 struct HandleCache {
-    /// So many handles at most.
+    /// Maximum number of handles.
     limit: usize,
     handles: HashMap<String, Arc<OwnedFd>>,
-    /// Operations under way that may change where paths lead.
-    changing: usize,
-    /// Such operations that ended.
-    changed: usize,
+    /// Running operations that may change where paths lead.
+    running_changes: usize,
+    /// Such operations that have ended.
+    finished_changes: usize,
 }
 
 impl HandleCache {
-    fn keep(&mut self, path: &str, handle: &Arc<OwnedFd>) {
+    fn insert(&mut self, path: &str, handle: &Arc<OwnedFd>) {
         if self.handles.len() >= self.limit {
             self.handles.clear();
         }
@@ -50,50 +50,50 @@ impl Default for Directories {
     }
 }
 
-/// Descriptors that this process may have open.
+/// Number of descriptors that this process may have open.
 fn descriptor_limit() -> u64 {
-    // If the limit is unknown, hardly any handle is kept.
+    // If the limit is unknown, at most one handle is kept.
     getrlimit(Resource::RLIMIT_NOFILE).map_or(0, |(soft, _)| soft)
 }
 
 impl Directories {
-    /// [`TargetRoot::open_parent`], opened at most once in a while.
+    /// [`TargetRoot::open_parent`], with handles that are kept.
     pub(super) fn parent<'p>(
         &self,
         root: &TargetRoot,
         path: &'p str,
     ) -> nix::Result<(Arc<OwnedFd>, &'p str)> {
-        let (above, name) = TargetRoot::split(path);
-        let changed = {
-            let known = self.lock();
-            if let Some(handle) = known.handles.get(above) {
+        let (parent, name) = TargetRoot::split(path);
+        let finished_changes = {
+            let cache = self.lock();
+            if let Some(handle) = cache.handles.get(parent) {
                 return Ok((Arc::clone(handle), name));
             }
-            known.changed
+            cache.finished_changes
         };
         let (handle, name) = root.open_parent(path)?;
         let handle = Arc::new(handle);
-        let mut known = self.lock();
-        if known.changing == 0 && known.changed == changed {
-            known.keep(above, &handle);
+        let mut cache = self.lock();
+        if cache.running_changes == 0 && cache.finished_changes == finished_changes {
+            cache.insert(parent, &handle);
         }
         Ok((handle, name))
     }
 
-    /// Runs an operation. Nothing is kept while it may change where paths lead.
-    pub(super) fn around<T>(&self, kind: &OpKind, run: impl FnOnce() -> T) -> T {
+    /// Runs an operation. No handle is kept while it may change where paths lead.
+    pub(super) fn run<T>(&self, kind: &OpKind, operation: impl FnOnce() -> T) -> T {
         if keeps_directories(kind) {
-            return run();
+            return operation();
         }
         {
-            let mut known = self.lock();
-            known.changing += 1;
-            known.handles.clear();
+            let mut cache = self.lock();
+            cache.running_changes += 1;
+            cache.handles.clear();
         }
-        let result = run();
-        let mut known = self.lock();
-        known.changing -= 1;
-        known.changed += 1;
+        let result = operation();
+        let mut cache = self.lock();
+        cache.running_changes -= 1;
+        cache.finished_changes += 1;
         result
     }
 
@@ -102,7 +102,7 @@ impl Directories {
     }
 }
 
-/// True for acts that make nodes, and put none in the place of a directory.
+/// True for operations that create nodes without replacing a directory.
 fn keeps_directories(kind: &OpKind) -> bool {
     matches!(
         kind,
@@ -125,17 +125,17 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn what_may_have_moved_is_opened_again() {
+    fn directories_that_may_have_moved_are_opened_again() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = TargetRoot::new(directory.path());
-        let known = Directories::default();
-        let open = || known.parent(&root, "/a/b").expect("opened").0;
+        let cache = Directories::default();
+        let open = || cache.parent(&root, "/a/b").expect("opened").0;
         let first = open();
         assert!(Arc::ptr_eq(&first, &open()), "the same directory");
         let sync = OpKind::Sync(MountPoint { point: "/".into() });
-        known.around(&sync, || assert!(Arc::ptr_eq(&first, &open())));
+        cache.run(&sync, || assert!(Arc::ptr_eq(&first, &open())));
         let path = "/a".to_owned();
-        known.around(&OpKind::Remove(Remove { path }), || {
+        cache.run(&OpKind::Remove(Remove { path }), || {
             assert!(!Arc::ptr_eq(&first, &open()), "not kept");
             fs::remove_dir(directory.path().join("a")).expect("removed");
         });
@@ -149,13 +149,13 @@ mod tests {
     fn not_all_are_kept() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let root = TargetRoot::new(directory.path());
-        let known = Directories::default();
-        let limit = known.lock().limit;
+        let cache = Directories::default();
+        let limit = cache.lock().limit;
         assert!((2..=MAX_HANDLES).contains(&limit), "{limit}");
         for number in 0..limit + 2 {
             let path = format!("/d{number}/x");
-            known.parent(&root, &path).expect("opened");
+            cache.parent(&root, &path).expect("opened");
         }
-        assert_eq!(known.lock().handles.len(), 2);
+        assert_eq!(cache.lock().handles.len(), 2);
     }
 }

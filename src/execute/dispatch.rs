@@ -9,9 +9,9 @@ use crate::plan::OpKind;
 /// Carries out one operation.
 ///
 /// # Errors
-/// What the operation's executor says; the caller adds which operation it was.
+/// The error of the operation's executor; the caller adds which operation it was.
 pub fn execute(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {
-    context.directories.around(kind, || act(kind, context))
+    context.directories.run(kind, || act(kind, context))
 }
 
 fn act(kind: &OpKind, context: &Context) -> anyhow::Result<Done> {

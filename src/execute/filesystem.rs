@@ -1,11 +1,11 @@
-//! Makes file systems and erases signatures: looks again, erases, makes, looks at the result.
+//! Creates file systems and erases signatures: checks the device again, erases, creates, verifies the result.
 
 use super::{Context, Done};
 use crate::disk::superblock::{
-    self, LUKS_BINARY_BYTES, LUKS_SECOND_COPIES, LUKS_SECOND_MAGIC, Superblock,
+    self, LUKS_BINARY_BYTES, LUKS_SECOND_COPY_OFFSETS, LUKS_SECOND_MAGIC, Superblock,
 };
 use crate::host::Command;
-use crate::host::command::without_starting;
+use crate::host::command::without_spawning;
 use crate::host::devices::{DeviceAccess, DeviceHandle};
 use crate::plan::filesystems::canonical_uuid;
 use crate::plan::op::{Expected, MakeFilesystem, WipeDevice};
@@ -16,14 +16,14 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
-/// Bytes at each end of a device in which all known signatures lie.
+/// Bytes at each end of a device that contain all known signatures.
 const EDGE_BYTES: u64 = 1024 * 1024;
 
-/// Makes a file system or swap area.
+/// Creates a file system or swap area.
 ///
 /// # Errors
-/// The device holds something the plan did not see, the program fails, or the result is not what was
-/// asked for.
+/// If the device contains something that was not there when the plan was made, the program fails, or the result is not
+/// as requested.
 pub fn make_filesystem(act: &MakeFilesystem, context: &Context) -> anyhow::Result<Done> {
     let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let name = act.device.to_string();
@@ -39,54 +39,54 @@ pub fn make_filesystem(act: &MakeFilesystem, context: &Context) -> anyhow::Resul
 /// Erases all signatures.
 ///
 /// # Errors
-/// The device holds something the plan did not see, or cannot be written.
+/// If the device contains something that was not there when the plan was made, or cannot be written.
 pub fn wipe_device(act: &WipeDevice, context: &Context) -> anyhow::Result<Done> {
     let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let name = act.device.to_string();
     erase(&device, &name, &act.expected)?;
-    let left = sync_and_probe(device.path(), &name)?;
-    if let Some(what) = left.describe() {
+    let remaining = sync_and_probe(device.path(), &name)?;
+    if let Some(what) = remaining.describe() {
         bail!("{name} still shows {what} after its signatures were erased");
     }
     Ok(Done::default())
 }
 
-/// Erases all signatures of a device that holds what the plan saw.
+/// Erases all signatures of a device if its contents are those that the plan expects.
 pub(super) fn erase(device: &DeviceHandle, name: &str, expected: &Expected) -> anyhow::Result<()> {
-    without_starting(|| {
+    without_spawning(|| {
         let (mut file, _) = open_expected(device.path(), name, expected)?;
         erase_signatures(&mut file, name)
     })
 }
 
-/// Opens a device for this use only, once it holds what the plan saw there.
+/// Opens a device exclusively if its contents are those that the plan expects.
 ///
 /// # Errors
-/// It is in use, or holds something else.
+/// If it is in use, or contains something else.
 pub(super) fn open_expected(
     path: &Path,
     name: &str,
     expected: &Expected,
 ) -> anyhow::Result<(File, Superblock)> {
-    let mut file = open_alone(path)
+    let mut file = open_exclusively(path)
         .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
     let found = superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))?;
     check_unchanged(name, expected, &found)?;
     Ok((file, found))
 }
 
-/// Erases every signature anybody looks for, durably.
+/// Erases every signature that any program probes for, durably.
 ///
 /// # Errors
-/// The device cannot be written.
+/// If the device cannot be written.
 pub(super) fn erase_signatures(file: &mut File, name: &str) -> anyhow::Result<()> {
     erase_edges(file)
         .and_then(|()| file.sync_all())
         .with_context(|| format!("cannot erase the signatures of {name}"))
 }
 
-/// Opened for this use only: fails while the device is mounted or held.
-fn open_alone(path: &Path) -> io::Result<File> {
+/// Opens a device exclusively: fails while it is mounted or otherwise held.
+fn open_exclusively(path: &Path) -> io::Result<File> {
     let is_device = path.metadata()?.file_type().is_block_device();
     File::options()
         .read(true)
@@ -111,7 +111,7 @@ fn check_unchanged(name: &str, expected: &Expected, found: &Superblock) -> anyho
     }
 }
 
-/// Zeroes both ends. Blocks that are zero already are not written, so that a sparse image stays so.
+/// Zeroes both ends. Blocks that are already zero are not written, so that a sparse image stays sparse.
 fn erase_edges(device: &mut (impl Read + Write + Seek)) -> io::Result<()> {
     let bytes = device.seek(SeekFrom::End(0))?;
     let head = EDGE_BYTES.min(bytes);
@@ -121,7 +121,7 @@ fn erase_edges(device: &mut (impl Read + Write + Seek)) -> io::Result<()> {
     erase_range(device, tail, bytes)
 }
 
-/// Copies of superblocks far from both ends, erased where they are.
+/// A copy of a superblock far from both ends.
 struct BackupSuperblock {
     at: u64,
     magic_at: u64,
@@ -129,10 +129,10 @@ struct BackupSuperblock {
     bytes: u64,
 }
 
-/// The second header of an encrypted volume brings the volume back. Copies of btrfs are looked for by tools
-/// that rescue file systems, which would bring back one that is gone.
+/// Copies that must be erased as well: a second LUKS header would bring the volume back, and tools that rescue btrfs
+/// search for its copies, so that they could bring back the erased file system.
 fn far_copies() -> impl Iterator<Item = BackupSuperblock> {
-    let luks = LUKS_SECOND_COPIES.iter().map(|at| BackupSuperblock {
+    let luks = LUKS_SECOND_COPY_OFFSETS.iter().map(|at| BackupSuperblock {
         at: *at,
         magic_at: 0,
         magic: LUKS_SECOND_MAGIC,
@@ -159,7 +159,7 @@ fn erase_far_copies(device: &mut (impl Read + Write + Seek), bytes: u64) -> io::
     Ok(())
 }
 
-/// Zeroes what lies from one byte up to another. Blocks that are zero already are not written.
+/// Zeroes a range of bytes. Blocks that are already zero are not written.
 pub(super) fn erase_range(
     device: &mut (impl Read + Write + Seek),
     from: u64,
@@ -241,10 +241,10 @@ mod tests {
             (ext4(), found(None, false), false),
             (Expected::Anything, found(Some("xfs"), false), true),
         ];
-        for (expected, found, may) in cases {
-            let verdict = check_unchanged("/dev/vda1", &expected, &found);
-            assert_eq!(verdict.is_ok(), may, "{expected:?}, {found:?}");
-            if let Err(error) = verdict {
+        for (expected, found, is_allowed) in cases {
+            let result = check_unchanged("/dev/vda1", &expected, &found);
+            assert_eq!(result.is_ok(), is_allowed, "{expected:?}, {found:?}");
+            if let Err(error) = result {
                 let text = error.to_string();
                 assert!(text.contains("nothing was erased, plan again"), "{text}");
             }
@@ -256,13 +256,13 @@ mod tests {
         for (bytes, kept) in [(3 << 20, 1 << 20), (2 << 20, 0), (4096, 0), (0, 0)] {
             let mut device = Cursor::new(vec![7; bytes]);
             erase_edges(&mut device).expect("erased");
-            let left = device.get_ref().iter().filter(|b| **b == 7).count();
-            assert_eq!(left, kept, "{bytes} bytes");
+            let remaining = device.get_ref().iter().filter(|b| **b == 7).count();
+            assert_eq!(remaining, kept, "{bytes} bytes");
         }
     }
 
     #[test]
-    fn a_result_other_than_asked_for_is_an_error() {
+    fn a_result_other_than_requested_is_an_error() {
         let act = MakeFilesystem {
             device: crate::disk::DeviceRef::Path {
                 path: "/dev/x".into(),
@@ -275,12 +275,12 @@ mod tests {
             arguments: Vec::new(),
             expected: Expected::Blank,
         };
-        let mut made = found(Some("vfat"), false);
-        made.label = Some("EFI".into());
-        made.uuid = Some("A1B2-C3D4".into());
-        verify(&act, &made).expect("as asked for");
-        made.label = Some("EF".into());
-        let error = verify(&act, &made).expect_err("label").to_string();
+        let mut created = found(Some("vfat"), false);
+        created.label = Some("EFI".into());
+        created.uuid = Some("A1B2-C3D4".into());
+        verify(&act, &created).expect("as requested");
+        created.label = Some("EF".into());
+        let error = verify(&act, &created).expect_err("label").to_string();
         assert!(
             error.contains("mkfs.fat left an unexpected result on /dev/x"),
             "{error}"

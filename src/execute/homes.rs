@@ -19,11 +19,11 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 /// Mode of a new mail file that the group `mail` may write to.
-const SHARED_MAIL: u32 = 0o660;
-/// Mode of a new mail file where there is no such group.
-const PRIVATE_MAIL: u32 = 0o600;
+const SHARED_MAIL_MODE: u32 = 0o660;
+/// Mode of a new mail file if there is no such group.
+const PRIVATE_MAIL_MODE: u32 = 0o600;
 
-/// Does what is planned for the home of a user, and what comes with it.
+/// Carries out what is planned for the home and mail of a user.
 pub(super) fn apply(
     act: &UserAct,
     before: Option<&User>,
@@ -33,29 +33,29 @@ pub(super) fn apply(
     let user = &act.result;
     match &act.home_act {
         HomeAct::Leave => {}
-        HomeAct::Make { place } => make_home(root, place, user, &databases.policy)
+        HomeAct::Make { place } => create_home(root, place, user, &databases.policy)
             .with_context(|| format!("cannot create home {place}"))?,
         HomeAct::Move { from, place } => {
             move_home(root, from, place)
                 .with_context(|| format!("cannot move {from} to {place}"))?;
-            hand_over_home(root, place, before, user)
+            chown_home(root, place, before, user)
                 .with_context(|| format!("cannot change the ownership of home {place}"))?;
         }
-        HomeAct::HandOver { place } => hand_over_home(root, place, before, user)
+        HomeAct::HandOver { place } => chown_home(root, place, before, user)
             .with_context(|| format!("cannot change the ownership of home {place}"))?,
         HomeAct::Remove { place } => {
             remove_home(root, place, user).with_context(|| format!("cannot remove home {place}"))?
         }
     }
     match act.request.change {
-        AccountChange::Create if !act.request.system => make_mail(act, databases, root),
+        AccountChange::Create if !act.request.system => create_mail(act, databases, root),
         AccountChange::Delete => {
             remove_mail(&act.request.name, user, &databases.policy, root);
             Ok(())
         }
         AccountChange::Modify => {
             if let Some(before) = before.filter(|before| before.uid != user.uid) {
-                hand_over_mail(before, user, &databases.policy, root);
+                chown_mail(before, user, &databases.policy, root);
             }
             Ok(())
         }
@@ -63,23 +63,22 @@ pub(super) fn apply(
     }
 }
 
-fn own(node: impl std::os::fd::AsFd, uid: u32, gid: u32) -> nix::Result<()> {
+fn chown(node: impl std::os::fd::AsFd, uid: u32, gid: u32) -> nix::Result<()> {
     fchown(node, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
 }
 
-/// Makes a home from the skeleton, under another name until it is complete. One that is there
-/// stays as it is.
-fn make_home(
+/// Creates a home from the skeleton, under another name until it is complete. An existing one is left as it is.
+fn create_home(
     root: &TargetRoot,
     place: &str,
     user: &UserRecord,
     policy: &Policy,
 ) -> anyhow::Result<()> {
-    let (above, name) = root.open_parent(place)?;
-    if name == "." || stat(&above, name)?.is_some() {
+    let (parent, name) = root.open_parent(place)?;
+    if name == "." || stat(&parent, name)?.is_some() {
         return Ok(());
     }
-    publish_directory(&above, name, |home| fill_home(root, home, user, policy))
+    publish_directory(&parent, name, |home| fill_home(root, home, user, policy))
 }
 
 fn fill_home(
@@ -91,15 +90,15 @@ fn fill_home(
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     match root.open_at(&policy.skeleton(), flags, Mode::empty()) {
         Ok(skeleton) => copy_tree(skeleton, home, user).context("cannot copy the skeleton")?,
-        // A home without anything in it, as from useradd.
+        // The home stays empty, as with useradd.
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => {}
         Err(error) => return Err(error).context("cannot open the skeleton"),
     }
-    own(home, user.uid, user.gid)?;
+    chown(home, user.uid, user.gid)?;
     Ok(fchmod(home, Mode::from_bits_truncate(policy.home_mode()))?)
 }
 
-/// Copies what is in a directory to another one, which is not copied itself should it be in there.
+/// Copies the contents of a directory to another one, which is not copied itself if it is below the first.
 fn copy_tree(from: OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<()> {
     let top = walk::identity(to)?;
     let mut from = TreeWalk::of(from)?;
@@ -110,9 +109,9 @@ fn copy_tree(from: OwnedFd, to: &OwnedFd, user: &UserRecord) -> anyhow::Result<(
         } else if from.is_at_top() {
             return Ok(());
         } else {
-            let mode = fstat(from.here())?.st_mode & 0o7777;
-            own(to.here(), user.uid, user.gid)?;
-            fchmod(to.here(), Mode::from_bits_truncate(mode))?;
+            let mode = fstat(from.current())?.st_mode & 0o7777;
+            chown(to.current(), user.uid, user.gid)?;
+            fchmod(to.current(), Mode::from_bits_truncate(mode))?;
             from.leave()?;
             to.leave()?;
         }
@@ -126,25 +125,25 @@ fn copy_node(
     user: &UserRecord,
     top: InodeId,
 ) -> anyhow::Result<()> {
-    let Some(stat) = stat(from.here(), name.as_c_str())? else {
+    let Some(stat) = stat(from.current(), name.as_c_str())? else {
         return Ok(());
     };
     match kind(&stat) {
         SFlag::S_IFDIR => {
-            let directory = open_directory(from.here(), name.as_c_str())?;
+            let directory = open_directory(from.current(), name.as_c_str())?;
             if walk::identity(&directory)? == top {
                 return Ok(());
             }
-            mkdirat(to.here(), name.as_c_str(), Mode::S_IRWXU)?;
-            let copy = open_directory(to.here(), name.as_c_str())?;
+            mkdirat(to.current(), name.as_c_str(), Mode::S_IRWXU)?;
+            let copy = open_directory(to.current(), name.as_c_str())?;
             to.enter(name.clone(), copy)?;
             from.enter(name, directory)?;
         }
-        SFlag::S_IFREG => copy_file(from.here(), to.here(), &name, user)?,
+        SFlag::S_IFREG => copy_file(from.current(), to.current(), &name, user)?,
         SFlag::S_IFLNK => {
-            let target = readlinkat(from.here(), name.as_c_str())?;
-            symlinkat(target.as_os_str(), to.here(), name.as_c_str())?;
-            own_node(to.here(), &name, |_| (user.uid, user.gid))?;
+            let target = readlinkat(from.current(), name.as_c_str())?;
+            symlinkat(target.as_os_str(), to.current(), name.as_c_str())?;
+            chown_node(to.current(), &name, |_| (user.uid, user.gid))?;
         }
         _ => {}
     }
@@ -159,7 +158,7 @@ fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, user: &UserRecord) -> an
         opened.with_context(|| format!("{name:?} was replaced in the meantime"))?;
     let mut copy = File::from(openat(to, name, create, Mode::S_IRUSR | Mode::S_IWUSR)?);
     ranges::copy(&source, &mut copy, &Silent)?;
-    own(&copy, user.uid, user.gid)?;
+    chown(&copy, user.uid, user.gid)?;
     Ok(fchmod(
         &copy,
         Mode::from_bits_truncate(stat.st_mode & 0o7777),
@@ -167,24 +166,24 @@ fn copy_file(from: &OwnedFd, to: &OwnedFd, name: &CStr, user: &UserRecord) -> an
 }
 
 fn move_home(root: &TargetRoot, from: &str, place: &str) -> anyhow::Result<()> {
-    let (above, name) = root.open_parent(from)?;
+    let (parent, name) = root.open_parent(from)?;
     let (to, new_name) = root.open_parent(place)?;
     ensure!(
         name != "." && new_name != ".",
         "it is the root of the target"
     );
     let flags = RenameFlags::RENAME_NOREPLACE;
-    match renameat2(&above, name, &to, new_name, flags) {
-        // For file systems that cannot check and rename in one act.
+    match renameat2(&parent, name, &to, new_name, flags) {
+        // For file systems that cannot check and rename atomically.
         Err(Errno::EINVAL) if stat(&to, new_name)?.is_none() => {
-            Ok(renameat(&above, name, &to, new_name)?)
+            Ok(renameat(&parent, name, &to, new_name)?)
         }
         other => Ok(other?),
     }
 }
 
-/// Gives what belonged to the user to the new ids, the home itself last.
-fn hand_over_home(
+/// Changes the owner of what belonged to the user to the new ids, the home itself last.
+fn chown_home(
     root: &TargetRoot,
     place: &str,
     before: Option<&User>,
@@ -196,33 +195,33 @@ fn hand_over_home(
     };
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let home = root.open_at(place, flags, Mode::empty())?;
-    let swap = |id, old, new| if id == old { new } else { id };
+    let replace_id = |id, old, new| if id == old { new } else { id };
     let owners = |stat: &FileStat| {
-        let uid = swap(stat.st_uid, before.uid, after.uid);
-        (uid, swap(stat.st_gid, before.gid, after.gid))
+        let uid = replace_id(stat.st_uid, before.uid, after.uid);
+        (uid, replace_id(stat.st_gid, before.gid, after.gid))
     };
-    hand_over(home, owners)
+    chown_tree(home, owners)
 }
 
-/// Gives everything in a directory new owners, and then the directory itself.
-fn hand_over(home: OwnedFd, owners: impl Fn(&FileStat) -> (u32, u32)) -> anyhow::Result<()> {
+/// Changes the owners of everything in a directory, and then of the directory itself.
+fn chown_tree(home: OwnedFd, owners: impl Fn(&FileStat) -> (u32, u32)) -> anyhow::Result<()> {
     let mut walk = TreeWalk::of(home)?;
     loop {
         if let Some(name) = walk.next_name() {
-            let is_directory = stat(walk.here(), name.as_c_str())?
+            let is_directory = stat(walk.current(), name.as_c_str())?
                 .is_some_and(|stat| kind(&stat) == SFlag::S_IFDIR);
             if is_directory {
-                let directory = open_directory(walk.here(), name.as_c_str())?;
+                let directory = open_directory(walk.current(), name.as_c_str())?;
                 walk.enter(name, directory)?;
             } else {
-                own_node(walk.here(), &name, &owners)?;
+                chown_node(walk.current(), &name, &owners)?;
             }
             continue;
         }
-        let stat = fstat(walk.here())?;
+        let stat = fstat(walk.current())?;
         let (uid, gid) = owners(&stat);
         if (uid, gid) != (stat.st_uid, stat.st_gid) {
-            own(walk.here(), uid, gid)?;
+            chown(walk.current(), uid, gid)?;
         }
         if walk.leave()?.is_none() {
             return Ok(());
@@ -230,9 +229,9 @@ fn hand_over(home: OwnedFd, owners: impl Fn(&FileStat) -> (u32, u32)) -> anyhow:
     }
 }
 
-/// Gives a node other than a directory new owners, as far as they are new. It is opened before it is looked at: the
-/// owner of the directory may put another name of a foreign file in its place.
-fn own_node(
+/// Changes the owners of a node other than a directory, if they differ. It is opened before it is inspected: the owner
+/// of the directory may replace it with a hard link to somebody else's file.
+fn chown_node(
     directory: &OwnedFd,
     name: &CStr,
     owners: impl Fn(&FileStat) -> (u32, u32),
@@ -251,12 +250,12 @@ fn own_node(
     Ok(fchownat(&node, "", uid, gid, AtFlags::AT_EMPTY_PATH)?)
 }
 
-/// Removes a home that is still the user's.
+/// Removes a home if it still belongs to the user.
 fn remove_home(root: &TargetRoot, place: &str, user: &UserRecord) -> anyhow::Result<()> {
-    let (above, name) = root.open_parent(place)?;
+    let (parent, name) = root.open_parent(place)?;
     ensure!(name != ".", "it is the root of the target");
-    match stat(&above, name)? {
-        Some(stat) if stat.st_uid == user.uid => remove_tree(&above, name),
+    match stat(&parent, name)? {
+        Some(stat) if stat.st_uid == user.uid => remove_tree(&parent, name),
         Some(_) => bail!("it belongs to somebody else"),
         None => Ok(()),
     }
@@ -264,15 +263,15 @@ fn remove_home(root: &TargetRoot, place: &str, user: &UserRecord) -> anyhow::Res
 
 // ---- mail
 
-/// Makes an empty mail file for a new user, where the target's defaults ask for one.
-fn make_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow::Result<()> {
+/// Creates an empty mail file for a new user, if the target's defaults require one.
+fn create_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow::Result<()> {
     let Some(directory) = databases.policy.new_mail_directory() else {
         return Ok(());
     };
     let name = act.request.name.as_str();
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let spool = match root.open_at(&directory, flags, Mode::empty()) {
-        // A target that keeps no mail: the directory is not ours to invent.
+        // The target keeps no mail, so the directory is not created either.
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(()),
         other => other.with_context(|| format!("cannot open {directory}"))?,
     };
@@ -280,10 +279,10 @@ fn make_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow:
         return Ok(());
     }
     let group = databases.id(Space::Group, "mail");
-    let mode = group.map_or(PRIVATE_MAIL, |_| SHARED_MAIL);
-    let make = || -> anyhow::Result<()> {
+    let mode = group.map_or(PRIVATE_MAIL_MODE, |_| SHARED_MAIL_MODE);
+    let create = || -> anyhow::Result<()> {
         let mut stage = StagedFile::new(&spool, name, PRIVATE)?;
-        own(
+        chown(
             stage.file(),
             act.result.uid,
             group.unwrap_or(act.result.gid),
@@ -291,18 +290,18 @@ fn make_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyhow:
         fchmod(&*stage.file(), Mode::from_bits_truncate(mode))?;
         stage.publish(false)
     };
-    make().with_context(|| format!("cannot create mail file {directory}/{name}"))
+    create().with_context(|| format!("cannot create mail file {directory}/{name}"))
 }
 
-/// Removes the mail of a user; nothing depends on it.
+/// Removes the mail of a user. Errors are ignored, since nothing depends on it.
 fn remove_mail(name: &str, user: &UserRecord, policy: &Policy, root: &TargetRoot) {
     if let Some(spool) = spool_with_mail(name, user.uid, policy, root) {
         let _ = unlinkat(&spool, name, UnlinkatFlags::NoRemoveDir);
     }
 }
 
-/// Gives the mail of a user to the new number; nothing depends on it.
-fn hand_over_mail(before: &User, after: &UserRecord, policy: &Policy, root: &TargetRoot) {
+/// Changes the owner of the mail of a user to the new uid. Errors are ignored, since nothing depends on it.
+fn chown_mail(before: &User, after: &UserRecord, policy: &Policy, root: &TargetRoot) {
     let name = before.name.as_str();
     if let (Some(spool), Ok(name)) = (
         spool_with_mail(name, before.uid, policy, root),
@@ -312,11 +311,11 @@ fn hand_over_mail(before: &User, after: &UserRecord, policy: &Policy, root: &Tar
             true => (after.uid, stat.st_gid),
             false => (stat.st_uid, stat.st_gid),
         };
-        let _ = own_node(&spool, &name, owners);
+        let _ = chown_node(&spool, &name, owners);
     }
 }
 
-/// The directory of the mail files, if it has one of a user.
+/// The directory of the mail files, if it contains one of the user.
 fn spool_with_mail(name: &str, uid: u32, policy: &Policy, root: &TargetRoot) -> Option<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
     let spool = root.open_at(&policy.mail_directory(), flags, Mode::empty());

@@ -8,7 +8,7 @@ use std::fs::File;
 /// Creates a sparse image file, or grows one that exists. Never shrinks.
 ///
 /// # Errors
-/// The file cannot be created or resized; it is named.
+/// If the file cannot be created or resized; the message names it.
 pub fn create_image(act: &CreateImage, _: &Context) -> anyhow::Result<Done> {
     let resize = || -> std::io::Result<()> {
         let file = File::options()

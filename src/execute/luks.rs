@@ -1,4 +1,4 @@
-//! Makes and opens encrypted volumes with cryptsetup, and binds them with Clevis.
+//! Creates and opens encrypted volumes with cryptsetup, and binds them with Clevis.
 
 mod cex;
 mod clevis;
@@ -18,29 +18,29 @@ use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::path::Path;
 
-/// Makes, opens or only tries one volume. Its key is in memory while this runs.
+/// Creates or opens a volume, or only tries its key. The key is in memory while this runs.
 ///
 /// # Errors
-/// The key cannot be had or is wrong, the device holds something the plan did not see, or what cryptsetup
-/// and Clevis say.
+/// If the key cannot be obtained or is wrong, the device contains something that was not there when the plan was made,
+/// or cryptsetup or Clevis fails.
 pub fn create_luks(act: &CreateLuks, context: &Context) -> anyhow::Result<Done> {
     let key = key::obtain(act, context)?;
     let secret = SecretFile::new(&key).context("cannot keep the key in memory for cryptsetup")?;
     match act.way {
-        OpenMode::Format => make(act, &secret, context)?,
-        OpenMode::Open => open(act, &secret, context)?,
-        OpenMode::Confirm => confirm(act, &secret, context)?,
+        OpenMode::Format => format_volume(act, &secret, context)?,
+        OpenMode::Open => open_volume(act, &secret, context)?,
+        OpenMode::Confirm => confirm_key(act, &secret, context)?,
     }
-    // What Clevis unlocks needs no key file.
+    // A volume that Clevis unlocks needs no key file.
     if act.clevis.is_none() {
         context.keys.keep(&act.name, key);
     }
     Ok(Done::default())
 }
 
-fn make(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
+fn format_volume(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
     if let Some(binding) = &act.clevis {
-        ask_before(act, binding, context)?;
+        check_binding(act, binding, context)?;
     }
     if act.close_first {
         commands::close(&act.name).run()?;
@@ -52,8 +52,8 @@ fn make(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result
         _ => None,
     };
     filesystem::erase(&device, &act.device.to_string(), &act.expected)?;
-    let more = volume_key.as_ref().map(cex::VolumeKey::arguments);
-    commands::format(act, &path, &key.path(), more).run()?;
+    let key_arguments = volume_key.as_ref().map(cex::VolumeKey::arguments);
+    commands::format(act, &path, &key.path(), key_arguments).run()?;
     verify(act, &device)?;
     if let Some(volume_key) = &volume_key {
         commands::set_verification_pattern(&path, &key.path()).run()?;
@@ -71,8 +71,12 @@ fn make(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result
     Ok(())
 }
 
-/// Finds out what can go wrong with a binding while everything is still as it was.
-fn ask_before(act: &CreateLuks, binding: &ClevisBinding, context: &Context) -> anyhow::Result<()> {
+/// Checks what can go wrong with a binding before anything is changed.
+fn check_binding(
+    act: &CreateLuks,
+    binding: &ClevisBinding,
+    context: &Context,
+) -> anyhow::Result<()> {
     clevis::wait_for_servers(binding, context)?;
     if let Expected::Kind(what) = &act.expected {
         clevis::try_pin(binding)
@@ -81,43 +85,43 @@ fn ask_before(act: &CreateLuks, binding: &ClevisBinding, context: &Context) -> a
     Ok(())
 }
 
-fn open(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
+fn open_volume(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
     let device = context.devices.open(&act.device, DeviceAccess::Write)?;
     let path = device.path().display().to_string();
     open_mapping(act, &path, &key.path()).map_err(|error| wrong_key(error, act))
 }
 
-fn confirm(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
+fn confirm_key(act: &CreateLuks, key: &SecretFile, context: &Context) -> anyhow::Result<()> {
     let device = context.devices.open(&act.device, DeviceAccess::Read)?;
     let path = device.path().display().to_string();
-    let tried = commands::try_key(&path, &key.path()).run();
-    tried.map(drop).map_err(|error| wrong_key(error, act))
+    let result = commands::try_key(&path, &key.path()).run();
+    result.map(drop).map_err(|error| wrong_key(error, act))
 }
 
 fn open_mapping(act: &CreateLuks, device: &str, key: &str) -> anyhow::Result<()> {
     const HINT: &str =
         "the kernel cannot open volumes; are dm_crypt and the modules of the cipher available?";
-    let opened = commands::open(act, device, key).run();
-    opened
+    let result = commands::open(act, device, key).run();
+    result
         .map(drop)
-        .map_err(|error| match is_of_the_kernel(&error) {
+        .map_err(|error| match is_kernel_error(&error) {
             true => error.context(HINT),
             false => error,
         })
 }
 
-/// True if cryptsetup says that the kernel refused: it ends with the same status for every reason but a wrong key.
-fn is_of_the_kernel(error: &anyhow::Error) -> bool {
+/// True if cryptsetup reports an error of the kernel: its exit status is the same for all reasons but a wrong key.
+fn is_kernel_error(error: &anyhow::Error) -> bool {
     let failure: Option<&CommandFailure> = error.downcast_ref();
     failure.is_some_and(|failure| failure.output.stderr.contains("device-mapper"))
 }
 
-/// How cryptsetup ends when a key opens nothing.
-const NO_KEY: Ending = Ending::Exit(2);
+/// How cryptsetup ends if the key is wrong.
+const WRONG_KEY: Ending = Ending::Exit(2);
 
 fn wrong_key(error: anyhow::Error, act: &CreateLuks) -> anyhow::Error {
     let failure: Option<&CommandFailure> = error.downcast_ref();
-    match failure.is_some_and(|failure| failure.ending == NO_KEY) {
+    match failure.is_some_and(|failure| failure.ending == WRONG_KEY) {
         true => error.context(format!(
             "the key does not open the volume on {}; nothing on it was changed: give its key, or set \
              wipeVolume to erase it",
@@ -150,7 +154,7 @@ fn verify(act: &CreateLuks, device: &DeviceHandle) -> anyhow::Result<()> {
 /// The UUID of the volume on a device.
 ///
 /// # Errors
-/// There is no volume, or the device cannot be read.
+/// If there is no volume, or the device cannot be read.
 pub fn uuid(device: &DeviceRef, context: &Context) -> anyhow::Result<String> {
     let handle = context.devices.open(device, DeviceAccess::Read)?;
     let found = probe(handle.path(), &device.to_string())?;
@@ -163,10 +167,10 @@ fn probe(path: &Path, name: &str) -> anyhow::Result<Superblock> {
     superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))
 }
 
-/// Takes the mark off a volume, once its key is durable.
+/// Removes the mark from a volume, once its key is durable.
 ///
 /// # Errors
-/// The target cannot be synced, or what cryptsetup says.
+/// If the target cannot be synced, or cryptsetup fails.
 pub fn hand_over(act: &HandOver, context: &Context) -> anyhow::Result<Done> {
     if let Some(keys) = &act.keys {
         mount::sync(context.root, keys)?;

@@ -1,5 +1,5 @@
-//! Runs a plan. Sees operations, never config documents or observation, so it can wait, retry and
-//! verify but cannot decide.
+//! Runs a plan. It sees only operations, never config documents or observations, so it can wait, retry and verify, but
+//! not decide.
 
 pub mod accounts;
 pub mod filesystem;
@@ -37,14 +37,14 @@ use crate::host::{Devices, TargetRoot};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keys of the volumes a run made or opened.
+/// Keys of the volumes that a run has created or opened.
 #[derive(Default)]
 pub struct VolumeKeys(Mutex<KeyStore>);
 
-/// Keys by name, secret every one.
+/// Keys by name. All are secret.
 #[derive(Default)]
 pub struct KeyStore {
-    /// What opens volumes, by volume.
+    /// Keys that open volumes, by volume.
     pub files: BTreeMap<String, Vec<u8>>,
     /// Files of the repository of keys for Crypto Express adapters, by file name.
     pub volume_keys: BTreeMap<String, Vec<u8>>,
@@ -73,7 +73,7 @@ impl VolumeKeys {
     pub(crate) fn keep_volume_key(&self, file: &str, content: Vec<u8>) {
         self.lock().volume_keys.insert(file.into(), content);
     }
-    fn of(&self, volume: &str) -> Option<Vec<u8>> {
+    fn get(&self, volume: &str) -> Option<Vec<u8>> {
         self.lock().files.get(volume).cloned()
     }
     /// All keys.
@@ -90,21 +90,21 @@ pub struct Context<'a> {
     pub devices: &'a Devices,
     /// Fetches file contents and keys.
     pub fetcher: &'a Fetcher,
-    /// Hears of fetches, and ends them when the run is over.
+    /// Is notified of fetches, and cancels them when the run is over.
     pub events: &'a (dyn FetchEvents + Sync),
     /// Collects the keys of encrypted volumes.
     pub keys: &'a VolumeKeys,
     /// Remembers files that others are copied from.
     pub copies: Copies,
-    /// Keeps directories that files are made in open.
+    /// Keeps the directories open in which files are created.
     pub directories: Directories,
 }
 
 /// What an operation did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Done {
-    /// Bytes written, where that means something.
+    /// Bytes written, if that applies.
     pub bytes: Option<u64>,
-    /// True for a directory that was not there before.
+    /// True for a directory that did not exist before.
     pub made: bool,
 }

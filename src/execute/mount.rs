@@ -7,13 +7,13 @@ use crate::plan::op::{Mount, MountPoint};
 use nix::mount::MsFlags;
 use std::path::{Path, PathBuf};
 
-/// Mounts one file system, making its mount point if it is missing.
+/// Mounts one file system, and creates its mount point if it is missing.
 ///
 /// # Errors
-/// The device cannot be opened, or the kernel refuses.
+/// If the device cannot be opened, or the kernel rejects the mount.
 pub fn mount(act: &Mount, context: &Context) -> anyhow::Result<Done> {
-    host::make_point(context.root, &act.point)?;
-    // An image is mounted for this run alone; on a machine that boots, programs run from what is mounted.
+    host::create_mount_point(context.root, &act.point)?;
+    // An image is mounted for this run only; on a machine that boots, programs run from the mounted file systems.
     let flags = match context.devices.images().is_empty() {
         true => MsFlags::empty(),
         false => host::PRIVATE,
@@ -34,7 +34,7 @@ pub fn mount(act: &Mount, context: &Context) -> anyhow::Result<Done> {
 /// Makes everything on a mounted file system durable: once for all files, not once per file.
 ///
 /// # Errors
-/// The disk failed.
+/// If the disk fails.
 pub fn sync(act: &MountPoint, context: &Context) -> anyhow::Result<Done> {
     host::sync(context.root, &act.point)?;
     Ok(Done::default())
@@ -43,7 +43,7 @@ pub fn sync(act: &MountPoint, context: &Context) -> anyhow::Result<Done> {
 /// Unmounts one file system.
 ///
 /// # Errors
-/// It stays busy.
+/// If it stays busy.
 pub fn unmount(act: &MountPoint, context: &Context) -> anyhow::Result<Done> {
     host::unmount(context.root, &act.point)?;
     Ok(Done::default())

@@ -1,11 +1,11 @@
-//! What is under a name, links not followed.
+//! The kind of a node, without following links.
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
 use std::os::fd::OwnedFd;
 
-/// The attributes of `name` in `directory`; `None` where nothing is.
+/// The attributes of `name` in `directory`; `None` if it does not exist.
 pub(super) fn lstat<P: nix::NixPath + ?Sized>(
     directory: &OwnedFd,
     name: &P,

@@ -1,4 +1,4 @@
-//! Makes and assembles RAID arrays with mdadm.
+//! Creates and assembles RAID arrays with mdadm.
 
 use super::filesystem::{erase_range, erase_signatures, open_expected};
 use super::{Context, Done};
@@ -7,7 +7,7 @@ use crate::disk::superblock::raid::Level;
 use crate::disk::superblock::{self, Superblock};
 use crate::host::Command;
 use crate::host::arrays::{self, KernelArray};
-use crate::host::command::without_starting;
+use crate::host::command::without_spawning;
 use crate::host::devices::{DeviceAccess, DeviceHandle};
 use crate::plan::op::{AssembleArray, CreateArray, Expected};
 use anyhow::{Context as _, bail};
@@ -17,17 +17,16 @@ use std::thread::sleep;
 use std::time::Duration;
 
 /// Attempts to get exclusive access to the members: udev assembles arrays as well whenever it sees a member.
-const TRIES: u32 = 10;
+const MAX_ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
-/// Where the data of an old array began, so much is erased: a new array may begin there too, and would
-/// show what the old one held.
-const BEGINNING_BYTES: u64 = 1024 * 1024;
+/// Number of bytes erased where the data of an old array began: a new array may begin there too, and would then show
+/// the contents of the old one.
+const OLD_DATA_BYTES: u64 = 1024 * 1024;
 
-/// Erases the members and makes an array of them. `--homehost any` makes any machine assemble it under its
-/// name.
+/// Erases the members and creates an array of them. `--homehost any` makes any machine assemble it under its name.
 ///
 /// # Errors
-/// A member is in use or holds what the plan did not see, or what mdadm says.
+/// If a member is in use or contains something that was not there when the plan was made, or mdadm fails.
 pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done> {
     if !context.devices.images().is_empty() {
         bail!(
@@ -36,21 +35,21 @@ pub fn create_array(act: &CreateArray, context: &Context) -> anyhow::Result<Done
         );
     }
     let members = ArrayMembers::open(&act.members, DeviceAccess::Write, context)?;
-    stop(&act.stop)?;
+    stop_arrays(&act.stop)?;
     members.retry(|| {
-        members.free()?;
+        members.stop_inactive()?;
         erase(act, &members)
     })?;
     if let Err(error) = create_command(act, &members).run() {
-        let error = with_lacking(error, &act.level);
-        return Err(match give_back(&members) {
+        let error = with_missing_support(error, &act.level);
+        return Err(match clean_up(&members) {
             Ok(()) => error,
-            Err(stuck) => error.context(format!("{stuck:#}")),
+            Err(cleanup_error) => error.context(format!("{cleanup_error:#}")),
         });
     }
     let array = open_array(&act.name, context)?;
-    // What lay on the members may show through.
-    without_starting(|| {
+    // Old contents of the members may be visible in the array.
+    without_spawning(|| {
         let (mut file, _) = open_expected(array.path(), &act.name, &Expected::Anything)?;
         erase_signatures(&mut file, &act.name)
     })?;
@@ -69,15 +68,15 @@ fn create_command(act: &CreateArray, members: &ArrayMembers) -> Command {
     command.args(act.options.iter()).args(members.paths())
 }
 
-/// Looks at every member before the first is erased.
+/// Checks every member before the first is erased.
 fn erase(act: &CreateArray, members: &ArrayMembers) -> anyhow::Result<()> {
-    without_starting(|| {
+    without_spawning(|| {
         let mut opened = Vec::new();
         for ((handle, name), expected) in members.0.iter().zip(&act.expected) {
             opened.push((open_expected(handle.path(), name, expected)?, name));
         }
         for ((file, found), name) in &mut opened {
-            erase_old_beginning(file, found)
+            erase_old_data(file, found)
                 .with_context(|| format!("cannot erase the old array on {name}"))?;
             erase_signatures(file, name)?;
         }
@@ -85,12 +84,12 @@ fn erase(act: &CreateArray, members: &ArrayMembers) -> anyhow::Result<()> {
     })
 }
 
-/// Takes back what a failed run left: udev would put members with superblocks together again, and they
-/// would be in use for the next run. A member that is in use by then is left alone.
-fn give_back(members: &ArrayMembers) -> anyhow::Result<()> {
+/// Erases what a failed run has left: udev would assemble members with superblocks again, and they would be in use in
+/// the next run. A member that is already in use is left alone.
+fn clean_up(members: &ArrayMembers) -> anyhow::Result<()> {
     members.retry(|| {
-        members.free()?;
-        without_starting(|| {
+        members.stop_inactive()?;
+        without_spawning(|| {
             for (handle, name) in &members.0 {
                 let (mut file, _) = open_expected(handle.path(), name, &Expected::Anything)?;
                 erase_signatures(&mut file, name)?;
@@ -100,26 +99,26 @@ fn give_back(members: &ArrayMembers) -> anyhow::Result<()> {
     })
 }
 
-fn erase_old_beginning(file: &mut File, found: &Superblock) -> std::io::Result<()> {
+fn erase_old_data(file: &mut File, found: &Superblock) -> std::io::Result<()> {
     use std::io::{Seek, SeekFrom};
     let Some(old) = &found.raid else {
         return Ok(());
     };
     let bytes = file.seek(SeekFrom::End(0))?;
-    let end = old.data_offset.saturating_add(BEGINNING_BYTES).min(bytes);
+    let end = old.data_offset.saturating_add(OLD_DATA_BYTES).min(bytes);
     erase_range(file, old.data_offset.min(bytes), end)
 }
 
-/// Starts an array that exists.
+/// Starts an existing array.
 ///
 /// # Errors
-/// A member is no longer what the plan saw, or what mdadm says.
+/// If a member has changed since the plan was made, or mdadm fails.
 pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<Done> {
     let members = ArrayMembers::open(&act.members, DeviceAccess::Read, context)?;
     for (handle, name) in &members.0 {
         check_member(handle.path(), name, &act.uuid)?;
     }
-    stop(&act.stop)?;
+    stop_arrays(&act.stop)?;
     let array = DeviceRef::Array {
         name: act.name.clone(),
     };
@@ -129,19 +128,19 @@ pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<
         .args(members.paths());
     members
         .retry(|| {
-            members.free()?;
+            members.stop_inactive()?;
             match (command.run(), members.are_running()?) {
                 (Ok(_), true) => Ok(()),
                 (Ok(_), false) => bail!("array {node:?} is not running although mdadm started it"),
                 (Err(error), false) => Err(error),
-                // Somebody else was faster. Whether under this name shows when udev has made its link.
+                // Somebody else was faster. Whether under this name is known when udev has created its link.
                 (Err(error), true) => match open_array(&act.name, context) {
                     Ok(_) if members.is_running_as(&node) => Ok(()),
                     _ => Err(error),
                 },
             }
         })
-        .map_err(|error| with_lacking(error, &act.level))?;
+        .map_err(|error| with_missing_support(error, &act.level))?;
     open_array(&act.name, context)?;
     Ok(Done::default())
 }
@@ -157,27 +156,27 @@ fn check_member(path: &Path, name: &str, uuid: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn stop(nodes: &[String]) -> anyhow::Result<()> {
+fn stop_arrays(nodes: &[String]) -> anyhow::Result<()> {
     for node in nodes {
-        let is_there = arrays::list()?
+        let exists = arrays::list()?
             .iter()
             .any(|array| array.node == Path::new(node));
-        if is_there {
+        if exists {
             arrays::stop(Path::new(node)).with_context(|| format!("cannot stop array {node}"))?;
         }
     }
     Ok(())
 }
 
-/// Waits for the node, which udev makes.
+/// Waits for the node, which udev creates.
 fn open_array(name: &str, context: &Context) -> anyhow::Result<DeviceHandle> {
     let array = DeviceRef::Array { name: name.into() };
     context.devices.open(&array, DeviceAccess::Write)
 }
 
-fn with_lacking(error: anyhow::Error, level: &str) -> anyhow::Error {
+fn with_missing_support(error: anyhow::Error, level: &str) -> anyhow::Error {
     let level = Level::named(level).map_or_else(|| level.to_owned(), |level| level.to_string());
-    match arrays::lacking(&level) {
+    match arrays::missing_support(&level) {
         Some(lacking) => error.context(lacking),
         None => error,
     }
@@ -209,19 +208,19 @@ impl ArrayMembers {
             .map(|(handle, _)| handle.path().display().to_string())
     }
 
-    fn has(&self, node: &Path) -> bool {
+    fn contains(&self, node: &Path) -> bool {
         self.0.iter().any(|(handle, _)| handle.path() == node)
     }
 
-    /// Arrays that hold some of the members.
+    /// Arrays that contain any of the members.
     fn holders(&self) -> anyhow::Result<Vec<KernelArray>> {
         let mut arrays = arrays::list()?;
-        arrays.retain(|array| array.members.iter().any(|member| self.has(member)));
+        arrays.retain(|array| array.members.iter().any(|member| self.contains(member)));
         Ok(arrays)
     }
 
-    /// Stops arrays that hold members but do not run.
-    fn free(&self) -> anyhow::Result<()> {
+    /// Stops arrays that contain members but are not running.
+    fn stop_inactive(&self) -> anyhow::Result<()> {
         for array in self.holders()?.iter().filter(|array| !array.is_running) {
             arrays::stop(&array.node)
                 .with_context(|| format!("cannot stop array {}", array.node.display()))?;
@@ -229,7 +228,7 @@ impl ArrayMembers {
         Ok(())
     }
 
-    /// True if a running array holds some of the members, under whatever name.
+    /// True if a running array contains any of the members, under whatever name.
     fn are_running(&self) -> anyhow::Result<bool> {
         Ok(self.holders()?.iter().any(|array| array.is_running))
     }
@@ -242,12 +241,12 @@ impl ArrayMembers {
             .any(|array| array.is_running && wanted.as_ref() == Some(&array.node))
     }
 
-    /// Tries again while an array that does not run has come to hold a member.
+    /// Retries `work` while an array that is not running contains a member.
     fn retry(&self, work: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
-        for _ in 1..TRIES {
+        for _ in 1..MAX_ATTEMPTS {
             let result = work();
-            let is_taken = self.holders()?.iter().any(|array| !array.is_running);
-            if result.is_ok() || !is_taken {
+            let is_held = self.holders()?.iter().any(|array| !array.is_running);
+            if result.is_ok() || !is_held {
                 return result;
             }
             sleep(PAUSE);

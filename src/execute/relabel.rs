@@ -1,4 +1,4 @@
-//! Sets SELinux labels with `setfiles`, by the policy of the target.
+//! Sets SELinux labels with `setfiles`, according to the policy of the target.
 
 use super::{Context, Done};
 use crate::host::{Command, TargetRoot};
@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 /// Labels paths and everything below them.
 ///
 /// # Errors
-/// A directory cannot be read, or what setfiles says.
+/// If a directory cannot be read, or setfiles fails.
 pub fn relabel(act: &RelabelAct, context: &Context) -> anyhow::Result<Done> {
     let root = context.root;
     if act.only_if_empty && !is_new(root, act.paths.first().map_or("/", String::as_str))? {
@@ -23,19 +23,19 @@ pub fn relabel(act: &RelabelAct, context: &Context) -> anyhow::Result<Done> {
     let mut list = Vec::new();
     for path in &act.paths {
         for found in expand(root, path)? {
-            list.extend_from_slice(place(root, &found)?.as_os_str().as_bytes());
+            list.extend_from_slice(host_path(root, &found)?.as_os_str().as_bytes());
             list.push(0);
         }
     }
     if list.is_empty() {
         return Ok(Done::default());
     }
-    let policy = opened(root, &act.file_contexts)?;
-    command(&opened(root, "/")?, &policy, list).run()?;
+    let policy = host_path_of_node(root, &act.file_contexts)?;
+    command(&host_path_of_node(root, "/")?, &policy, list).run()?;
     Ok(Done::default())
 }
 
-/// Paths go through standard input, each ended by a zero byte.
+/// Paths are passed on standard input, each terminated by a zero byte.
 fn command(root: &Path, policy: &Path, list: Vec<u8>) -> Command {
     Command::new("setfiles")
         .args(["-vF0", "-r"])
@@ -45,33 +45,33 @@ fn command(root: &Path, policy: &Path, list: Vec<u8>) -> Command {
         .stdin(list)
 }
 
-/// Where the kernel finds a path inside the root, as a path of the host without links; a link at its end stays one.
-fn place(root: &TargetRoot, path: &str) -> anyhow::Result<PathBuf> {
+/// A path inside the root as a path of the host without links, except for a link at its end.
+fn host_path(root: &TargetRoot, path: &str) -> anyhow::Result<PathBuf> {
     if path == "/" {
-        return opened(root, path);
+        return host_path_of_node(root, path);
     }
     let (directory, name) = root.open_parent(path)?;
-    Ok(name_of(&directory, path)?.join(name))
+    Ok(kernel_path(&directory, path)?.join(name))
 }
 
-/// The same of what is at a path, links followed.
-fn opened(root: &TargetRoot, path: &str) -> anyhow::Result<PathBuf> {
+/// The same with a link at the end followed.
+fn host_path_of_node(root: &TargetRoot, path: &str) -> anyhow::Result<PathBuf> {
     let node = root.open_at(path, OFlag::O_PATH, Mode::empty());
-    name_of(&node.with_context(|| format!("cannot open {path}"))?, path)
+    kernel_path(&node.with_context(|| format!("cannot open {path}"))?, path)
 }
 
-/// What the kernel calls an open file.
-fn name_of(node: &OwnedFd, path: &str) -> anyhow::Result<PathBuf> {
+/// The path of an open file according to the kernel.
+fn kernel_path(node: &OwnedFd, path: &str) -> anyhow::Result<PathBuf> {
     let link = format!("/proc/self/fd/{}", node.as_raw_fd());
     let name = std::fs::read_link(link);
     name.with_context(|| format!("cannot tell where {path} is"))
 }
 
-/// What exists of a path, or of all that a path with `*` at its end stands for.
+/// The path if it exists, or all existing paths that match one with `*` at its end.
 fn expand(root: &TargetRoot, path: &str) -> anyhow::Result<Vec<String>> {
     let Some(start) = path.strip_suffix('*') else {
-        let there = exists(root, path)?;
-        return Ok(there.then(|| path.to_owned()).into_iter().collect());
+        let exists = exists(root, path)?;
+        return Ok(exists.then(|| path.to_owned()).into_iter().collect());
     };
     let (directory, start) = start.rsplit_once('/').unwrap_or(("", start));
     let mut names = names(root, directory)?;
@@ -83,7 +83,7 @@ fn expand(root: &TargetRoot, path: &str) -> anyhow::Result<Vec<String>> {
         .collect())
 }
 
-/// A link counts by itself, wherever it leads.
+/// True if the path exists, even if it is a dangling link.
 fn exists(root: &TargetRoot, path: &str) -> anyhow::Result<bool> {
     let (directory, name) = root.open_parent(path)?;
     match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -117,7 +117,7 @@ fn names(root: &TargetRoot, path: &str) -> anyhow::Result<Vec<String>> {
     Ok(names)
 }
 
-/// A file system nobody has written to yet.
+/// True for a file system that nobody has written to yet.
 fn is_new(root: &TargetRoot, point: &str) -> anyhow::Result<bool> {
     Ok(names(root, point)?.iter().all(|name| name == "lost+found"))
 }
@@ -147,18 +147,18 @@ mod tests {
         let root = TargetRoot::new(dir.path());
         let real = dir.path().canonicalize().expect("a path");
         assert_eq!(
-            place(&root, "/etc/l").expect("a place"),
+            host_path(&root, "/etc/l").expect("a place"),
             real.join("usr/etc/l")
         );
         assert_eq!(
-            opened(&root, "/etc/l").expect("a file"),
+            host_path_of_node(&root, "/etc/l").expect("a file"),
             real.join("usr/etc/f")
         );
-        assert_eq!(place(&root, "/").expect("the root"), real);
+        assert_eq!(host_path(&root, "/").expect("the root"), real);
     }
 
     #[test]
-    fn stars_stand_for_what_is_there() {
+    fn stars_match_existing_names() {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::create_dir(dir.path().join("etc")).expect("a directory");
         for name in ["passwd", "passwd-", "group"] {

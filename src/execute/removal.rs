@@ -9,32 +9,32 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
-/// Removes `name` in `directory` with all that is in it, without following links; absence is fine. A mount point is
-/// emptied and kept. What is mounted further below is not touched, and an error.
+/// Removes `name` in `directory` with everything below it, without following links; it may be missing. A mount point is
+/// emptied and kept. Anything mounted further below is not touched, and is an error.
 pub(super) fn remove_tree(directory: &OwnedFd, name: &str) -> anyhow::Result<()> {
     let Some(stat) = lstat(directory, name)? else {
         return Ok(());
     };
     if kind(&stat) != SFlag::S_IFDIR {
-        return gone(unlinkat(directory, name, UnlinkatFlags::NoRemoveDir));
+        return ignore_missing(unlinkat(directory, name, UnlinkatFlags::NoRemoveDir));
     }
-    empty(walk::open_directory(directory, name)?)?;
+    empty_directory(walk::open_directory(directory, name)?)?;
     match unlinkat(directory, name, UnlinkatFlags::RemoveDir) {
         Err(Errno::EBUSY) => Ok(()),
-        other => gone(other),
+        other => ignore_missing(other),
     }
 }
 
 /// Removes everything in a directory.
-fn empty(directory: OwnedFd) -> anyhow::Result<()> {
+fn empty_directory(directory: OwnedFd) -> anyhow::Result<()> {
     let mut walk = TreeWalk::of(directory)?;
     loop {
         if let Some(name) = walk.next_name() {
             let act = format!("cannot remove {name:?} in it");
             remove_or_enter(&mut walk, name).context(act)?;
         } else if let Some(emptied) = walk.leave()? {
-            let removed = unlinkat(walk.here(), emptied.as_c_str(), UnlinkatFlags::RemoveDir);
-            gone(removed).with_context(|| format!("cannot remove {emptied:?} in it"))?;
+            let removed = unlinkat(walk.current(), emptied.as_c_str(), UnlinkatFlags::RemoveDir);
+            ignore_missing(removed).with_context(|| format!("cannot remove {emptied:?} in it"))?;
         } else {
             return Ok(());
         }
@@ -42,14 +42,18 @@ fn empty(directory: OwnedFd) -> anyhow::Result<()> {
 }
 
 fn remove_or_enter(walk: &mut TreeWalk, name: CString) -> anyhow::Result<()> {
-    let here = walk.here();
-    let Some(stat) = lstat(here, name.as_c_str())? else {
+    let current = walk.current();
+    let Some(stat) = lstat(current, name.as_c_str())? else {
         return Ok(());
     };
     if kind(&stat) != SFlag::S_IFDIR {
-        return gone(unlinkat(here, name.as_c_str(), UnlinkatFlags::NoRemoveDir));
+        return ignore_missing(unlinkat(
+            current,
+            name.as_c_str(),
+            UnlinkatFlags::NoRemoveDir,
+        ));
     }
-    match walk::open_directory_unless_mounted(here, &name) {
+    match walk::open_directory_unless_mounted(current, &name) {
         Ok(directory) => Ok(walk.enter(name, directory)?),
         Err(Errno::ENOENT) => Ok(()),
         Err(Errno::EXDEV) => bail!("a file system is mounted there"),
@@ -57,7 +61,7 @@ fn remove_or_enter(walk: &mut TreeWalk, name: CString) -> anyhow::Result<()> {
     }
 }
 
-fn gone(result: nix::Result<()>) -> anyhow::Result<()> {
+fn ignore_missing(result: nix::Result<()>) -> anyhow::Result<()> {
     match result {
         Err(Errno::ENOENT) => Ok(()),
         other => Ok(other?),
@@ -97,7 +101,7 @@ mod tests {
         remove_tree(&top, "deep").expect("absence is fine");
     }
 
-    /// Descriptors do not grow with the depth.
+    /// The number of open descriptors does not depend on the depth.
     #[test]
     fn a_deep_tree_needs_few_descriptors() {
         let dir = tempfile::tempdir().expect("a directory");
@@ -110,14 +114,14 @@ mod tests {
         let mut walk = TreeWalk::of(top.try_clone().expect("a copy")).expect("read");
         let open = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         let before = open();
-        let mut most = 0;
+        let mut max_open = 0;
         while let Some(name) = walk.next_name() {
-            let below = walk::open_directory(walk.here(), name.as_c_str()).expect("opened");
+            let below = walk::open_directory(walk.current(), name.as_c_str()).expect("opened");
             walk.enter(name, below).expect("entered");
-            most = most.max(open());
+            max_open = max_open.max(open());
         }
         // Other tests open files at the same time.
-        assert!(most < before + 300, "{before}, then {most}");
+        assert!(max_open < before + 300, "{before}, then {max_open}");
         while walk.leave().expect("back").is_some() {}
         assert!(walk.is_at_top());
     }

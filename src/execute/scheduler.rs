@@ -1,6 +1,6 @@
-//! Runs operations with a fixed, small number of workers, each as soon as what it waits for is done.
+//! Runs operations with a fixed, small number of workers, each as soon as its dependencies are done.
 //!
-//! On a failure nothing new starts, running work ends, and every operation is reported as done,
+//! After a failure nothing new is started, running operations are completed, and every operation is reported as done,
 //! failed or not started.
 
 use super::Done;
@@ -34,19 +34,19 @@ pub struct OperationRecord {
     pub started: Duration,
     /// How long it took.
     pub duration: Duration,
-    /// Which worker carried it out, from 0 in the order they were started.
+    /// The worker that carried it out, counted from 0 in the order they were started.
     pub worker: u32,
 }
 
-/// Hears of operations as they run; called from workers.
+/// Is notified of operations as they run; called from workers.
 pub trait Observer: Sync {
     /// An operation starts.
     fn started(&self, operation: &Operation);
-    /// It ended.
+    /// An operation has ended.
     fn finished(&self, operation: &Operation, record: &OperationRecord);
 }
 
-/// Tells nobody.
+/// Ignores all notifications.
 #[derive(Debug, Clone, Copy)]
 pub struct Unobserved;
 
@@ -58,11 +58,11 @@ impl Observer for Unobserved {
 /// How many operations run at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Width {
-    /// Of any kind.
+    /// Operations of any kind.
     pub workers: usize,
-    /// Of those that make file systems and the like: each keeps a processor and a disk busy.
+    /// Operations that create file systems and the like: each keeps a processor and a disk busy.
     pub makers: usize,
-    /// Workers that carry out brief operations, which keep a processor busy and seldom wait.
+    /// Workers for brief operations, which keep a processor busy and rarely wait.
     pub brief: usize,
 }
 
@@ -70,16 +70,16 @@ pub struct Width {
 const MIN_BRIEF: usize = 4;
 
 impl Width {
-    /// Operations mostly wait for disks and networks, so there are `most` of them whatever the number of processors.
-    pub fn of_machine(most: usize) -> Self {
+    /// Operations mostly wait for disks and networks, so there are `workers` of them whatever the number of processors.
+    pub fn of_machine(workers: usize) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
-            workers: most,
+            workers,
             makers: processors,
             brief: processors.max(MIN_BRIEF),
         }
     }
-    /// That many of any kind.
+    /// The same number for all kinds.
     pub fn all(workers: usize) -> Self {
         Self {
             workers,
@@ -89,10 +89,10 @@ impl Width {
     }
 }
 
-/// Brief operations that a worker takes at a time, at most. Taking each by itself costs more than carrying it out.
+/// Maximum number of brief operations that a worker takes at a time. Taking each by itself costs more than running it.
 const MAX_BATCH: usize = 32;
 
-/// Operations of one kind that can start, by number, and how many more workers may take some.
+/// Operations of one kind that can be started, by number, and how many more workers may take some.
 struct Queue {
     ready: BinaryHeap<Reverse<u32>>,
     free: usize,
@@ -106,14 +106,14 @@ impl Queue {
         }
     }
 
-    /// The first in plan order, if it may start.
+    /// The first one in plan order, if it may be started.
     fn first(&self) -> Option<u32> {
         let first = self.ready.peek().filter(|_| self.free > 0);
         first.map(|id| id.0)
     }
 }
 
-/// What can start.
+/// Operations that can be started.
 struct ReadyQueues {
     makers: Queue,
     brief: Queue,
@@ -123,7 +123,7 @@ struct ReadyQueues {
 impl ReadyQueues {
     fn queue(&mut self, operation: &Operation) -> &mut Queue {
         match &operation.kind {
-            kind if kind.is_making() => &mut self.makers,
+            kind if kind.is_heavy() => &mut self.makers,
             kind if kind.is_brief() => &mut self.brief,
             _ => &mut self.others,
         }
@@ -134,12 +134,12 @@ impl ReadyQueues {
         self.queue(operation).ready.push(id);
     }
 
-    /// Takes the first operation in plan order that may start; of brief ones, also those that follow it up to the next of
-    /// another kind.
+    /// Takes the first operation in plan order that may be started; if it is brief, also the following ones up to the
+    /// next of another kind.
     fn take(&mut self, batch: &mut Vec<u32>) {
         let [makers, brief, others] = [&self.makers, &self.brief, &self.others].map(Queue::first);
-        let unless_brief = makers.into_iter().chain(others).min();
-        let Some(first) = brief.into_iter().chain(unless_brief).min() else {
+        let first_other = makers.into_iter().chain(others).min();
+        let Some(first) = brief.into_iter().chain(first_other).min() else {
             return;
         };
         let queue = if brief == Some(first) {
@@ -149,13 +149,13 @@ impl ReadyQueues {
         } else {
             &mut self.others
         };
-        // Each worker that may take some gets several turns, so that all end at about the same time.
+        // Batches are small enough for each worker to get several, so that all end at about the same time.
         let count = match brief == Some(first) {
             true => (queue.ready.len() / (4 * queue.free)).clamp(1, MAX_BATCH),
             false => 1,
         };
         queue.free -= 1;
-        let is_next = |id: u32| unless_brief.is_none_or(|other| id <= other);
+        let is_next = |id: u32| first_other.is_none_or(|other| id <= other);
         while batch.len() < count
             && queue.ready.peek().is_some_and(|id| is_next(id.0))
             && let Some(Reverse(id)) = queue.ready.pop()
@@ -164,7 +164,7 @@ impl ReadyQueues {
         }
     }
 
-    fn is_any(&self) -> bool {
+    fn has_any(&self) -> bool {
         let queues = [&self.makers, &self.brief, &self.others];
         queues.into_iter().any(|queue| queue.first().is_some())
     }
@@ -186,12 +186,12 @@ struct SchedulerState {
 /// Carries out one operation.
 type Act<'a> = dyn Fn(&Operation) -> anyhow::Result<Done> + Sync + 'a;
 
-/// What a worker gets.
+/// What a worker has been assigned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// Operations; no other worker is needed.
     Full,
-    /// Operations, and there are more for a worker that is to be started.
+    /// Operations, and there are more for another worker, which should be started.
     WithMoreToDo,
 }
 
@@ -207,9 +207,8 @@ struct Run<'a> {
     observer: &'a dyn Observer,
 }
 
-/// Runs every operation of `plan` through `act`, `width` of them at a time. Setting `stop`
-/// (from a signal handler) lets running operations end and starts no new ones. Returns one record
-/// per operation, in plan order.
+/// Runs every operation of `plan` with `act`, `width` of them at a time. After `stop` is set (by a signal handler),
+/// running operations are completed and no new ones are started. Returns one record per operation, in plan order.
 pub fn run(
     plan: &Plan,
     width: Width,
@@ -218,7 +217,7 @@ pub fn run(
     act: &Act<'_>,
 ) -> Vec<OperationRecord> {
     let run = Run::new(plan, width, stop, observer);
-    // This thread is a worker too, and each starts another one when there is more to do than it can.
+    // This thread is a worker too, and each worker starts another one if there is more to do than it can take.
     std::thread::scope(|scope| run.work(scope, act));
     run.into_records()
 }
@@ -262,7 +261,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A worker that panicked has aborted the process or poisoned nothing we cannot read.
+    /// The state is valid even if a worker panicked.
     fn lock(&self) -> MutexGuard<'_, SchedulerState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -273,7 +272,7 @@ impl<'a> Run<'a> {
         let mut records = Vec::new();
         while let Some(turn) = self.turn(&mut batch, &mut records) {
             if turn == Turn::WithMoreToDo {
-                // Where no more threads can be started, those that there are do all the work.
+                // If no more threads can be started, the existing ones do all the work.
                 let _ = std::thread::Builder::new().spawn_scoped(scope, || self.work(scope, act));
             }
             let operations = batch.iter().filter_map(|id| self.operation(*id));
@@ -296,7 +295,7 @@ impl<'a> Run<'a> {
         let outcome = match act(operation) {
             Ok(done) => OperationOutcome::Done(done),
             Err(error) => {
-                // Nothing new starts, and running operations that listen, such as endless fetches, end as well.
+                // Nothing new starts, and running operations that check the flag, such as endless fetches, end as well.
                 self.stop.store(true, Ordering::SeqCst);
                 OperationOutcome::Failed(error)
             }
@@ -313,22 +312,22 @@ impl<'a> Run<'a> {
         record
     }
 
-    /// Gives back what was taken before, and waits for operations to be ready; `None` when nothing will be any more.
+    /// Returns the previous batch, and waits until operations are ready; `None` if there will be no more.
     fn turn(&self, batch: &mut Vec<u32>, records: &mut Vec<OperationRecord>) -> Option<Turn> {
         let mut state = self.lock();
         if let Some(first) = batch.first() {
-            self.give_back(&mut state, *first, records);
+            self.finish_batch(&mut state, *first, records);
             batch.clear();
         }
         while !state.stop && !self.stop.load(Ordering::SeqCst) {
             state.ready.take(batch);
             if !batch.is_empty() {
                 state.running += 1;
-                if !state.ready.is_any() {
+                if !state.ready.has_any() {
                     return Some(Turn::Full);
                 }
-                // One that is woken or started does the same with the next one: waking all for each of thousands of
-                // small files costs more than writing them.
+                // A worker that is woken or started does the same with the next one: waking all of them for each of
+                // thousands of small files costs more than writing these.
                 if state.idle > 0 {
                     self.wake.notify_one();
                 } else if state.spare > 0 {
@@ -345,13 +344,13 @@ impl<'a> Run<'a> {
             state = woken.unwrap_or_else(PoisonError::into_inner);
             state.idle -= 1;
         }
-        // Whoever sees the end tells those that sleep; a signal handler cannot.
+        // The worker that notices the end wakes the others; a signal handler cannot.
         self.wake.notify_all();
         None
     }
 
-    /// Notes how a batch ended that began with operation `first`.
-    fn give_back(
+    /// Records the results of a batch that began with operation `first`.
+    fn finish_batch(
         &self,
         state: &mut SchedulerState,
         first: u32,
@@ -364,14 +363,14 @@ impl<'a> Run<'a> {
         for record in records.drain(..) {
             let id = record.id.0 as usize;
             match record.outcome {
-                OperationOutcome::Done(_) => self.free_followers(state, id),
+                OperationOutcome::Done(_) => self.release_followers(state, id),
                 _ => state.stop = true,
             }
             state.records[id] = Some(record);
         }
     }
 
-    fn free_followers(&self, state: &mut SchedulerState, id: usize) {
+    fn release_followers(&self, state: &mut SchedulerState, id: usize) {
         for follower in &self.followers[id] {
             let waiting = &mut state.waiting[*follower as usize];
             *waiting -= 1;
@@ -463,7 +462,7 @@ mod tests {
         assert!(matches!(records[2].outcome, OperationOutcome::NotStarted));
     }
 
-    /// A plan of so many file systems, the last `others` of which are syncs.
+    /// A plan with `count` operations, which create file systems except for the last `others`, which are syncs.
     fn makers(count: u32, others: u32) -> Plan {
         let make = OpKind::MakeFilesystem(Box::new(MakeFilesystem {
             device: DeviceRef::Path {
@@ -484,8 +483,8 @@ mod tests {
     }
 
     #[test]
-    fn makers_are_limited_and_hold_up_nobody_else() {
-        let (running, most, all) = (
+    fn makers_are_limited_and_do_not_block_others() {
+        let (running, max_running, all) = (
             AtomicUsize::new(0),
             AtomicUsize::new(0),
             AtomicUsize::new(0),
@@ -502,10 +501,10 @@ mod tests {
             &Unobserved,
             &|operation| {
                 all.fetch_add(1, Ordering::SeqCst);
-                if operation.kind.is_making() {
+                if operation.kind.is_heavy() {
                     let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                    most.fetch_max(now, Ordering::SeqCst);
-                    // The others, behind all makers in plan order, start while the first makers run.
+                    max_running.fetch_max(now, Ordering::SeqCst);
+                    // The others, which follow all makers in plan order, start while the first makers run.
                     let deadline = Instant::now() + Duration::from_secs(60);
                     while all.load(Ordering::SeqCst) < 6 && Instant::now() < deadline {
                         std::thread::yield_now();
@@ -513,7 +512,7 @@ mod tests {
                     running.fetch_sub(1, Ordering::SeqCst);
                 }
                 anyhow::ensure!(
-                    all.load(Ordering::SeqCst) >= 6 || !operation.kind.is_making(),
+                    all.load(Ordering::SeqCst) >= 6 || !operation.kind.is_heavy(),
                     "nobody else started"
                 );
                 Ok(Done::default())
@@ -525,7 +524,7 @@ mod tests {
                 .all(|r| matches!(r.outcome, OperationOutcome::Done(_))),
             "{records:#?}"
         );
-        assert_eq!(most.load(Ordering::SeqCst), 2);
+        assert_eq!(max_running.load(Ordering::SeqCst), 2);
     }
 
     #[test]

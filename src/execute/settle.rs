@@ -1,4 +1,4 @@
-//! Waits until udev knows all that changed.
+//! Waits until udev has processed all changes.
 
 use super::{Context, Done};
 use crate::host::devices::DeviceAccess;
@@ -6,10 +6,10 @@ use crate::host::udev;
 use crate::plan::op::Settle;
 use anyhow::Context as _;
 
-/// Gives disks back to udev and waits until it has seen them and what was made on them.
+/// Unlocks disks for udev and waits until it has processed them and what was created on them.
 ///
 /// # Errors
-/// A device is gone, or udev takes too long.
+/// If a device is gone, or udev takes too long.
 pub fn settle(act: &Settle, context: &Context) -> anyhow::Result<Done> {
     let settled = || -> anyhow::Result<()> {
         let mut nodes = Vec::new();
@@ -22,7 +22,7 @@ pub fn settle(act: &Settle, context: &Context) -> anyhow::Result<Done> {
                     .into(),
             );
         }
-        context.devices.let_look()?;
+        context.devices.allow_probing()?;
         udev::settle(&nodes)?;
         context.devices.unlock();
         Ok(())

@@ -19,28 +19,29 @@ const DIRECTORY: OFlag = OFlag::O_PATH
     .union(OFlag::O_DIRECTORY)
     .union(OFlag::O_CLOEXEC);
 
-/// Writes a user's public keys. The home is opened as root, since what is above it is not the user's
-/// business; below it we have no more rights on the file system than the user: a home prepared with links
-/// cannot make us write elsewhere.
+/// Writes a user's public keys. The home is opened as root, since the user may have no access to the directories above
+/// it; below it we have no more rights on the file system than the user: links in a prepared home cannot make us write
+/// elsewhere.
 pub fn ssh_keys(act: &SshKeys, context: &Context) -> anyhow::Result<Done> {
     let user = Lookup::new(context.root).user(&act.user)?;
     let user = user.with_context(|| format!("the target has no user named {:?}", act.user))?;
-    let place = HomeHandles::open(act, &user, context.root)?;
-    // The identity for file access belongs to the thread, so the writing gets its own.
-    let written = std::thread::scope(|scope| {
-        let writer = std::thread::Builder::new().spawn_scoped(scope, || place.write(act, &user))?;
+    let handles = HomeHandles::open(act, &user, context.root)?;
+    // The identity for file access is per thread, so the files are written by a thread of their own.
+    let result = std::thread::scope(|scope| {
+        let writer =
+            std::thread::Builder::new().spawn_scoped(scope, || handles.write(act, &user))?;
         writer
             .join()
             .unwrap_or_else(|_| Err(anyhow::anyhow!("the writer panicked")))
     });
-    written.with_context(|| format!("cannot write {}/{}", act.home, act.file))?;
+    result.with_context(|| format!("cannot write {}/{}", act.home, act.file))?;
     Ok(Done {
         bytes: Some(act.text.len() as u64),
         ..Done::default()
     })
 }
 
-/// What is opened with the rights of root.
+/// Directories that were opened with the rights of root.
 struct HomeHandles {
     root: OwnedFd,
     home: OwnedFd,
@@ -51,30 +52,30 @@ impl HomeHandles {
         let home = root
             .open_at(&act.home, DIRECTORY, Mode::empty())
             .with_context(|| format!("cannot open home {}", act.home))?;
-        let place = Self {
+        let handles = Self {
             root: root.open()?,
             home,
         };
         let first = act.file.split('/').next().unwrap_or_default();
         if first.len() < act.file.len() {
-            place
-                .make_first(first, user)
+            handles
+                .create_first(first, user)
                 .with_context(|| format!("cannot create directory {}/{first}", act.home))?;
         }
-        Ok(place)
+        Ok(handles)
     }
 
-    /// Makes the directory in the home, which the user may not be able to: nothing but a new directory
-    /// is ever given away. It belongs to the user when it gets its name: a run that is killed before that leaves
-    /// nothing there which the next one could not write to.
-    fn make_first(&self, name: &str, user: &User) -> anyhow::Result<()> {
+    /// Creates the directory in the home, which the user may not be allowed to: only a new directory is ever given
+    /// away. It already belongs to the user when it gets its name: a run that is killed before that leaves nothing
+    /// there which the next one could not write to.
+    fn create_first(&self, name: &str, user: &User) -> anyhow::Result<()> {
         if lstat(&self.home, name)?.is_some() {
             return Ok(());
         }
-        publish_directory(&self.home, name, |made| {
+        publish_directory(&self.home, name, |directory| {
             let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-            fchown(made, Some(uid), Some(gid))?;
-            Ok(fchmod(made, Mode::S_IRWXU)?)
+            fchown(directory, Some(uid), Some(gid))?;
+            Ok(fchmod(directory, Mode::S_IRWXU)?)
         })
     }
 
@@ -100,14 +101,14 @@ impl HomeHandles {
         stage.publish(true)
     }
 
-    /// Opens a directory below the home. Links may lead elsewhere inside the root, where the user's own
-    /// rights count from the root on.
+    /// Opens a directory below the home. Links may lead elsewhere inside the root, where the user's own rights apply
+    /// from the root on.
     fn open_below(&self, act: &SshKeys, path: &str) -> nix::Result<OwnedFd> {
         match open(&self.home, path, ResolveFlag::RESOLVE_BENEATH) {
             Err(Errno::EXDEV) => {
-                let whole = format!("{}/{path}", act.home);
-                let whole = whole.trim_start_matches('/');
-                open(&self.root, whole, ResolveFlag::RESOLVE_IN_ROOT)
+                let full_path = format!("{}/{path}", act.home);
+                let full_path = full_path.trim_start_matches('/');
+                open(&self.root, full_path, ResolveFlag::RESOLVE_IN_ROOT)
             }
             other => other,
         }
@@ -138,14 +139,13 @@ fn prefixes(path: &str) -> impl Iterator<Item = (&str, &str)> {
         .map(|path| (path.rsplit('/').next().unwrap_or(path), path))
 }
 
-/// Takes on the user's identity for file access, group first; the calls tell nothing about success,
-/// asking again does.
+/// Assumes the user's identity for file access, group first. The calls do not report success, but repeating them does.
 fn become_user(user: &User) -> anyhow::Result<()> {
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     setfsgid(gid);
     setfsuid(uid);
-    let taken = setfsgid(gid) == gid && setfsuid(uid) == uid;
-    ensure!(taken, "cannot act as uid {uid}, gid {gid}");
+    let has_changed = setfsgid(gid) == gid && setfsuid(uid) == uid;
+    ensure!(has_changed, "cannot act as uid {uid}, gid {gid}");
     Ok(())
 }
 

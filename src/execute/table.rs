@@ -1,10 +1,10 @@
-//! Writes partition tables: looks again, writes, reads back, tells the kernel.
+//! Writes partition tables: checks the disk again, writes, reads back, updates the kernel.
 
 use super::{Context, Done};
 use crate::disk::gpt::{self, GptHealth, Guid, Table, TableFacts};
 use crate::host::devices::{DeviceAccess, OpenDisk};
 use crate::host::kernel_table;
-use crate::host::udev::Hold;
+use crate::host::udev::LockMode;
 use crate::plan::op::WriteTable;
 use anyhow::{Context as _, bail};
 use std::fs::File;
@@ -13,11 +13,11 @@ use std::io::Read;
 /// Writes a table.
 ///
 /// # Errors
-/// The disk no longer is what the plan was made for, writing fails, or what is read back (or what the
-/// kernel sees) is not what was written.
+/// If the disk has changed since the plan was made, writing fails, or what is read back (or what the kernel sees) is
+/// not what was written.
 pub fn write_table(act: &WriteTable, context: &Context) -> anyhow::Result<Done> {
     if !act.leaves_no_table() {
-        context.devices.lock(&act.disk, hold(act))?;
+        context.devices.lock(&act.disk, lock_mode(act))?;
     }
     let mut disk = context.devices.disk(&act.disk, DeviceAccess::Write)?;
     check_unchanged(act, &mut disk)?;
@@ -40,12 +40,12 @@ pub fn write_table(act: &WriteTable, context: &Context) -> anyhow::Result<Done> 
     Ok(Done::default())
 }
 
-/// The lock lasts until udev has settled: without it, udev would have the kernel read the table again when
-/// we close the disk, and take partitions away from whoever makes something on them meanwhile.
-fn hold(act: &WriteTable) -> Hold {
-    match act.shows_members {
-        true => Hold::KeepsAway,
-        false => Hold::MayLook,
+/// The mode of the lock, which lasts until udev has settled: without it, udev would make the kernel read the table
+/// again when we close the disk, and remove partitions while something is being created on them.
+fn lock_mode(act: &WriteTable) -> LockMode {
+    match act.exposes_members {
+        true => LockMode::DenyProbing,
+        false => LockMode::AllowProbing,
     }
 }
 
@@ -73,7 +73,7 @@ fn read(disk: &mut OpenDisk) -> std::io::Result<TableFacts> {
 fn write_and_verify(act: &WriteTable, disk: &mut OpenDisk) -> anyhow::Result<Table> {
     let act_on = || format!("cannot write the table of {}", act.disk);
     let mut guids = random_guids(act.table.entries.len() + 1)?;
-    // The list is as long as there are places to fill.
+    // There are as many as the table can need.
     let table = act
         .table
         .clone()
@@ -139,12 +139,12 @@ mod tests {
             table,
             expected,
             wipe,
-            shows_members: false,
+            exposes_members: false,
             changes: Vec::new(),
         }
     }
 
-    /// Runs acts one after the other on one blank image; the table in the end.
+    /// Runs acts one after the other on one blank image; returns the resulting table.
     fn run(acts: &[WriteTable]) -> anyhow::Result<TableFacts> {
         let directory = tempfile::tempdir()?;
         let path = directory.path().join("image");
@@ -193,8 +193,8 @@ mod tests {
             let error = run(&[first.clone(), act(table("ours"), expected, wipe)])
                 .expect_err("changed")
                 .to_string();
-            let want = "the partition table of /dev/vda changed since the plan was made";
-            assert!(error.starts_with(want), "{error}");
+            let expected = "the partition table of /dev/vda changed since the plan was made";
+            assert!(error.starts_with(expected), "{error}");
         }
     }
 

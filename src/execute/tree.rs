@@ -1,12 +1,12 @@
-//! Makes and removes nodes of the target tree.
+//! Creates and removes nodes of the target tree.
 //!
-//! Everything happens relative to a handle of the parent directory that the kernel resolved inside
-//! the target, and never follows the last component. A node appears under its final name complete:
-//! content, owner and mode are set before.
+//! Everything is done relative to a handle of the parent directory, which the kernel resolved inside the target, and
+//! never follows a link at the last component. A node gets its final name only when it is complete: content, owner and
+//! mode are set before.
 
 use super::atomic::{PRIVATE, StagedFile};
 use super::attributes;
-use super::copies::{self, Digesting};
+use super::copies::{self, DigestWriter};
 use super::node_kind::{kind, lstat};
 use super::removal::remove_tree;
 use super::{Context, Done, luks, ranges, walk};
@@ -39,7 +39,7 @@ pub fn file(act: &FileAct, context: &Context) -> anyhow::Result<Done> {
             .with_context(|| format!("cannot change owner or mode of {}", act.path))?;
         return Ok(Done::default());
     }
-    let mode = permissions.mode_in_the_making(act.base);
+    let mode = permissions.staging_mode(act.base);
     let mut stage = StagedFile::new(&directory, name, mode)
         .with_context(|| format!("cannot create a file in the directory of {}", act.path))?;
     let base = match act.base {
@@ -75,11 +75,11 @@ fn write_parts(act: &FileAct, file: &mut File, context: &Context) -> anyhow::Res
                 fetch,
                 is_copied: true,
             } => {
-                let mut sink = Digesting::new(file);
+                let mut sink = DigestWriter::new(file);
                 let bytes = context
                     .fetcher
                     .copy(&fetch.resource(), &mut sink, context.events)?;
-                context.copies.keep(&act.path, sink.digest());
+                context.copies.record(&act.path, sink.digest());
                 bytes
             }
             Content::Fetched { fetch, .. } => {
@@ -91,13 +91,13 @@ fn write_parts(act: &FileAct, file: &mut File, context: &Context) -> anyhow::Res
                 .with_context(|| format!("cannot copy {path}, which has the same content"))?
             {
                 Some(bytes) => bytes,
-                // Somebody changed that file since.
+                // That file has been changed since.
                 None => context
                     .fetcher
                     .copy(&fetch.resource(), file, context.events)?,
             },
             Content::VolumeKey { volume } => {
-                let key = context.keys.of(volume);
+                let key = context.keys.get(volume);
                 let key = key.with_context(|| format!("no key available for volume {volume}"))?;
                 file.write_all(&key)?;
                 key.len() as u64
@@ -112,8 +112,8 @@ fn write_parts(act: &FileAct, file: &mut File, context: &Context) -> anyhow::Res
     Ok(bytes)
 }
 
-/// Copies what is there now, so that appending is as atomic as replacing: a run killed half-way
-/// would otherwise append the same bytes twice.
+/// Copies the existing file, so that appending is as atomic as replacing: otherwise, after a run that was killed
+/// halfway, the next one would append the same bytes again.
 fn copy_present(
     directory: &OwnedFd,
     name: &str,
@@ -136,8 +136,8 @@ fn open_present(directory: &OwnedFd, name: &str) -> nix::Result<Option<(File, Fi
     })
 }
 
-/// Corrects owner and mode of a file. One with other names is replaced by a copy: those names are not the config's
-/// business, and whoever can make a link to a file in the directory could otherwise get it changed.
+/// Corrects owner and mode of a file. One with several names is replaced by a copy: the config does not apply to the
+/// other names, and whoever can create hard links in the directory could otherwise get any file changed.
 fn correct_file(
     directory: &OwnedFd,
     name: &str,
@@ -154,52 +154,56 @@ fn correct_file(
     stage.replace_durably()
 }
 
-/// Makes a directory, or corrects its owner and mode.
+/// Creates a directory, or corrects its owner and mode.
 pub fn directory(act: &DirectoryAct, context: &Context) -> anyhow::Result<Done> {
-    let (above, name) = parent(context, &act.path)?;
-    let made = make_directory(&above, name)
+    let (parent_directory, name) = parent(context, &act.path)?;
+    let is_new = create_directory(&parent_directory, name)
         .with_context(|| format!("cannot create directory {}", act.path))?;
-    if act.implied && !made {
+    if act.implied && !is_new {
         return Ok(Done::default());
     }
     let mut permissions = ResolvedAttributes::of(&act.permissions, context)?;
-    if made {
+    if is_new {
         permissions.mode = permissions.mode.or(Some(NEW_DIRECTORY_MODE));
     }
-    own_directory(&above, name, permissions, made)
+    set_directory_attributes(&parent_directory, name, permissions, is_new)
         .with_context(|| format!("cannot set owner and mode of directory {}", act.path))?;
     Ok(Done {
-        made,
+        made: is_new,
         ..Done::default()
     })
 }
 
-/// Sets owner and mode of a directory. What is given away must be what was made.
-fn own_directory(
-    above: &OwnedFd,
+/// Sets owner and mode of a directory. Only the directory that was created may be given away.
+fn set_directory_attributes(
+    parent_directory: &OwnedFd,
     name: &str,
     permissions: ResolvedAttributes,
-    made: bool,
+    is_new: bool,
 ) -> anyhow::Result<()> {
-    let directory = walk::open_directory(above, name)?;
-    if made && (permissions.uid.is_some() || permissions.gid.is_some()) {
+    let directory = walk::open_directory(parent_directory, name)?;
+    if is_new && (permissions.uid.is_some() || permissions.gid.is_some()) {
         let stat = fstat(&directory)?;
-        let is_new = stat.st_uid == uzers::get_effective_uid() && stat.st_nlink <= 2;
-        ensure!(is_new, "something else appeared there");
+        let is_own = stat.st_uid == uzers::get_effective_uid() && stat.st_nlink <= 2;
+        ensure!(is_own, "something else appeared there");
     }
     Ok(permissions.apply(&directory)?)
 }
 
-/// False if it was there.
-fn make_directory(above: &OwnedFd, name: &str) -> anyhow::Result<bool> {
+/// Creates a directory; false if it already exists.
+fn create_directory(parent_directory: &OwnedFd, name: &str) -> anyhow::Result<bool> {
     if name == "." {
         return Ok(false);
     }
-    match mkdirat(above, name, Mode::from_bits_truncate(NEW_DIRECTORY_MODE)) {
+    match mkdirat(
+        parent_directory,
+        name,
+        Mode::from_bits_truncate(NEW_DIRECTORY_MODE),
+    ) {
         Ok(()) => Ok(true),
         Err(Errno::EEXIST) => {
-            let stat =
-                lstat(above, name)?.context("another process keeps creating and removing it")?;
+            let stat = lstat(parent_directory, name)?
+                .context("another process keeps creating and removing it")?;
             ensure!(kind(&stat) == SFlag::S_IFDIR, "something else is there");
             Ok(false)
         }
@@ -207,7 +211,7 @@ fn make_directory(above: &OwnedFd, name: &str) -> anyhow::Result<bool> {
     }
 }
 
-/// Makes a symbolic link, or corrects its owner.
+/// Creates a symbolic link, or corrects its owner.
 pub fn symlink(act: &SymlinkAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     let permissions = ResolvedAttributes::of(&act.permissions, context)?;
@@ -222,21 +226,21 @@ fn place_symlink(
     name: &str,
     permissions: ResolvedAttributes,
 ) -> anyhow::Result<()> {
-    let is_there = readlinkat(directory, name).is_ok_and(|there| there == *act.target);
-    if is_there {
+    let is_same = readlinkat(directory, name).is_ok_and(|there| there == *act.target);
+    if is_same {
         return Ok(permissions.apply_to_link(directory, name)?);
     }
-    super::atomic::publish_made(directory, name, act.replace, |temporary| {
+    super::atomic::publish_node(directory, name, act.replace, |temporary| {
         symlinkat(act.target.as_str(), directory, temporary)?;
         permissions.apply_to_link(directory, temporary)
     })
 }
 
-/// Makes a hard link.
+/// Creates a hard link.
 pub fn hard_link(act: &HardLinkAct, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     let (target_directory, target) = parent(context, &act.target)?;
-    super::atomic::publish_made(&directory, name, act.replace, |temporary| {
+    super::atomic::publish_node(&directory, name, act.replace, |temporary| {
         linkat(
             &target_directory,
             target,
@@ -252,7 +256,7 @@ pub fn hard_link(act: &HardLinkAct, context: &Context) -> anyhow::Result<Done> {
 /// Removes a node and everything below it, without following links.
 ///
 /// # Errors
-/// It is the root of the target, or a file system is mounted below it.
+/// If it is the root of the target, or a file system is mounted below it.
 pub fn remove(act: &Remove, context: &Context) -> anyhow::Result<Done> {
     let (directory, name) = parent(context, &act.path)?;
     ensure!(name != ".", "cannot remove the root of the target");
@@ -272,7 +276,7 @@ fn parent<'p>(context: &Context, path: &'p str) -> anyhow::Result<(Arc<OwnedFd>,
         })
 }
 
-/// Owner and mode with names looked up.
+/// Owner and mode, with names resolved to ids.
 #[derive(Debug, Clone, Copy)]
 struct ResolvedAttributes {
     uid: Option<Uid>,
@@ -281,7 +285,7 @@ struct ResolvedAttributes {
 }
 
 impl ResolvedAttributes {
-    fn of(wish: &Permissions, context: &Context) -> anyhow::Result<Self> {
+    fn of(desired: &Permissions, context: &Context) -> anyhow::Result<Self> {
         let id = |space, owner: &Owner| match owner {
             Owner::Keep => Ok(None),
             Owner::Id(id) => Ok(Some(*id)),
@@ -291,28 +295,28 @@ impl ResolvedAttributes {
             },
         };
         Ok(Self {
-            uid: id(Space::User, &wish.user)?.map(Uid::from_raw),
-            gid: id(Space::Group, &wish.group)?.map(Gid::from_raw),
-            mode: wish.mode,
+            uid: id(Space::User, &desired.user)?.map(Uid::from_raw),
+            gid: id(Space::Group, &desired.group)?.map(Gid::from_raw),
+            mode: desired.mode,
         })
     }
 
-    /// Owner first: changing it clears setuid and setgid.
+    /// Sets the owner first, since changing it clears setuid and setgid.
     fn apply(&self, node: &impl AsFd) -> nix::Result<()> {
         let keeps_owner = self.uid.is_none() && self.gid.is_none();
         if !keeps_owner {
             fchown(node, self.uid, self.gid)?;
         }
         match self.mode {
-            // New nodes mostly have it already, and asking takes a fraction of the time of changing.
+            // New nodes mostly have it already, and checking takes a fraction of the time of changing.
             Some(mode) if keeps_owner && fstat(node)?.st_mode & 0o7777 == mode => Ok(()),
             Some(mode) => fchmod(node, Mode::from_bits_truncate(mode)),
             None => Ok(()),
         }
     }
 
-    /// Nobody may read a file in the making who may not read it in the end.
-    fn mode_in_the_making(&self, base: Base) -> Mode {
+    /// The mode of an incomplete file: nobody may read it who may not read the final one.
+    fn staging_mode(&self, base: Base) -> Mode {
         match (base, self.uid, self.gid) {
             (Base::Empty, None, None) => {
                 Mode::from_bits_truncate(self.mode.unwrap_or(NEW_FILE_MODE) & 0o777)
@@ -321,7 +325,7 @@ impl ResolvedAttributes {
         }
     }
 
-    /// A new file gets what is asked for; else what the file it continues has; else the defaults.
+    /// A new file gets what is requested, else the attributes of the file it continues, else the defaults.
     fn apply_to_new(&self, file: &File, base: Option<(&File, &FileStat)>) -> nix::Result<()> {
         let owner = |stat: &FileStat| (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
         let (uid, gid) = base.map(|(_, stat)| owner(stat)).unzip();
@@ -344,7 +348,7 @@ impl ResolvedAttributes {
         }
         let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let link = openat(directory, name, flags, Mode::empty())?;
-        // Not another name of some file that was put there meanwhile.
+        // Not a hard link to some file that was put there meanwhile.
         if kind(&fstat(&link)?) != SFlag::S_IFLNK {
             return Err(Errno::EEXIST);
         }

@@ -14,29 +14,29 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
 
-/// Makes the names of the files durable. Where no record can be written there is none: what a power cut leaves is
-/// then refused by the next run.
+/// Records the names of the files durably. If no record can be written, there is none, and the next run rejects what a
+/// power cut may leave.
 ///
 /// # Errors
-/// The disk failed, or is full.
+/// If the disk fails, or is full.
 pub fn note(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
-    match write(act, context) {
-        Err(error) if is_closed(&error) => Ok(Done::default()),
+    match append_line(act, context) {
+        Err(error) if is_not_writable(&error) => Ok(Done::default()),
         other => other
             .map(|()| Done::default())
             .with_context(|| format!("cannot write {}", act.path)),
     }
 }
 
-/// True if nothing can be written there.
-fn is_closed(error: &anyhow::Error) -> bool {
+/// True if the record cannot be written there.
+fn is_not_writable(error: &anyhow::Error) -> bool {
     use Errno::{EACCES, EPERM, EROFS};
     let errno = error.downcast_ref::<Errno>();
     matches!(errno, Some(EROFS | EACCES | EPERM))
 }
 
-/// Adds in place: a record that is replaced would need a temporary name, which a run that is killed leaves behind.
-fn write(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
+/// Appends in place: replacing the record would need a temporary name, which a run that is killed would leave behind.
+fn append_line(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
     let (directory, name) = context.root.open_parent(&act.path)?;
     let mut file = open(&directory, name)?;
     file.write_all(act.line()?.as_bytes())?;
@@ -44,8 +44,8 @@ fn write(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
     sync_directory(&directory)
 }
 
-/// Makes the record, or opens one that a run made. Anything else that has the name, such as a device or another name of a
-/// file elsewhere, is not ours to write to.
+/// Creates the record, or opens one of an earlier run. Anything else that has the name, such as a device or a hard link
+/// to another file, must not be written to.
 fn open(directory: &OwnedFd, name: &str) -> anyhow::Result<File> {
     let create =
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -63,17 +63,17 @@ fn open(directory: &OwnedFd, name: &str) -> anyhow::Result<File> {
     }
 }
 
-/// A handle for `O_PATH` cannot be synced.
+/// Syncs a directory. It is opened again, since an `O_PATH` handle cannot be synced.
 fn sync_directory(directory: &OwnedFd) -> anyhow::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let directory = openat(directory, ".", flags, Mode::empty())?;
     Ok(fsync(&directory)?)
 }
 
-/// Makes the files durable, wherever they lie, then removes their record.
+/// Makes the files durable, wherever they are, then removes their record.
 ///
 /// # Errors
-/// The disk failed.
+/// If the disk fails.
 pub fn forget(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
     make_durable(act, context).context("cannot make the files written durable")?;
     let (directory, name) = match context.root.open_parent(&act.path) {
@@ -90,7 +90,7 @@ pub fn forget(act: &NoteFiles, context: &Context) -> anyhow::Result<Done> {
     Ok(Done::default())
 }
 
-/// Leaves anything else that has the record's name.
+/// Removes the record, but not anything else that has its name.
 fn remove_file(directory: &OwnedFd, name: &str) -> nix::Result<()> {
     match lstat(directory, name)? {
         Some(node) if kind(&node) == SFlag::S_IFREG => {
@@ -100,7 +100,7 @@ fn remove_file(directory: &OwnedFd, name: &str) -> nix::Result<()> {
     }
 }
 
-/// Once for each file system.
+/// Syncs each file system once.
 fn make_durable(act: &NoteFiles, context: &Context) -> anyhow::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     let mut synced = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Disables units and changes kernel arguments, through the programs made for it.
+//! Disables units and changes kernel arguments, with the programs for that.
 
 use super::{Context, Done};
 use crate::host::Command;
@@ -12,14 +12,14 @@ pub fn disable(act: &DisableUnit, context: &Context) -> anyhow::Result<Done> {
 
 fn disable_command(unit: &str, root: &str) -> Command {
     let command = Command::new("systemctl").args(["--root", root, "disable"]);
-    // The unit of the root directory is `-.mount`.
+    // E.g. `-.mount`, the unit of the root directory, would be parsed as an option.
     match unit.starts_with('-') {
         true => command.args(["--", unit]),
         false => command.arg(unit),
     }
 }
 
-/// Runs the helper of the distribution, arguments to add first.
+/// Runs the helper of the distribution, with the arguments to add first.
 pub fn kernel_arguments(act: &KernelArgumentsAct, _: &Context) -> anyhow::Result<Done> {
     kernel_arguments_command(act).run()?;
     Ok(Done::default())
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_units_are_no_options() {
+    fn unit_names_are_not_options() {
         for (unit, shown) in [("a.service", "a.service"), ("-.mount", "-- -.mount")] {
             let command = disable_command(unit, "/r").to_string();
             assert_eq!(command, format!("systemctl --root /r disable {shown}"));

@@ -1,4 +1,4 @@
-//! Walks a directory tree without recursion and with one descriptor in hand, however deep the tree is: its owner
+//! Walks a directory tree without recursion and with a single descriptor, however deep the tree is: its owner
 //! decides how deep that is.
 
 use anyhow::ensure;
@@ -13,19 +13,19 @@ const DIRECTORY: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC);
 
-/// What tells a directory from all others: device and inode.
+/// What identifies a directory: device and inode.
 pub(super) type InodeId = (u64, u64);
 
 /// A place in a tree.
 #[derive(Debug)]
 pub(super) struct TreeWalk {
-    here: OwnedFd,
-    /// Names in this directory that were not returned yet.
+    current: OwnedFd,
+    /// Names in this directory that have not been returned yet.
     names: Vec<CString>,
-    above: Vec<ParentDirectory>,
+    parents: Vec<ParentDirectory>,
 }
 
-/// A directory above the one in hand.
+/// A directory above the current one.
 #[derive(Debug)]
 struct ParentDirectory {
     identity: InodeId,
@@ -39,19 +39,19 @@ impl TreeWalk {
     pub(super) fn of(top: OwnedFd) -> nix::Result<Self> {
         Ok(Self {
             names: names(&top)?,
-            here: top,
-            above: Vec::new(),
+            current: top,
+            parents: Vec::new(),
         })
     }
 
-    /// The directory in hand.
-    pub(super) fn here(&self) -> &OwnedFd {
-        &self.here
+    /// The current directory.
+    pub(super) fn current(&self) -> &OwnedFd {
+        &self.current
     }
 
     /// True for the directory that the walk started in.
     pub(super) fn is_at_top(&self) -> bool {
-        self.above.is_empty()
+        self.parents.is_empty()
     }
 
     /// The next name in this directory.
@@ -59,30 +59,30 @@ impl TreeWalk {
         self.names.pop()
     }
 
-    /// Goes into a directory that was opened in this one.
+    /// Enters a directory that was opened in this one.
     pub(super) fn enter(&mut self, name: CString, directory: OwnedFd) -> nix::Result<()> {
         let level = ParentDirectory {
-            identity: identity(&self.here)?,
+            identity: identity(&self.current)?,
             names: std::mem::replace(&mut self.names, names(&directory)?),
             entered: name,
         };
-        self.above.push(level);
-        self.here = directory;
+        self.parents.push(level);
+        self.current = directory;
         Ok(())
     }
 
-    /// Goes back to the directory above; returns the name of what was left, `None` at the top.
+    /// Returns to the parent directory; gives the name of the one that was left, `None` at the top.
     pub(super) fn leave(&mut self) -> anyhow::Result<Option<CString>> {
-        let Some(level) = self.above.pop() else {
+        let Some(level) = self.parents.pop() else {
             return Ok(None);
         };
-        let above = openat(&self.here, "..", DIRECTORY, Mode::empty())?;
-        // Whoever moves the directory in hand would otherwise choose where the walk goes on.
+        let parent = openat(&self.current, "..", DIRECTORY, Mode::empty())?;
+        // Otherwise whoever moves the current directory could choose where the walk continues.
         ensure!(
-            identity(&above)? == level.identity,
+            identity(&parent)? == level.identity,
             "a directory was moved in the meantime"
         );
-        self.here = above;
+        self.current = parent;
         self.names = level.names;
         Ok(Some(level.entered))
     }
@@ -96,20 +96,20 @@ pub(super) fn identity(node: &OwnedFd) -> nix::Result<InodeId> {
 
 /// Opens a directory in another one; a link is an error.
 pub(super) fn open_directory<P: nix::NixPath + ?Sized>(
-    above: &OwnedFd,
+    parent: &OwnedFd,
     name: &P,
 ) -> nix::Result<OwnedFd> {
-    openat(above, name, DIRECTORY, Mode::empty())
+    openat(parent, name, DIRECTORY, Mode::empty())
 }
 
 /// Opens a directory in another one unless something is mounted on it (`EXDEV`).
-pub(super) fn open_directory_unless_mounted(above: &OwnedFd, name: &CStr) -> nix::Result<OwnedFd> {
+pub(super) fn open_directory_unless_mounted(parent: &OwnedFd, name: &CStr) -> nix::Result<OwnedFd> {
     let resolve = ResolveFlag::RESOLVE_BENEATH
         | ResolveFlag::RESOLVE_NO_SYMLINKS
         | ResolveFlag::RESOLVE_NO_XDEV;
     let how = OpenHow::new().flags(DIRECTORY).resolve(resolve);
     loop {
-        match openat2(above, name, how) {
+        match openat2(parent, name, how) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             other => return other,
         }

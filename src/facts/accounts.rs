@@ -13,11 +13,10 @@ pub struct AccountFacts {
     pub layers_change: bool,
     /// Where ssh keys go.
     pub key_file: KeyFile,
-    /// Users whose keys the ssh server of the target does not read there, with the places it reads.
+    /// Users whose keys the target's ssh server does not read from there, with the places it reads.
     pub unread_keys: BTreeMap<String, String>,
-    /// Users for whom the ssh server reads keys in other places when somebody connects from certain places, with the
-    /// criteria of its configuration.
-    pub undecided_keys: BTreeMap<String, String>,
+    /// Users for whom the ssh server reads other places for some connections, with the criteria of its configuration.
+    pub connection_dependent_keys: BTreeMap<String, String>,
     /// Shells of the config that are nowhere in the target.
     pub missing_shells: BTreeSet<String>,
 }
@@ -43,15 +42,15 @@ impl KeyFile {
 }
 
 impl AccountFacts {
-    /// The home directory of a user: the present one, or the one that is chosen for a new user.
+    /// The home directory of a user: the present one, or the default for a new user.
     pub fn home(&self, user: &str) -> String {
         let present = self.databases.user(user).map(|present| present.home);
         present.unwrap_or_else(|| self.databases.policy.home(user))
     }
 
-    /// The home directory that a user of the config will have: the one it asks for, else [`Self::home`].
+    /// The home directory that a user of the config will have: the requested one, else [`Self::home`].
     pub fn home_of(&self, user: &PasswdUser) -> String {
-        let wished = user.home_dir.clone().filter(|home| !home.is_empty());
-        wished.unwrap_or_else(|| self.home(&user.name))
+        let configured = user.home_dir.clone().filter(|home| !home.is_empty());
+        configured.unwrap_or_else(|| self.home(&user.name))
     }
 }

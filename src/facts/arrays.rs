@@ -3,13 +3,13 @@
 use super::SuperblockFacts;
 use std::collections::BTreeMap;
 
-/// What is known about arrays besides the superblocks of their members.
+/// What is known about arrays apart from the superblocks of their members.
 #[derive(Debug, Clone, Default)]
 pub struct RaidFacts {
     /// Arrays the kernel has.
     pub arrays: Vec<ArrayFacts>,
-    /// What is on arrays, by array UUID; of those that do not run it is read through their members. An
-    /// array that cannot be read so is absent.
+    /// Superblocks on arrays, by array UUID. An array that is not running is read through its members; one that cannot
+    /// be read in this way is absent.
     pub contents: BTreeMap<String, SuperblockFacts>,
     /// Real nodes of the devices that arrays of the config name, by their name there.
     pub nodes: BTreeMap<String, String>,
@@ -20,12 +20,12 @@ pub struct RaidFacts {
 pub struct ArrayFacts {
     /// Its node (`/dev/md127`).
     pub node: String,
-    /// Its data can be used; if not, it only holds its members.
+    /// True if its data can be used; otherwise it only holds its members.
     pub is_running: bool,
     /// Nodes of its members.
     pub members: Vec<String>,
-    /// Members it should have and has not.
+    /// Number of members that it lacks.
     pub missing: u32,
-    /// Who holds it (mount point, swap, holder), empty when idle.
+    /// What uses it (mount point, swap, holder), empty when idle.
     pub held_by: Vec<String>,
 }

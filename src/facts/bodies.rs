@@ -1,6 +1,6 @@
-//! Facts about contents that are part of the config itself.
+//! Facts about contents that are embedded in the config.
 
-/// A `data:` body that cannot be used: whatever the target is, no run can write it.
+/// A `data:` body that no run can write, whatever the target is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BodyFault {
     /// What the body is, e.g. `contents of file /etc/motd`.

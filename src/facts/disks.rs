@@ -16,10 +16,10 @@ pub struct DiskFacts {
     pub map: Option<String>,
     /// The disk it is a partition of, if it is not a disk at all.
     pub partition_of: Option<String>,
-    /// The kernel lets nobody write to it.
+    /// The kernel refuses all writes to it.
     pub read_only: bool,
-    /// Partitions the kernel knows (or maps): start and length in units of 512 bytes. `None` where no
-    /// kernel looks, as in an image.
+    /// Partitions the kernel knows (or maps): start and length in units of 512 bytes. `None` if no kernel has read the
+    /// table, as with an image.
     pub kernel_view: Option<BTreeMap<u32, (u64, u64)>>,
     /// Logical sector size in bytes: 512 or 4096.
     pub sector_bytes: u32,
@@ -28,19 +28,19 @@ pub struct DiskFacts {
     /// The partition table found.
     pub table: TableFacts,
     /// Superblock of the whole disk.
-    pub whole: SuperblockFacts,
+    pub superblock: SuperblockFacts,
     /// Superblocks of existing partitions by number.
     pub partitions: BTreeMap<u32, SuperblockFacts>,
-    /// Who holds the whole disk directly (mount point, swap, holder), empty when idle.
+    /// What uses the whole disk directly (mount point, swap, holder), empty when idle.
     pub held_by: Vec<String>,
-    /// Who holds which partition; idle partitions are absent.
+    /// What uses each partition; idle partitions are absent.
     pub partitions_held_by: BTreeMap<u32, Vec<String>>,
-    /// The disk rotates, so that writing in two places at a time is slow.
+    /// The disk is rotational, so that writing in two places at a time is slow.
     pub rotates: bool,
-    /// Superblocks found where planned new partitions will start, by first sector. Wiping a table or
-    /// deleting a partition erases no superblock, so a new partition may show an old one.
-    pub beneath: BTreeMap<u64, SuperblockFacts>,
-    /// The image file behind the disk, when it is one.
+    /// Superblocks found where planned new partitions will start, by first sector. Wiping a table or deleting a
+    /// partition erases no superblock, so a new partition may expose an old one.
+    pub leftovers: BTreeMap<u64, SuperblockFacts>,
+    /// The image file of the disk, if it is one.
     pub image: Option<ImageFacts>,
 }
 
@@ -51,8 +51,8 @@ pub struct ImageFacts {
     pub path: PathBuf,
     /// Present size in bytes; `None` when it has to be created.
     pub present_bytes: Option<u64>,
-    /// Size it shall have in bytes.
-    pub wanted_bytes: u64,
+    /// Requested size in bytes.
+    pub requested_bytes: u64,
 }
 
 /// A device that is not a partition of a bound disk.
@@ -64,23 +64,23 @@ pub struct DeviceFacts {
     pub bytes: u64,
     /// Its superblock.
     pub superblock: SuperblockFacts,
-    /// A partition table on it, in words; none is looked for beside a superblock.
+    /// Description of a partition table on it; not looked for if there is a superblock.
     pub table: Option<String>,
-    /// Who holds it (mount point, swap, holder), empty when idle.
+    /// What uses it (mount point, swap, holder), empty when idle.
     pub held_by: Vec<String>,
     /// Path of the node the name leads to (`/dev/md127`).
     pub node: String,
-    /// What device mapper tells of it, if it is one of its devices.
+    /// What device mapper reports about it, if it is one of its devices.
     pub mapping: Option<MappingFacts>,
-    /// Nodes of the rotating disks it lies on.
+    /// Nodes of the rotational disks it is on.
     pub spindles: Vec<String>,
 }
 
 /// A device of device mapper.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MappingFacts {
-    /// The name its maker gave it, e.g. `CRYPT-LUKS2-<UUID without dashes>-data`.
-    pub id: String,
+    /// Its device-mapper UUID, e.g. `CRYPT-LUKS2-<UUID without dashes>-data`.
+    pub uuid: String,
     /// Nodes of the devices below it.
-    pub over: Vec<String>,
+    pub lower_nodes: Vec<String>,
 }

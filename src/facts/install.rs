@@ -1,12 +1,12 @@
 //! The `[Install]` section of units, and the links that `systemctl enable` makes of it.
 //!
-//! Observation looks at the places of the links, planning makes them, so both ask [`enable`].
+//! Observation inspects the paths of the links and planning creates them, so both call [`enable`].
 
 use super::unit_files::{UnitFacts, UnitFiles, UnitLookup, instance, template, with_instance};
 use crate::layout::UNIT_DIRECTORY;
 use std::collections::BTreeSet;
 
-/// Suffixes of unit names; units of the first six types may have aliases.
+/// Suffixes of unit names; units of the first [`TYPES_WITH_ALIASES`] types may have aliases.
 const TYPES: [&str; 11] = [
     "service",
     "socket",
@@ -21,15 +21,15 @@ const TYPES: [&str; 11] = [
     "scope",
 ];
 const TYPES_WITH_ALIASES: usize = 6;
-const MAX_NAME: usize = 255;
-/// Units that enabling one of them takes along, by `Also=`. A template that names several instances of its own can lead to
-/// more than a memory holds.
+const MAX_NAME_BYTES: usize = 255;
+/// Maximum number of units that enabling one of them enables as well, by `Also=`. A template that names several
+/// instances of itself can lead to more than fit in memory.
 pub const MAX_FOLLOWED: usize = 8192;
 
 /// A symbolic link that enables a unit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EnableLink {
-    /// Its place.
+    /// Its path.
     pub path: String,
     /// The unit file it leads to.
     pub target: String,
@@ -37,26 +37,26 @@ pub struct EnableLink {
     pub replaces: bool,
 }
 
-/// What enabling one unit comes to.
+/// Result of enabling one unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Enabling {
     /// The links to make.
     pub links: BTreeSet<EnableLink>,
     /// Why some or all links cannot be made.
     pub problems: Vec<EnableError>,
-    /// Names of the unit and of those that it takes along.
+    /// Names of the unit and of those that it enables by `Also=`.
     pub names: BTreeSet<String>,
 }
 
 /// Why a unit is not, or not wholly, enabled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnableError {
-    /// It is nowhere.
+    /// There is no such unit.
     #[error("it is not found in any unit directory of the target, nor does the config provide it")]
-    Nowhere,
+    NotFound,
     /// systemd does not load a unit of such a name.
     #[error(
-        "its name is not valid: systemd loads units whose names have at most {MAX_NAME} letters, digits and \
+        "its name is not valid: systemd loads units whose names have at most {MAX_NAME_BYTES} letters, digits and \
 characters of :-_.\\@"
     )]
     BadName,
@@ -66,7 +66,7 @@ characters of :-_.\\@"
         /// The mask.
         path: String,
     },
-    /// It is a link of the administrator's.
+    /// It is a symbolic link, made by the administrator.
     #[error("{path} is a symbolic link to {target}, and systemctl does not enable such a unit")]
     Linked {
         /// The link.
@@ -74,16 +74,16 @@ characters of :-_.\\@"
         /// Its target.
         target: String,
     },
-    /// Its text comes when the config is applied.
+    /// Its text is fetched only when the config is applied.
     #[error("{path} is not known before its contents are fetched")]
     Unknown {
         /// The unit file.
         path: String,
     },
-    /// Nothing says how to enable it.
+    /// It has no installation settings.
     #[error("it has no [Install] section that says which unit starts it")]
     NoInstall,
-    /// A value is of no use.
+    /// A value is not valid for this unit.
     #[error("{setting}={value} in its [Install] section is not valid for it")]
     BadValue {
         /// The key.
@@ -91,10 +91,10 @@ characters of :-_.\\@"
         /// The value.
         value: String,
     },
-    /// `Also=` leads on and on.
+    /// `Also=` leads to too many units.
     #[error("its [Install] section takes along more than {MAX_FOLLOWED} units by Also=")]
     TooMany,
-    /// A specifier whose value only the running machine has.
+    /// A specifier whose value is known only on the running machine.
     #[error("{value} in its [Install] section depends on the running machine")]
     Specifier {
         /// The value.
@@ -113,11 +113,11 @@ struct Install {
     default_instance: Option<String>,
 }
 
-/// Names of units that enabling a unit enables as well, as far as they can be told.
+/// Names of units that enabling a unit enables as well, as far as they are known.
 pub fn also(files: &UnitFiles, unit: &str) -> Vec<String> {
     match files.find(unit) {
         UnitLookup::Unit { name, texts, .. } => {
-            let install = Install::of(&texts.unwrap_or_default(), &name);
+            let install = Install::parse(&texts.unwrap_or_default(), &name);
             InstallContext::new(&name, &install, None).also().collect()
         }
         _ => Vec::new(),
@@ -126,12 +126,12 @@ pub fn also(files: &UnitFiles, unit: &str) -> Vec<String> {
 
 /// The links that `systemctl enable` makes for a unit.
 pub fn enable(facts: &UnitFacts, unit: &str) -> Enabling {
-    enable_besides(facts, unit, &BTreeSet::new())
+    enable_except(facts, unit, &BTreeSet::new())
 }
 
-/// As [`enable`], without the links of units that are taken along and are among `others`, nor of those that these take
+/// Like [`enable`], but without the links of units that are taken along and in `excluded`, and of those that these take
 /// along.
-pub fn enable_besides(facts: &UnitFacts, unit: &str, others: &BTreeSet<String>) -> Enabling {
+pub fn enable_except(facts: &UnitFacts, unit: &str, excluded: &BTreeSet<String>) -> Enabling {
     let mut enabling = Enabling::default();
     if !is_valid_name(unit) {
         enabling.problems.push(EnableError::BadName);
@@ -140,19 +140,19 @@ pub fn enable_besides(facts: &UnitFacts, unit: &str, others: &BTreeSet<String>) 
     let mut todo = vec![unit.to_owned()];
     enabling.names.insert(unit.to_owned());
     let mut done: BTreeSet<String> = BTreeSet::new();
-    let mut says_something = false;
+    let mut has_install_info = false;
     while let Some(name) = todo.pop() {
         let is_auxiliary = name != unit;
-        let is_left_out = facts.switched_off.contains(&name) || others.contains(&name);
-        if !done.insert(name.clone()) || (is_auxiliary && is_left_out) {
+        let is_excluded = facts.disabled.contains(&name) || excluded.contains(&name);
+        if !done.insert(name.clone()) || (is_auxiliary && is_excluded) {
             continue;
         }
         let problem = match facts.files.find(&name) {
             UnitLookup::Unit { name, path, texts } => match texts {
                 Some(texts) => {
                     done.insert(name.clone());
-                    let install = Install::of(&texts, &name);
-                    says_something |= install.says_something();
+                    let install = Install::parse(&texts, &name);
+                    has_install_info |= install.has_install_info();
                     let context = InstallContext::new(&name, &install, facts.machine_id.as_deref());
                     context.apply(&facts.files, &path, &mut enabling);
                     if !follow(&mut enabling.names, &mut todo, context.also()) {
@@ -163,25 +163,24 @@ pub fn enable_besides(facts: &UnitFacts, unit: &str, others: &BTreeSet<String>) 
                 }
                 None => EnableError::Unknown { path },
             },
-            UnitLookup::Nowhere if is_auxiliary && facts.has_more_units => EnableError::TooMany,
-            UnitLookup::Nowhere => EnableError::Nowhere,
+            UnitLookup::NotFound if is_auxiliary && facts.has_more_units => EnableError::TooMany,
+            UnitLookup::NotFound => EnableError::NotFound,
             UnitLookup::Masked { path } => EnableError::Masked { path },
             UnitLookup::Linked { path, target } => EnableError::Linked { path, target },
         };
-        says_something = true;
-        let is_told = enabling.problems.contains(&EnableError::TooMany);
-        if !is_auxiliary || (problem == EnableError::TooMany && !is_told) {
+        has_install_info = true;
+        let is_reported = enabling.problems.contains(&EnableError::TooMany);
+        if !is_auxiliary || (problem == EnableError::TooMany && !is_reported) {
             enabling.problems.push(problem);
         }
     }
-    if !says_something {
+    if !has_install_info {
         enabling.problems.push(EnableError::NoInstall);
     }
     enabling
 }
 
-/// Adds names that were not known before to what is to be looked at. False once there are more of them than
-/// [`MAX_FOLLOWED`].
+/// Adds names that were not known before to the queue. Returns false once there are more of them than [`MAX_FOLLOWED`].
 pub fn follow(
     known: &mut BTreeSet<String>,
     todo: &mut Vec<String>,
@@ -201,8 +200,8 @@ pub fn follow(
 }
 
 impl Install {
-    /// Reads a unit file and its drop-ins.
-    fn of(texts: &[&str], unit: &str) -> Self {
+    /// Parses a unit file and its drop-ins.
+    fn parse(texts: &[&str], unit: &str) -> Self {
         let mut install = Self::default();
         for text in texts {
             let mut section = String::new();
@@ -226,11 +225,11 @@ impl Install {
             "RequiredBy" => &mut self.required_by,
             "UpheldBy" => &mut self.upheld_by,
             "Also" => return self.also.extend(words(value)),
-            // Who enables an instance has chosen it.
+            // The name of an instance already selects it.
             "DefaultInstance" if is_template(unit) => {
                 let context = InstallContext::new(unit, self, None);
-                let value = context.print(value).unwrap_or_default();
-                if value.is_empty() || is_text_of_name(&value) {
+                let value = context.expand(value).unwrap_or_default();
+                if value.is_empty() || has_name_characters(&value) {
                     self.default_instance = Some(value).filter(|value| !value.is_empty());
                 }
                 return;
@@ -243,7 +242,7 @@ impl Install {
         list.extend(words(value));
     }
 
-    fn says_something(&self) -> bool {
+    fn has_install_info(&self) -> bool {
         let lists = [
             &self.aliases,
             &self.wanted_by,
@@ -255,7 +254,7 @@ impl Install {
     }
 }
 
-/// A unit whose `[Install]` section is put into effect.
+/// A unit whose `[Install]` section is applied.
 struct InstallContext<'a> {
     unit: &'a str,
     install: &'a Install,
@@ -318,7 +317,7 @@ impl<'a> InstallContext<'a> {
         }
     }
 
-    /// The place of the link in the directory of a unit that shall start this one.
+    /// Path of the link in the directory of the unit that starts this one.
     fn dependency(
         &self,
         setting: &'static str,
@@ -327,7 +326,7 @@ impl<'a> InstallContext<'a> {
     ) -> Result<String, EnableError> {
         let name = self.chosen_name();
         let by = self.value(value, setting)?;
-        // A template without an instance takes that of the unit that wants it.
+        // A template without an instance takes the instance of the unit that wants it.
         let fits = !is_template(&name) || template(&by).is_some();
         match is_valid_name(&by) && fits {
             true => Ok(format!("{UNIT_DIRECTORY}/{by}.{suffix}/{name}")),
@@ -338,11 +337,11 @@ impl<'a> InstallContext<'a> {
         }
     }
 
-    /// Names of units to enable as well. As systemd does, names that no unit can have are passed over.
+    /// Names of units to enable as well. Like systemd, it skips names that no unit can have.
     fn also(&self) -> impl Iterator<Item = String> {
         let names = self.install.also.iter();
         names
-            .filter_map(|also| self.print(also))
+            .filter_map(|also| self.expand(also))
             .filter(|name| is_valid_name(name))
     }
 
@@ -380,7 +379,7 @@ impl<'a> InstallContext<'a> {
         }
     }
 
-    /// The name of the unit, of a template with its default instance.
+    /// The name of the unit; for a template, with its default instance.
     fn chosen_name(&self) -> String {
         match &self.install.default_instance {
             Some(instance) if is_template(self.unit) => with_instance(self.unit, instance),
@@ -389,13 +388,13 @@ impl<'a> InstallContext<'a> {
     }
 
     fn value(&self, value: &str, setting: &'static str) -> Result<String, EnableError> {
-        self.print(value).ok_or_else(|| EnableError::Specifier {
+        self.expand(value).ok_or_else(|| EnableError::Specifier {
             value: format!("{setting}={value}"),
         })
     }
 
     /// Replaces specifiers; `None` if one of them is only known to the running machine.
-    fn print(&self, value: &str) -> Option<String> {
+    fn expand(&self, value: &str) -> Option<String> {
         let name = self.chosen_name();
         let prefix = name
             .split_once('@')
@@ -429,7 +428,7 @@ impl<'a> InstallContext<'a> {
     }
 }
 
-/// Lines without comments, continued ones joined, trimmed.
+/// Trimmed lines without comments; continuation lines are joined.
 fn lines(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut continued = String::new();
@@ -488,7 +487,7 @@ fn is_template(unit: &str) -> bool {
     template(unit).is_some_and(|template| template == unit)
 }
 
-fn is_text_of_name(text: &str) -> bool {
+fn has_name_characters(text: &str) -> bool {
     text.chars()
         .all(|c| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c))
 }
@@ -498,9 +497,9 @@ pub fn is_valid_name(name: &str) -> bool {
     let Some((stem, suffix)) = name.rsplit_once('.') else {
         return false;
     };
-    name.len() <= MAX_NAME
+    name.len() <= MAX_NAME_BYTES
         && TYPES.contains(&suffix)
-        && is_text_of_name(stem)
+        && has_name_characters(stem)
         && !stem.is_empty()
         && !stem.starts_with('@')
 }
@@ -528,7 +527,8 @@ mod tests {
             .collect()
     }
 
-    /// What the systemctl of the tests does not know, or shows otherwise: `tests/root/enabled_units.rs` compares the rest.
+    /// Cases that the systemctl of the tests does not know or handles differently; `tests/root/enabled_units.rs`
+    /// compares the rest.
     #[test]
     fn links_and_problems() {
         let unit = "/usr/lib/systemd/system/a.service";
@@ -562,7 +562,7 @@ mod tests {
             assert_eq!(enabling.problems.len(), problems, "{text}");
         }
         let nowhere = enable(&UnitFacts::default(), "a.service");
-        assert_eq!(nowhere.problems, [EnableError::Nowhere]);
+        assert_eq!(nowhere.problems, [EnableError::NotFound]);
     }
 
     #[test]
@@ -583,7 +583,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_systemd_does_not_load_are_told() {
+    fn names_that_systemd_does_not_load_are_reported() {
         let install = "[Install]\nWantedBy=x.target\n";
         for (unit, is_valid) in [
             ("a.service", true),
@@ -596,14 +596,14 @@ mod tests {
         ] {
             let path = format!("/etc/systemd/system/{unit}");
             let enabling = enable(&facts(&[(&path, install)]), unit);
-            let is_told = enabling.problems.contains(&EnableError::BadName);
-            assert_eq!(is_told, !is_valid, "{unit}");
+            let is_reported = enabling.problems.contains(&EnableError::BadName);
+            assert_eq!(is_reported, !is_valid, "{unit}");
             assert_eq!(enabling.links.is_empty(), !is_valid, "{unit}");
         }
     }
 
     #[test]
-    fn names_that_lead_on_and_on_end() {
+    fn endless_chains_of_also_are_cut_off() {
         let unit = "/usr/lib/systemd/system/a@.service";
         for (also, problems) in [
             // Up to the longest name.
@@ -643,7 +643,7 @@ mod tests {
         ]);
         let all = enable(&facts, "a.service");
         assert_eq!(all.links.len(), 3);
-        let own = enable_besides(&facts, "b.service", &all.names);
+        let own = enable_except(&facts, "b.service", &all.names);
         assert_eq!(paths(&own), ["x.target.wants/b.service"]);
         assert_eq!(own.problems, []);
     }

@@ -1,6 +1,6 @@
-//! What was seen: plain data about the machine, gathered by `observe`, read by `plan`.
+//! Observed facts: plain data about the machine, gathered by `observe` and read by `plan`.
 //!
-//! Facts hold no handles and no behaviour beyond looking things up, so a test can write them down.
+//! Facts hold no handles and have no behaviour beyond lookups, so tests can construct them.
 
 pub mod accounts;
 pub mod arrays;
@@ -40,17 +40,17 @@ pub struct Observed {
     pub tools: BTreeSet<String>,
     /// Keys of encrypted volumes that an earlier run left in the target root, by volume.
     pub kept_keys: BTreeSet<String>,
-    /// What the running kernel can do; `None` if that was not looked at.
+    /// What the running kernel can do; `None` if it was not inspected.
     pub kernel: Option<KernelFacts>,
-    /// What this process may do; `None` if that was not looked at.
+    /// What this process may do; `None` if it was not checked.
     pub privileges: Option<privileges::Privileges>,
-    /// What programs said that made file systems like those of the config on blank files.
+    /// Results of creating file systems like those of the config on blank files.
     pub rehearsals: Vec<rehearsal::Rehearsal>,
     /// Why the running kernel rejects the mount options of a file system, by its index in the config.
     pub option_faults: BTreeMap<usize, String>,
     /// There is a TPM 2.
     pub has_tpm: bool,
-    /// Arrays and encrypted volumes that this very run put together, so that it could look into them.
+    /// Arrays and encrypted volumes that this run opened to inspect what is on them.
     pub opened: BTreeSet<DeviceRef>,
     /// `data:` bodies of the config that cannot be used.
     pub body_faults: Vec<bodies::BodyFault>,

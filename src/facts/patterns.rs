@@ -1,15 +1,15 @@
-//! Shell patterns, as `fnmatch` and `glob` know them.
+//! Shell patterns, as in fnmatch(3) and glob(7).
 
 /// True if a text matches a pattern of `*`, `?`, `[...]` and plain characters.
 ///
-/// The time is at most the product of both lengths: if a match fails, only the last `*` takes one character more. What
-/// an earlier one would take more, the last one can take as well.
+/// The time is at most proportional to the product of both lengths: after a mismatch, only the last `*` is extended by
+/// one character. Whatever an earlier one could match in addition, the last one can match as well.
 pub fn matches(pattern: &str, text: &str) -> bool {
     let pattern: Vec<char> = pattern.chars().collect();
     let text: Vec<char> = text.chars().collect();
     let steps = steps(&pattern);
     let (mut step, mut at) = (0, 0);
-    // The step behind the last `*`, and the end of what that `*` takes.
+    // The step after the last `*`, and the end of what that `*` matches.
     let mut last_star: Option<(usize, usize)> = None;
     loop {
         match (steps.get(step), text.get(at)) {
@@ -19,25 +19,25 @@ pub fn matches(pattern: &str, text: &str) -> bool {
                 last_star = Some((step, at));
                 continue;
             }
-            (Some(one), Some(c)) if one.takes(*c) => {
+            (Some(one), Some(c)) if one.accepts(*c) => {
                 step += 1;
                 at += 1;
                 continue;
             }
-            // Whatever a `*` takes, the text is too short.
+            // Whatever a `*` matches, the text is too short.
             (_, None) => return false,
             (_, Some(_)) => {}
         }
-        let Some((behind, end)) = last_star else {
+        let Some((after_star, end)) = last_star else {
             return false;
         };
-        step = behind;
+        step = after_star;
         at = end + 1;
-        last_star = Some((behind, at));
+        last_star = Some((after_star, at));
     }
 }
 
-/// True if a text has to be matched rather than compared.
+/// True if a text has pattern characters, so that it cannot be compared as it is.
 pub fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
@@ -55,8 +55,8 @@ enum Step<'p> {
 }
 
 impl Step<'_> {
-    /// True if it takes this character.
-    fn takes(&self, c: char) -> bool {
+    /// True if it matches this character.
+    fn accepts(&self, c: char) -> bool {
         match self {
             Step::Any => false,
             Step::One => true,
@@ -67,7 +67,7 @@ impl Step<'_> {
 }
 
 fn steps(pattern: &[char]) -> Vec<Step<'_>> {
-    // Without it, each bracket of a pattern of nothing else would look for its end again.
+    // Without this, a pattern that consists of brackets would take quadratic time.
     let last_end = pattern.iter().rposition(|c| *c == ']');
     let mut steps = Vec::new();
     let mut at = 0;
@@ -90,7 +90,7 @@ fn steps(pattern: &[char]) -> Vec<Step<'_>> {
     steps
 }
 
-/// What is between the brackets.
+/// The characters between the brackets; `None` without a closing one.
 fn set(after_bracket: &[char]) -> Option<&[char]> {
     let end = after_bracket.iter().skip(1).position(|c| *c == ']')? + 1;
     Some(&after_bracket[..end])
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_take_no_time_and_no_stack() {
+    fn many_stars_take_little_time_and_stack() {
         assert!(matches(&"*".repeat(1_000_000), "a.service"));
         let text = format!("{}.service", "a".repeat(240));
         let stars = format!("{}b.service", "*a".repeat(200));

@@ -5,7 +5,7 @@ use super::unit_files::{instance, template, with_instance};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-/// Where preset files are; of files of the same name the first one counts.
+/// Directories of preset files; a file hides files of the same name in later ones.
 pub const PRESET_DIRECTORIES: [&str; 4] = [
     "/etc/systemd/system-preset",
     "/usr/local/lib/systemd/system-preset",
@@ -13,20 +13,20 @@ pub const PRESET_DIRECTORIES: [&str; 4] = [
     "/lib/systemd/system-preset",
 ];
 
-/// The lines of preset files, of which the first one about a unit counts.
+/// Rules of preset files; the first one about a unit counts.
 #[derive(Debug, Default)]
 pub struct Presets<'p> {
-    /// For each line the file that has it, if the line disables.
+    /// For each rule, the file that has it if the rule disables.
     rules: Vec<Option<&'p str>>,
-    /// The first rule that has the name of a unit as it is, or names it as an instance.
+    /// The first rule with the exact name of a unit, or that names it as an instance.
     names: HashMap<Cow<'p, str>, usize>,
     /// Rules whose names are patterns.
     patterns: Vec<(usize, &'p str)>,
 }
 
 impl<'p> Presets<'p> {
-    /// Reads preset files, given with their names in the order in which systemd reads them.
-    pub fn of(files: &'p BTreeMap<String, String>) -> Self {
+    /// Parses preset files, given by name in the order in which systemd reads them.
+    pub fn parse(files: &'p BTreeMap<String, String>) -> Self {
         let mut presets = Self::default();
         for (file, text) in files {
             for line in text.lines() {
@@ -38,10 +38,10 @@ impl<'p> Presets<'p> {
 
     fn add(&mut self, file: &'p str, line: &'p str) {
         let mut words = line.split_whitespace();
-        let (Some(act), Some(pattern)) = (words.next(), words.next()) else {
+        let (Some(verb), Some(pattern)) = (words.next(), words.next()) else {
             return;
         };
-        let disabled_by = match act {
+        let disabled_by = match verb {
             "enable" => None,
             "disable" => Some(file),
             _ => return,
@@ -63,7 +63,7 @@ impl<'p> Presets<'p> {
         }
     }
 
-    /// The name of the preset file that says to disable a unit. Without any line about it, a unit is enabled.
+    /// The name of the preset file that disables a unit. Without a rule about it, a unit is enabled.
     pub fn disabled_by(&self, unit: &str) -> Option<&'p str> {
         let named = self.names.get(unit).copied();
         let before = named.unwrap_or(self.rules.len());
@@ -93,27 +93,27 @@ mod tests {
         ]
         .map(|(name, text)| (name.to_owned(), text.to_owned()))
         .into();
-        let read = Presets::of(&presets);
+        let parsed = Presets::parse(&presets);
         for (unit, want) in [
             ("off.service", Some("10-a.preset")),
             ("t@one.service", None),
             ("t@two.service", Some("20-b.preset")),
             ("x.service", Some("99-default.preset")),
         ] {
-            assert_eq!(read.disabled_by(unit), want, "{unit}");
+            assert_eq!(parsed.disabled_by(unit), want, "{unit}");
         }
         let none = BTreeMap::new();
-        assert_eq!(Presets::of(&none).disabled_by("x.service"), None);
+        assert_eq!(Presets::parse(&none).disabled_by("x.service"), None);
     }
 
-    /// To look at each line for each unit would be ten thousand million matches.
+    /// Checking each line for each unit would be ten billion comparisons.
     #[test]
-    fn many_lines_about_many_units_take_no_time() {
+    fn many_lines_about_many_units_take_little_time() {
         let all = 100_000;
         let lines = (0..all).map(|n| format!("disable u{n}.service\n"));
         let presets: BTreeMap<String, String> = [("a.preset".to_owned(), lines.collect())].into();
-        let read = Presets::of(&presets);
-        let disabled = (0..all).filter(|n| read.disabled_by(&format!("u{n}.service")).is_some());
+        let parsed = Presets::parse(&presets);
+        let disabled = (0..all).filter(|n| parsed.disabled_by(&format!("u{n}.service")).is_some());
         assert_eq!(disabled.count(), all);
     }
 }

@@ -1,6 +1,6 @@
-//! Rehearsals: what a program that makes file systems says when it is run on a blank file like the device.
+//! Rehearsals: results of running a program that creates file systems on a blank file like the device.
 
-/// A file system to make, as it will be made.
+/// A file system to create.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MkfsRequest {
     /// The program.
@@ -21,11 +21,11 @@ pub struct MkfsRequest {
     pub uuid: Option<String>,
 }
 
-/// What came of a request.
+/// Result of a rehearsal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rehearsal {
     /// What was run.
     pub request: MkfsRequest,
-    /// Why the program would not make what is asked for, in its own words; `None` if it would.
+    /// Why the program would not create what is requested, in its own words; `None` if it would.
     pub objection: Option<String>,
 }

@@ -13,16 +13,16 @@ use std::sync::Arc;
 pub struct RootFacts {
     /// Existing nodes by path.
     pub nodes: BTreeMap<String, NodeFacts>,
-    /// Where the mount points of the config are in the tree, by the clean path that the config has for them:
-    /// all links on the way are followed. Empty where nothing has to be found out.
+    /// Where the mount points of the config are in the tree, by their clean path in the config: all links on the way
+    /// are followed. Empty if no mount point had to be resolved.
     pub mount_points: BTreeMap<String, Result<String, ResolveError>>,
     /// File systems mounted in the tree before this run, by path; `/` stands for the one that holds the root.
     pub mounts: BTreeMap<String, MountFacts>,
-    /// Why the kernel lets this process not write to an existing node, by path: to directories for any reason, to
-    /// others if they are immutable.
+    /// Why the kernel does not let this process write to an existing node, by path: for directories any reason, for
+    /// others only that they are immutable or append-only.
     pub unwritable: BTreeMap<String, WriteBarrier>,
-    /// How much can be put on the file systems of existing nodes, by device number, where that is known for sure.
-    pub room: BTreeMap<u64, Room>,
+    /// Free space of the file systems of existing nodes, by device number, where it is known for certain.
+    pub free_space: BTreeMap<u64, FreeSpace>,
     /// Account databases of the target.
     pub accounts: super::AccountFacts,
     /// Units among those the config disables that are enabled in the target: a link in a
@@ -36,25 +36,25 @@ pub struct RootFacts {
     pub crypttab_text: Option<String>,
     /// Texts of tables of arrays, by path, as far as they exist.
     pub mdadm_conf_texts: BTreeMap<String, String>,
-    /// What the target will say about the units that the config enables.
+    /// What the target will have for the units that the config enables.
     pub units: super::unit_files::UnitFacts,
     /// Files that an earlier run was creating when it ended, by the record that lists them
     /// ([`super::unfinished`]).
     pub unfinished: BTreeMap<String, BTreeSet<Arc<str>>>,
-    /// Places of such records at which there is something that no run of this user made.
+    /// Paths of such records where something else is, which no run of this user created.
     pub foreign_records: BTreeSet<String>,
-    /// What the target says about SELinux.
+    /// SELinux settings of the target.
     pub selinux: SelinuxFacts,
 }
 
-/// What a file system has left.
+/// Free space of a file system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// Bytes of files.
+pub struct FreeSpace {
+    /// Bytes for contents of files.
     pub bytes: u64,
     /// Nodes, where their number is limited.
     pub nodes: Option<u64>,
-    /// A copy of a file may share its bytes with the file, and take no room.
+    /// A copy of a file may share its bytes with the original, and then takes no space.
     pub shares_copies: bool,
 }
 
@@ -72,21 +72,21 @@ pub enum WriteBarrier {
     ReadOnly,
     /// The permissions of the node and the rights of the process.
     Permissions,
-    /// The node has the attribute that makes it immutable (`chattr +i`).
+    /// The node has the immutable attribute (`chattr +i`).
     Immutable,
-    /// The directory shows what the kernel knows (proc, sysfs): nothing can be created in it.
+    /// The directory is provided by the kernel (proc, sysfs): nothing can be created in it.
     Kernel,
-    /// The node has the attribute that lets it only grow (`chattr +a`): it is neither replaced nor linked, and of a
-    /// directory nothing is renamed or removed.
+    /// The node has the append-only attribute (`chattr +a`): it can be neither replaced nor linked, and nothing in a
+    /// directory can be renamed or removed.
     AppendOnly,
 }
 
-/// What `/etc/selinux/config` of the target says.
+/// Settings in `/etc/selinux/config` of the target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SelinuxFacts {
     /// The file exists.
     pub has_config: bool,
-    /// `SELINUX=disabled`, or the file does not say.
+    /// `SELINUX=disabled` is set.
     pub is_disabled: bool,
     /// Value of `SELINUXTYPE`, unless empty.
     pub policy: Option<String>,
@@ -107,9 +107,9 @@ pub struct NodeFacts {
     pub gid: u32,
     /// Inode identity, to recognise hard links: device and inode number.
     pub inode: (u64, u64),
-    /// The file system keeps no owners and modes (vfat): whatever is asked for, they stay.
+    /// The file system stores no owners and modes (vfat), so they cannot be changed.
     pub fixed_permissions: bool,
-    /// How many bytes it takes on its file system: fewer than its size where it has holes.
+    /// Bytes allocated on its file system: fewer than its size if it has holes.
     pub allocated_bytes: u64,
 }
 
@@ -118,8 +118,8 @@ impl RootFacts {
     pub fn is_unfinished(&self, path: &str) -> bool {
         self.unfinished.values().any(|files| files.contains(path))
     }
-    /// What is at a clean path, for [`crate::paths::resolve`].
-    pub fn look(&self, path: &str) -> crate::paths::PathLookup {
+    /// Looks up a clean path, for [`crate::paths::resolve`].
+    pub fn lookup(&self, path: &str) -> crate::paths::PathLookup {
         use crate::paths::PathLookup;
         match self.nodes.get(path).map(|node| &node.kind) {
             None => PathLookup::Missing,
@@ -137,15 +137,15 @@ pub enum NodeKind {
     Directory {
         /// True if empty.
         empty: bool,
-        /// True if the config asks for overwriting this directory, and everything below it is
-        /// asked for by the config as well: emptying it would lose nothing foreign.
-        only_wanted: bool,
+        /// True if the config overwrites this directory and requests everything below it: emptying it would lose
+        /// nothing else.
+        only_requested: bool,
     },
     /// A regular file.
     File {
         /// Size in bytes.
         bytes: u64,
-        /// How its content compares with what the config wants there.
+        /// How its content compares with what the config requests.
         content: ContentFacts,
     },
     /// A symbolic link with its target text.
@@ -157,17 +157,18 @@ pub enum NodeKind {
     Other,
 }
 
-/// How the content of an existing file compares with the wish of the config.
+/// How the content of an existing file compares with what the config requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ContentFacts {
-    /// The config does not ask for content here.
+    /// The config requests no content here.
     NotCompared,
-    /// The file holds exactly the wanted bytes (contents and appended fragments).
-    AsWanted,
-    /// No contents are asked for, and the file already ends with the fragments to append.
-    EndsAsWanted,
-    /// It holds the beginning of the wanted bytes, maybe nothing, and no more; what an unfinished run created may have
-    /// zeros in place of bytes as well. That is what a power cut leaves of a write: nothing is lost when it is repeated.
+    /// The file holds exactly the requested bytes (contents and appended fragments).
+    AsRequested,
+    /// No contents are requested, and the file already ends with the fragments to append.
+    EndsAsRequested,
+    /// It holds only a beginning of the requested bytes, possibly nothing; a file that an unfinished run created may
+    /// also have zeros in place of bytes. A power cut during a write leaves such a file: nothing is lost when the write
+    /// is repeated.
     Incomplete,
     /// It differs.
     Differs,

@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 
 /// Main configuration of the server; the second one is the vendor's on systems that leave `/etc` empty.
 pub const CONFIG_FILES: [&str; 2] = ["/etc/ssh/sshd_config", "/usr/etc/ssh/sshd_config"];
-/// What relative names of included files are below.
+/// Directory of relative names of included files.
 const CONFIG_DIRECTORY: &str = "/etc/ssh";
-/// What the server reads when its configuration does not say.
+/// Files that the server reads by default.
 const DEFAULT_FILES: [&str; 2] = [".ssh/authorized_keys", ".ssh/authorized_keys2"];
-/// Included files include others, up to this depth. The server does not start with more.
-const MAX_DEPTH: usize = 16;
-/// Files that are included for one user. The server has no such limit, but takes a time that doubles with each level if
-/// files include themselves.
+/// Maximum depth of nested includes. The server does not start with more.
+const MAX_INCLUDE_DEPTH: usize = 16;
+/// Maximum number of files that are included for one user. The server has no such limit, but its time doubles with each
+/// level if files include themselves.
 const MAX_INCLUDED: usize = 256;
 /// Helpers that print the keys of the directory `.ssh/authorized_keys.d` of a user.
 const FRAGMENT_HELPERS: [&str; 1] = ["ssh-key-dir"];
@@ -24,7 +24,7 @@ pub struct KeySources {
     pub files: Vec<String>,
     /// The command that prints keys, without its arguments.
     pub command: Option<String>,
-    /// Criteria of a `Match` block that sets one of them for connections that cannot be known before.
+    /// Criteria of a `Match` block that sets one of them for some connections only.
     pub undecided: Option<String>,
 }
 
@@ -37,8 +37,8 @@ pub trait ServerFiles {
 }
 
 impl KeySources {
-    /// Reads the configuration, as it is for one user.
-    pub fn of(files: &impl ServerFiles, login: &Login) -> Self {
+    /// Reads the configuration that applies to one user.
+    pub fn read(files: &impl ServerFiles, login: &Login) -> Self {
         let mut settings = SshdSettings {
             login,
             global: SshdValues::default(),
@@ -61,10 +61,10 @@ impl KeySources {
 
     /// True if the server reads this file below the home, of a user with this name, id and home.
     pub fn reads(&self, below_home: &str, user: &str, uid: Option<u32>, home: &str) -> bool {
-        let wanted = crate::paths::clean(&format!("{home}/{below_home}"));
+        let expected = crate::paths::clean(&format!("{home}/{below_home}"));
         self.files
             .iter()
-            .any(|pattern| place(pattern, user, uid, home).as_ref() == Some(&wanted))
+            .any(|pattern| expand(pattern, user, uid, home).as_ref() == Some(&expected))
     }
 
     /// True if the command prints the keys of fragments.
@@ -74,7 +74,7 @@ impl KeySources {
         FRAGMENT_HELPERS.contains(&name)
     }
 
-    /// The places in words.
+    /// Describes the sources for a message.
     pub fn describe(&self) -> String {
         let files = match self.files.is_empty() {
             true => "no file".to_owned(),
@@ -87,8 +87,8 @@ impl KeySources {
     }
 }
 
-/// Where a value of `AuthorizedKeysFile` leads for a user.
-fn place(pattern: &str, user: &str, uid: Option<u32>, home: &str) -> Option<String> {
+/// Expands a value of `AuthorizedKeysFile` for a user; `None` if it has a token that is not known.
+fn expand(pattern: &str, user: &str, uid: Option<u32>, home: &str) -> Option<String> {
     let mut path = String::new();
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -119,7 +119,7 @@ struct SshdValues {
 }
 
 impl SshdValues {
-    fn take(&mut self, key: &str, values: &[String]) {
+    fn set_if_unset(&mut self, key: &str, values: &[String]) {
         match key {
             "authorizedkeysfile" => {
                 let named = values.iter().filter(|value| *value != "none");
@@ -134,39 +134,39 @@ impl SshdValues {
     }
 }
 
-/// Which connections the lines that are read are for.
+/// Which connections the current lines apply to.
 #[derive(Clone)]
 enum MatchScope {
-    /// All: what `Match` blocks set goes first.
+    /// All of them; values of `Match` blocks take precedence.
     Global,
-    /// Those of the user, by `Match`.
+    /// Those of the user, by a `Match` block.
     Matched,
-    /// Not those of the user.
+    /// Only those of other users.
     Other,
     /// It depends on the connection, by these criteria.
     Undecided(String),
 }
 
-/// What was set so far for a user.
+/// Settings read so far for a user.
 struct SshdSettings<'l> {
     login: &'l Login,
     global: SshdValues,
     matched: SshdValues,
     undecided: Option<String>,
-    /// Files that were included so far.
+    /// Number of files included so far.
     included: usize,
 }
 
 impl SshdSettings<'_> {
-    /// Reads a text. What is included beyond [`MAX_DEPTH`] and [`MAX_INCLUDED`] is taken for empty: of such a
-    /// configuration it is not known what the server would do.
+    /// Reads a text. Files included beyond [`MAX_INCLUDE_DEPTH`] and [`MAX_INCLUDED`] count as empty: what the server
+    /// would do with such a configuration is not known.
     fn read(&mut self, text: &str, files: &impl ServerFiles, depth: usize, outer: &MatchScope) {
         let mut scope = outer.clone();
         for line in text.lines() {
             let (key, values) = words(line);
             match key.to_ascii_lowercase().as_str() {
-                "match" => scope = inner(outer, self.login.scope(&values)),
-                "include" if depth < MAX_DEPTH && !matches!(scope, MatchScope::Other) => {
+                "match" => scope = nested_scope(outer, self.login.scope(&values)),
+                "include" if depth < MAX_INCLUDE_DEPTH && !matches!(scope, MatchScope::Other) => {
                     for value in &values {
                         self.include(value, files, depth + 1, &scope);
                     }
@@ -180,7 +180,7 @@ impl SshdSettings<'_> {
         if self.included >= MAX_INCLUDED {
             return;
         }
-        for path in included(value, files) {
+        for path in include_paths(value, files) {
             if self.included >= MAX_INCLUDED {
                 return;
             }
@@ -193,8 +193,8 @@ impl SshdSettings<'_> {
 
     fn set(&mut self, key: &str, values: &[String], scope: &MatchScope) {
         match scope {
-            MatchScope::Global => self.global.take(key, values),
-            MatchScope::Matched => self.matched.take(key, values),
+            MatchScope::Global => self.global.set_if_unset(key, values),
+            MatchScope::Matched => self.matched.set_if_unset(key, values),
             MatchScope::Other => {}
             MatchScope::Undecided(criteria) => {
                 let is_set = match key {
@@ -211,7 +211,7 @@ impl SshdSettings<'_> {
 }
 
 /// The scope of a `Match` block of a file that is included in another scope.
-fn inner(outer: &MatchScope, scope: MatchScope) -> MatchScope {
+fn nested_scope(outer: &MatchScope, scope: MatchScope) -> MatchScope {
     match (outer, scope) {
         (MatchScope::Other, _) => MatchScope::Other,
         (MatchScope::Undecided(criteria), MatchScope::Matched) => {
@@ -231,7 +231,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// For whom the block behind these criteria of `Match` is: all of them have to hold.
+    /// The scope of a `Match` block with these criteria, all of which have to hold.
     fn scope(&self, criteria: &[String]) -> MatchScope {
         let words = criteria.iter().flat_map(|word| word.split('='));
         let mut words = words.filter(|word| !word.is_empty());
@@ -243,7 +243,7 @@ impl Login {
                 "group" => words.next().map(|list| in_list(list, &self.groups)),
                 // The user exists.
                 "invalid-user" => Some(false),
-                // Host, Address, LocalAddress, LocalPort, RDomain, Version: known when somebody connects.
+                // Host, Address, LocalAddress, LocalPort, RDomain, Version: known only when a client connects.
                 _ => {
                     words.next();
                     None
@@ -262,7 +262,7 @@ impl Login {
     }
 }
 
-/// True if one of the names matches a list of patterns; a pattern behind `!` excludes those that match it.
+/// True if one of the names matches a list of patterns; a pattern after `!` excludes the names that match it.
 fn in_list<'n>(list: &str, names: impl IntoIterator<Item = &'n String>) -> bool {
     let mut is_in = false;
     for name in names {
@@ -278,7 +278,7 @@ fn in_list<'n>(list: &str, names: impl IntoIterator<Item = &'n String>) -> bool 
 }
 
 /// Files that a value of `Include` names, sorted as a shell does.
-fn included(value: &str, files: &impl ServerFiles) -> Vec<String> {
+fn include_paths(value: &str, files: &impl ServerFiles) -> Vec<String> {
     let path = match value.starts_with('/') {
         true => value.to_owned(),
         false => format!("{CONFIG_DIRECTORY}/{value}"),
@@ -290,10 +290,10 @@ fn included(value: &str, files: &impl ServerFiles) -> Vec<String> {
         return vec![path];
     }
     let names = files.names(directory).into_iter();
-    let is_meant = |name: &String| {
+    let is_selected = |name: &String| {
         matches(pattern, name) && (pattern.starts_with('.') || !name.starts_with('.'))
     };
-    let mut names: Vec<String> = names.filter(is_meant).collect();
+    let mut names: Vec<String> = names.filter(is_selected).collect();
     names.sort();
     names
         .iter()
@@ -301,7 +301,7 @@ fn included(value: &str, files: &impl ServerFiles) -> Vec<String> {
         .collect()
 }
 
-/// The key of a line and its values: separated by blanks or `=`, in quotes where needed.
+/// The key of a line and its values, which are separated by blanks or `=` and may be quoted.
 fn words(line: &str) -> (String, Vec<String>) {
     let line = line.trim();
     let end = line.find(|c: char| c.is_whitespace() || c == '=');
@@ -353,11 +353,11 @@ mod tests {
             user: "core".into(),
             groups: ["core".to_owned(), "wheel".into()].into(),
         };
-        KeySources::of(&tree, &login)
+        KeySources::read(&tree, &login)
     }
 
     #[test]
-    fn match_blocks_count_for_whom_they_are() {
+    fn match_blocks_apply_by_their_criteria() {
         let global = &["global"][..];
         for (text, files, undecided) in [
             ("Match User git\nAuthorizedKeysFile x", global, None),
@@ -461,9 +461,10 @@ mod tests {
         assert_eq!(vendor.files, ["vendor"]);
     }
 
-    /// Without a limit, files that include themselves thrice would be read 3^16 times, and so on for 64 times.
+    /// Without a limit, a file that includes itself three times would be read 3^16 times, and one with 64 includes
+    /// 64^16 times.
     #[test]
-    fn files_that_include_themselves_end() {
+    fn files_that_include_themselves_are_cut_off() {
         let main = "/etc/ssh/sshd_config";
         for times in [3, 64] {
             let include = "Include sshd_config\n".repeat(times);
@@ -477,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_files_as_a_directory_has_are_read() {
+    fn the_maximum_number_of_included_files_is_read() {
         let paths: Vec<String> = (0..MAX_INCLUDED)
             .map(|n| format!("/etc/ssh/sshd_config.d/{n:03}.conf"))
             .collect();

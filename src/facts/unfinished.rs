@@ -1,11 +1,11 @@
-//! The record of files that a run is creating: a file of the tree that is there while the run is not finished.
+//! The record of files that a run is creating: a file in the tree that exists until the run is finished.
 //!
-//! A power cut may leave a new file under its name without all of its bytes. The next run must tell it from a
-//! file that was there before, so the names of all files that a run is about to create are made durable before
-//! the first of them appears, and forgotten when all of them are durable.
+//! A power cut may leave a new file under its name without all of its bytes. The next run must distinguish it from a
+//! file that was there before, so the names of all files that a run is about to create are made durable before the
+//! first of them appears, and removed when all of them are durable.
 //!
-//! Each run adds a line, so that the names an earlier run noted stay durable while a later one adds its own. A
-//! line that a power cut left incomplete lists nothing: none of its files was created.
+//! Each run adds a line, so that the names of an earlier run stay durable while a later one adds its own. A line that a
+//! power cut left incomplete lists nothing: none of its files was created.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 /// Name of the record.
 pub const NAME: &str = ".kindling-unfinished";
-/// The record of the root's file system where there is an `/etc`: some systems let nothing else of `/` be written.
+/// The record for the file system of the root if there is an `/etc`: some systems do not allow other writes to `/`.
 pub const IN_ETC: &str = "/etc/.kindling-unfinished";
-/// More than the paths of any config that can be read.
+/// Maximum size of a record: more than the paths of any config that can be read.
 pub const MAX_BYTES: u64 = 256 << 20;
 
 const VERSION: u32 = 1;
@@ -27,14 +27,14 @@ struct Record {
 }
 
 /// The record in the root directory of a file system mounted at `point`.
-pub fn at(point: &str) -> String {
+pub fn record_path(point: &str) -> String {
     format!("{}/{NAME}", point.trim_end_matches('/'))
 }
 
-/// What a run adds to a record: a line, after whatever is there.
+/// The line that a run adds to a record, after whatever is there.
 ///
 /// # Errors
-/// Never for paths; the writer of JSON has errors.
+/// If the names cannot be serialized, which does not happen for paths.
 pub fn line(files: &BTreeSet<Arc<str>>) -> serde_json::Result<String> {
     let record = Record {
         version: VERSION,
@@ -43,7 +43,7 @@ pub fn line(files: &BTreeSet<Arc<str>>) -> serde_json::Result<String> {
     Ok(format!("\n{}\n", serde_json::to_string(&record)?))
 }
 
-/// The files of a record. Lines that are not of this version or not complete list none.
+/// Parses a record into its files. Lines of another version and incomplete lines list none.
 pub fn files(text: &[u8]) -> BTreeSet<Arc<str>> {
     let records = text
         .split(|byte| *byte == b'\n')
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_record_is_in_the_root_of_its_file_system() {
-        assert_eq!(at("/"), "/.kindling-unfinished");
-        assert_eq!(at("/data"), "/data/.kindling-unfinished");
+        assert_eq!(record_path("/"), "/.kindling-unfinished");
+        assert_eq!(record_path("/data"), "/data/.kindling-unfinished");
     }
 }

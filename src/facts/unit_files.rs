@@ -3,8 +3,8 @@
 use crate::layout::UNIT_DIRECTORY;
 use std::collections::BTreeMap;
 
-/// Where systemd looks for units, the first place that has one counts. What is below `/run` is gone after
-/// a boot.
+/// Directories where systemd looks for units; the first one that has a unit counts. Those below `/run` are left out:
+/// they are empty after a boot.
 pub const UNIT_DIRECTORIES: [&str; 4] = [
     UNIT_DIRECTORY,
     "/usr/local/lib/systemd/system",
@@ -12,16 +12,16 @@ pub const UNIT_DIRECTORIES: [&str; 4] = [
     "/lib/systemd/system",
 ];
 
-/// Links followed from one unit name to the next before giving up.
+/// Maximum number of links followed from one unit name to the next.
 const MAX_ALIASES: usize = 8;
 
-/// What the target will say about units when the config is applied.
+/// Units of the target as they will be once the config is applied.
 #[derive(Debug, Clone, Default)]
 pub struct UnitFacts {
-    /// The target has a directory of units, so that a unit that is in none of them is missing.
+    /// The target has a unit directory, so a unit that is in none of them is missing.
     pub has_systemd: bool,
-    /// Units that the config wants to be off: another unit does not enable them along.
-    pub switched_off: std::collections::BTreeSet<String>,
+    /// Units that the config disables: no other unit enables them by `Also=`.
+    pub disabled: std::collections::BTreeSet<String>,
     /// systemd will take the next boot for the first one and apply its presets: there is no
     /// `/etc/machine-id`, or it reads `uninitialized` (see machine-id(5)).
     pub is_first_boot: bool,
@@ -29,10 +29,10 @@ pub struct UnitFacts {
     pub machine_id: Option<String>,
     /// Files of the units that the config enables, and of those that they name.
     pub files: UnitFiles,
-    /// Units of the config take along more other units than are looked at.
+    /// Units of the config enable more other units by `Also=` than are followed.
     pub has_more_units: bool,
-    /// Preset files in the order in which systemd reads them: name and text. Only looked at if presets
-    /// are going to be applied.
+    /// Preset files in the order in which systemd reads them: name and text. Only read if presets are going to be
+    /// applied.
     pub presets: BTreeMap<String, String>,
 }
 
@@ -51,26 +51,26 @@ pub enum UnitFile {
 #[derive(Debug, Clone, Default)]
 pub struct UnitFiles(BTreeMap<String, UnitFile>);
 
-/// What a name of a unit leads to.
+/// Result of looking up the name of a unit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UnitLookup<'a> {
-    /// To nothing.
-    Nowhere,
-    /// To `/dev/null` or an empty file.
+    /// There is no such unit.
+    NotFound,
+    /// It is a link to `/dev/null`, or an empty file.
     Masked {
         /// The mask.
         path: String,
     },
-    /// To a link below `/etc`: an alias, or a unit linked from elsewhere.
+    /// It is a link below `/etc`: an alias, or a unit linked from elsewhere.
     Linked {
         /// The link.
         path: String,
         /// Its target.
         target: String,
     },
-    /// To a unit.
+    /// A unit file was found.
     Unit {
-        /// Its name; another one if a link of the vendor led there.
+        /// Its name; a different one if a vendor link led there.
         name: String,
         /// Its file.
         path: String,
@@ -81,7 +81,7 @@ pub enum UnitLookup<'a> {
 }
 
 impl UnitFiles {
-    /// Notes what is at a path.
+    /// Records what is at a path.
     pub fn insert(&mut self, path: String, file: UnitFile) {
         self.0.insert(path, file);
     }
@@ -96,12 +96,12 @@ impl UnitFiles {
         self.0.get(path)
     }
 
-    /// What a unit's name leads to.
+    /// Looks up a unit by name and follows vendor links.
     pub fn find(&self, name: &str) -> UnitLookup<'_> {
         let mut name = name.to_owned();
         for _ in 0..MAX_ALIASES {
             let Some((path, file)) = self.file(&name) else {
-                return UnitLookup::Nowhere;
+                return UnitLookup::NotFound;
             };
             let target = match file {
                 UnitFile::Link(target) if target == "/dev/null" => {
@@ -124,7 +124,7 @@ impl UnitFiles {
                 _ => base.to_owned(),
             };
         }
-        UnitLookup::Nowhere
+        UnitLookup::NotFound
     }
 
     /// The file of a unit, or else of its template.
@@ -240,7 +240,7 @@ mod tests {
             ("u@1.service", unit("t@1.service", of_t, &["template", "x"])),
             ("m.service", masked("/etc/systemd/system/m.service")),
             ("e.service", masked("/etc/systemd/system/e.service")),
-            ("nowhere.service", UnitLookup::Nowhere),
+            ("nowhere.service", UnitLookup::NotFound),
             (
                 "l.service",
                 UnitLookup::Linked {

@@ -1,7 +1,7 @@
 //! Codes of errors: stable names of kinds of failures, and what is known about each.
 //!
-//! A code is never given to another kind. The first digits say what the failure is about: 1 configs, 2 fetching, 3 disks,
-//! 4 the tree, 5 accounts, 6 units, 7 the process and its surroundings.
+//! A code is never reused for another kind. Its first digit says what the failure is about: 1 configs, 2 fetching, 3
+//! disks, 4 the tree, 5 accounts, 6 units, 7 the process and its environment.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -211,11 +211,10 @@ codes! {
         ["report it with the config"];
 }
 
-/// What is known about the kind that a text names: `K0203`, in upper or lower case, with or without the letter and the
-/// zeros in front.
+/// The explanation of a code such as `K0203`, in upper or lower case, with or without the letter and leading zeros.
 ///
 /// # Errors
-/// It names none.
+/// If the text is not a known code.
 pub(crate) fn explanation(text: &str) -> Result<&'static Explanation, UnknownCode> {
     let digits = text.trim_start_matches(['K', 'k']);
     let number = digits
@@ -243,7 +242,7 @@ impl From<ErrorCode> for String {
 impl FromStr for ErrorCode {
     type Err = UnknownCode;
 
-    /// As [`explanation`] reads it.
+    /// Accepts the same forms as [`explanation`].
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         explanation(text).map(|known| known.code)
     }

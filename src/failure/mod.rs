@@ -1,4 +1,5 @@
-//! Why something could not be done: one value in parts for refusals of a plan, operations and stages, with its renderings.
+//! Why something could not be done: one structured type for refusals of a plan, failed operations and failed stages,
+//! with its renderings.
 //!
 //! | rendering | for |
 //! |---|---|
@@ -6,7 +7,7 @@
 //! | [`Failure`]'s `Display` | a terminal, several lines |
 //! | [`screen`] | the consoles of a boot that failed |
 //!
-//! Reports hold the parts themselves.
+//! Reports contain the individual fields.
 
 pub(crate) mod code;
 pub(crate) mod screen;
@@ -20,9 +21,9 @@ use std::fmt;
 /// What could not be done, and why. Holds no secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Failure {
-    /// The act, as a verb: `create partition`.
+    /// The action that failed, as a verb: `create partition`.
     pub act: String,
-    /// What it was to be done to, e.g. `3 on /dev/vda`; empty if the act names it.
+    /// The object of the action, e.g. `3 on /dev/vda`; empty if the action names it.
     pub object: String,
     /// The chain of causes.
     pub cause: String,
@@ -35,9 +36,9 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// An act outside any config that failed.
+    /// A failure that is not related to a place in a config.
     pub fn new(act: impl Into<String>, cause: impl Into<String>) -> Self {
-        let (act, cause) = said_once(act.into(), cause.into());
+        let (act, cause) = without_repetition(act.into(), cause.into());
         Self {
             act,
             cause,
@@ -45,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// The act with its object.
+    /// The action with its object.
     pub fn operation(&self) -> String {
         match (self.act.is_empty(), self.object.is_empty()) {
             (false, false) => format!("{} {}", self.act, self.object),
@@ -59,7 +60,7 @@ impl Failure {
         Some(self.remedy.as_str()).filter(|text| !text.is_empty())
     }
 
-    /// Everything but the remedy, on one line as far as the parts are.
+    /// Everything but the remedy, on one line unless a part has line breaks.
     pub fn line(&self) -> String {
         let line = format!("cannot {}: {}", self.operation(), self.cause);
         match &self.origin {
@@ -70,7 +71,7 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// Lines for a terminal; what is from outside is escaped.
+    /// Lines for a terminal; external text is escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (operation, cause) = (self.operation(), &self.cause);
         write!(f, "cannot {}: {}", escaped(&operation), escaped(cause))?;
@@ -87,9 +88,10 @@ impl fmt::Display for Failure {
     }
 }
 
-/// An act and its cause. A cause that begins with the act, and says more of it, takes its place: "obtain the config" and
-/// "cannot obtain the config from platform x: y" are "obtain the config from platform x" and "y".
-fn said_once(act: String, cause: String) -> (String, String) {
+/// Removes a repetition of the action from its cause. If the cause starts with the action in more detail, it replaces
+/// the action: "obtain the config" and "cannot obtain the config from platform x: y" become "obtain the config from
+/// platform x" and "y".
+fn without_repetition(act: String, cause: String) -> (String, String) {
     let repeated = cause.strip_prefix("cannot ").and_then(|more| {
         let rest = more.strip_prefix(act.as_str())?;
         rest.starts_with([' ', ':'])
@@ -107,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_act_is_said_once() {
+    fn an_action_is_not_repeated() {
         let cases = [
             (
                 "obtain the config",

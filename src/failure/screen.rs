@@ -1,22 +1,21 @@
-//! The last screen of a boot that failed: what happened, why, where it was asked for, and what to do.
+//! The last screen of a boot that failed: what happened, why, where it was requested, and what to do.
 //!
-//! It must fit on any console, serial ones among them, above the prompt of the emergency shell: plain
-//! ASCII, 15 lines of at most [`WIDTH`] columns. Whatever the cause holds cannot control the
-//! terminal.
+//! It must fit on any console, including serial ones, above the prompt of the emergency shell: plain ASCII, at most 15
+//! lines of at most [`WIDTH`] columns. The text of a cause cannot control the terminal.
 
 use super::Failure;
 
-/// The screen has no more lines than this.
+/// Maximum number of lines on the screen.
 #[cfg(test)]
 const MAX_LINES: usize = 15;
-/// A line has no more columns than this: a terminal may wrap at the eightieth.
+/// Maximum number of columns of a line: a terminal may wrap at the eightieth.
 pub(crate) const WIDTH: usize = 79;
 
-const LABEL: usize = 13;
+const LABEL_WIDTH: usize = 13;
 /// Stands for what was cut out.
-const CUT: &str = " [...] ";
+const ELLIPSIS: &str = " [...] ";
 
-/// The screen, each line ended: the failure of a stage that `others` more failed in.
+/// Renders the failure of a stage in which `others` more operations failed. Every line ends with a line break.
 pub(crate) fn render(stage: &str, failure: &Failure, others: usize) -> String {
     let stage = match others {
         0 => stage.to_owned(),
@@ -26,7 +25,7 @@ pub(crate) fn render(stage: &str, failure: &Failure, others: usize) -> String {
         .code
         .map_or(String::new(), |code| format!(" [{code}]"));
     let mut lines = vec![format!("kindling: FIRST-BOOT PROVISIONING FAILED{code}")];
-    let mut add = |label: &str, text: &str, most| lines.extend(entry(label, text, most));
+    let mut add = |label: &str, text: &str, max_lines| lines.extend(entry(label, text, max_lines));
     add("stage", &stage, 1);
     add("operation", &failure.operation(), 2);
     add("cause", &failure.cause, 4);
@@ -42,50 +41,50 @@ pub(crate) fn render(stage: &str, failure: &Failure, others: usize) -> String {
     lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
-/// A label and its text on at most `most` lines.
-fn entry(label: &str, text: &str, most: usize) -> Vec<String> {
+/// A label and its text on at most `max_lines` lines.
+fn entry(label: &str, text: &str, max_lines: usize) -> Vec<String> {
     let text = plain(text);
-    let lines = fit(&text, most);
+    let lines = fit(&text, max_lines);
     let labels = std::iter::once(label).chain(std::iter::repeat(""));
-    let line = |(label, line): (&str, &String)| format!("  {label:LABEL$} {line}");
+    let line = |(label, line): (&str, &String)| format!("  {label:LABEL_WIDTH$} {line}");
     labels.zip(&lines).map(line).collect()
 }
 
-/// Wraps a text; of one that is too long the beginning and the end are kept, as errors name the object
-/// first and the last cause last.
-fn fit(text: &str, most: usize) -> Vec<String> {
-    let width = WIDTH - LABEL - 3;
-    let mut keep = most * width;
+/// Wraps a text. One that is too long keeps its beginning and its end, since errors name the object first and the root
+/// cause last.
+fn fit(text: &str, max_lines: usize) -> Vec<String> {
+    let width = WIDTH - LABEL_WIDTH - 3;
+    let mut keep = max_lines * width;
     loop {
         let lines = textwrap::wrap(&cut(text, keep), width)
             .into_iter()
             .map(|line| line.into_owned())
             .collect::<Vec<_>>();
-        // Words that do not fit leave lines short, so the number of characters alone does not tell.
-        if lines.len() <= most {
+        // Words that do not fit leave lines short, so the number of characters alone is not enough.
+        if lines.len() <= max_lines {
             return lines;
         }
         keep -= 4;
     }
 }
 
-/// At most `most` characters of an ASCII text, its middle cut out.
-fn cut(text: &str, most: usize) -> String {
-    if text.len() <= most {
+/// At most `max` characters of an ASCII text, its middle cut out.
+fn cut(text: &str, max: usize) -> String {
+    if text.len() <= max {
         return text.into();
     }
-    let kept = most.saturating_sub(CUT.len());
+    let kept = max.saturating_sub(ELLIPSIS.len());
     let (head, tail) = (kept - kept / 2, kept / 2);
     let head = text.get(..head).unwrap_or_default().trim_end();
     let tail = text
         .get(text.len() - tail..)
         .unwrap_or_default()
         .trim_start();
-    format!("{head}{CUT}{tail}")
+    format!("{head}{ELLIPSIS}{tail}")
 }
 
-/// One line of ASCII: white space, line ends included, becomes one blank, anything that a console may
-/// not show, or obey, is escaped.
+/// One line of ASCII: white space, including line breaks, becomes one blank; anything that a console may not show or
+/// may interpret is escaped.
 fn plain(text: &str) -> String {
     let words: Vec<String> = text.split_whitespace().map(escaped).collect();
     words.join(" ")
@@ -139,7 +138,7 @@ kindling: FIRST-BOOT PROVISIONING FAILED
     }
 
     #[test]
-    fn what_is_not_known_is_left_out() {
+    fn unknown_parts_are_left_out() {
         let failure = Failure::new("write file /etc/motd", "no space left");
         let screen = render("files", &failure, 2);
         assert!(
@@ -199,7 +198,10 @@ kindling: FIRST-BOOT PROVISIONING FAILED
         assert!(screen.contains("no space left on device"), "{screen}");
         assert!(screen.contains("[...]"), "{screen}");
         let lines = screen.lines().count();
-        assert_eq!(lines, 12, "a long cause uses the room there is:\n{screen}");
+        assert_eq!(
+            lines, 12,
+            "a long cause uses the available space:\n{screen}"
+        );
     }
 
     #[test]

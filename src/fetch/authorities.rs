@@ -1,14 +1,14 @@
-//! Bundles of certificate authorities: PEM text becomes certificates.
+//! Parses PEM bundles of certificate authorities.
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::{PemObject, SectionKind};
 
-/// The certificates of a PEM bundle. Text around them is skipped, also after the last one; anything
-/// in between that is not a certificate makes the bundle unusable. Zero bytes are not certificates.
+/// Parses the certificates of a PEM bundle. Text around the PEM sections is skipped; any other kind of section makes
+/// the bundle unusable. An empty bundle is valid and has no certificates.
 ///
 /// # Errors
-/// What is wrong, in words.
+/// A description of what is wrong with the bundle.
 pub fn parse(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let mut certificates = Vec::new();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(bundle) {
@@ -16,7 +16,7 @@ pub fn parse(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         if kind != SectionKind::Certificate {
             return Err(format!("{kind:?} found where certificates were expected"));
         }
-        certificates.push(checked(CertificateDer::from(der), certificates.len() + 1)?);
+        certificates.push(check(CertificateDer::from(der), certificates.len() + 1)?);
     }
     if certificates.is_empty() && !bundle.is_empty() {
         return Err("no PEM certificate in it".into());
@@ -24,8 +24,8 @@ pub fn parse(bundle: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     Ok(certificates)
 }
 
-/// Judged here, so that the message can name the bundle; the client is made much later.
-fn checked(
+/// Checked here so that the error can name the bundle; the client is built much later.
+fn check(
     certificate: CertificateDer<'static>,
     number: usize,
 ) -> Result<CertificateDer<'static>, String> {

@@ -1,13 +1,13 @@
-//! What every transport gives.
+//! The result of every transport.
 
 use std::io::Read;
 
-/// A stream of bytes as the transport gives them.
+/// A stream of bytes as the transport delivers them.
 pub(super) struct ByteStream<'a> {
-    /// The bytes, still packed where the server packs them.
+    /// The bytes, still compressed if the server stores them compressed.
     pub body: Box<dyn Read + 'a>,
-    /// How many they are, as the server announces them.
+    /// The length that the server announced.
     pub length_bytes: Option<u64>,
-    /// Attempts until the first byte.
+    /// Number of attempts until the first byte.
     pub attempts: u32,
 }

@@ -7,206 +7,206 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Why a fetch failed. URLs in here are shown URLs: no user info, no query values, no data.
+/// Why a fetch failed. URLs in here are redacted: they have no user info, query values or data.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
     /// The fetcher is offline.
     #[error("resource requires networking: cannot fetch {url} offline")]
     NeedsNetwork {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
     },
     /// Status 404.
     #[error("resource not found: {method} {url}: 404 Not Found")]
     NotFound {
-        /// How it was asked for.
+        /// The request method.
         method: String,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
     },
-    /// Any other status that is neither success nor worth another attempt.
+    /// Any other status that is neither success nor worth a retry.
     #[error("failed to fetch resource: {method} {url}: {status}")]
     Status {
-        /// How it was asked for.
+        /// The request method.
         method: String,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// The code, unless attempts failed in several ways.
+        /// The status code; none if attempts failed in different ways.
         code: Option<u16>,
-        /// Code and reason.
+        /// Status code and reason.
         status: String,
     },
-    /// The total time limit is over, or will be before there can be another attempt.
-    #[error("unable to fetch resource in time: {method} {url}: {}; last: {last}", given_up(.limit, *.is_over, *.attempts))]
+    /// The total time limit has expired, or would expire before another attempt.
+    #[error("unable to fetch resource in time: {method} {url}: {}; last: {last}", gave_up_text(.limit, *.is_over, *.attempts))]
     OutOfTime {
-        /// How it was asked for.
+        /// The request method.
         method: String,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// The limit.
+        /// The time limit.
         limit: Duration,
         /// False if there was time left, but not enough for another attempt.
         is_over: bool,
-        /// Attempts made.
+        /// Number of attempts made.
         attempts: u32,
-        /// How the last one went.
+        /// How the last attempt failed.
         last: String,
-        /// What to do about that, where it says more than that nothing came of it.
+        /// What to do about it, if the last failure gives a hint.
         remedy: Option<&'static str>,
     },
-    /// There will never be a connection by TLS: another attempt would end in the same way.
+    /// A TLS connection is impossible: another attempt would fail in the same way.
     #[error("failed to fetch resource: {method} {url}: {cause}")]
     Tls {
         /// The request method.
         method: String,
-        /// The URL, without secrets.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: String,
         /// What to do about it.
         remedy: &'static str,
     },
-    /// [`super::FetchEvents::cancelled`] said so.
+    /// [`super::FetchEvents::cancelled`] returned true.
     #[error("fetching {url} was cancelled")]
     Cancelled {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
     },
-    /// A scheme no file of this module fetches.
+    /// No module here can fetch this scheme.
     #[error("unsupported source scheme {scheme:?}: cannot fetch {url}")]
     UnsupportedScheme {
         /// The scheme, lower case.
         scheme: String,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
     },
-    /// A text that no request can be made of.
+    /// No request can be made for this URL.
     #[error("unable to parse url {url:?}: {cause}")]
     InvalidUrl {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: String,
     },
-    /// A header without value, or one that cannot be sent.
+    /// A header without a value, or one that cannot be sent.
     #[error("unable to parse HTTP header {name:?} for {url}: {cause}")]
     InvalidHeader {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// The header. Its value may be secret.
+        /// Name of the header. Its value is left out, as it may be secret.
         name: String,
         /// The cause.
         cause: &'static str,
     },
-    /// A file of the vendor that is not there, or cannot be read.
+    /// An OEM file that does not exist or cannot be read.
     #[error("failed to fetch resource: {url}: cannot open {}: {cause}", .path.display())]
     OemFile {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The file.
         path: PathBuf,
         /// The cause.
         cause: io::Error,
     },
-    /// An object of S3 cannot be had.
+    /// An S3 object cannot be fetched.
     #[error("error fetching object {key:?} from bucket {bucket:?}: {}", object_cause(.cause, .authenticated.as_deref()))]
     Object {
-        /// Its name.
+        /// Name of the object.
         key: String,
-        /// Where.
+        /// The bucket, or the ARN of the access point.
         bucket: String,
         /// The cause.
         cause: Box<FetchError>,
-        /// Why it was asked for anonymously, on a machine that should have had a role.
+        /// Why the request was anonymous, on a machine that should have a role.
         authenticated: Option<String>,
     },
-    /// A bucket that is not there, or says nothing of its region.
+    /// The bucket does not exist, or its region is unknown.
     #[error("{cause}")]
     Bucket {
-        /// Which, and what is wrong.
+        /// Names the bucket and the problem.
         cause: String,
     },
-    /// The cloud gives this machine no token for its store.
+    /// The cloud does not issue this machine a token for its store.
     #[error("fetching {store} auth token: {cause}: cannot fetch {url}")]
     Token {
-        /// Of which store.
+        /// Name of the store.
         store: &'static str,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: String,
     },
-    /// Objects of S3 are taken as they are.
+    /// S3 objects cannot be decompressed.
     #[error("compression is not supported with that scheme: {url}")]
     CompressedObject {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
     },
-    /// Neither `gzip` nor nothing.
+    /// A compression other than `gzip` or none.
     #[error("invalid compression method {method:?} for {url}")]
     InvalidCompression {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// The method asked for.
+        /// The requested method.
         method: String,
     },
     /// The expected digest is not a digest.
     #[error("{cause}: cannot verify {url}")]
     InvalidDigest {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: DigestError,
     },
-    /// Other bytes than expected.
+    /// The bytes do not have the expected digest.
     #[error("hash verification failed (calculated {calculated} but expected {expected}) for {url}")]
     HashMismatch {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// Digest of what came, lower-case hex.
+        /// Digest of the received bytes, lower-case hex.
         calculated: String,
-        /// Digest asked for, lower-case hex.
+        /// Expected digest, lower-case hex.
         expected: String,
     },
     /// A malformed `data:` URL.
     #[error("malformed data URL: {0}")]
     DataUrl(DataUrlError),
-    /// Not gzip, or broken, or followed by garbage.
+    /// The data is not gzip, or corrupt, or followed by garbage.
     #[error("cannot decompress {url}: {cause}")]
     Gzip {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: io::Error,
     },
-    /// A transfer by TFTP did not begin.
+    /// A TFTP transfer could not be started.
     #[error("failed to fetch resource: {url}: {cause}")]
     Tftp {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// What the server said, or that it did not.
+        /// The error that the server sent, or that there was no answer.
         cause: String,
     },
     /// The body ended early.
     #[error("{url} was cut off: {cause}")]
     Body {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: String,
     },
-    /// Too much for memory.
+    /// More bytes than may be held in memory.
     #[error("{url} is larger than {limit_bytes} bytes")]
     TooLarge {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
-        /// The limit.
+        /// The limit in bytes.
         limit_bytes: u64,
     },
-    /// The destination failed, e.g. no space left.
+    /// Writing to the destination failed, e.g. no space left.
     #[error("cannot write what came from {url}: {cause}")]
     Sink {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: io::Error,
@@ -214,50 +214,50 @@ pub enum FetchError {
     /// A bundle of certificate authorities that cannot be used.
     #[error("unable to decode PEM block: certificate authorities from {url}: {cause}")]
     Certificates {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: String,
     },
-    /// A config from somebody who is not trusted.
+    /// A config that is not trusted.
     #[error("config {url} is not trusted: {cause}")]
     Untrusted {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: Untrusted,
     },
-    /// There is no way to a service.
+    /// A service cannot be reached.
     #[error("cannot reach {url}: {cause}")]
     Route {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: String,
         /// The cause.
         cause: String,
     },
-    /// The HTTP client cannot be made.
+    /// The HTTP client cannot be set up.
     #[error("cannot set up the HTTP client: {0}")]
     Client(String),
 }
 
-// Not `#[from]`: the message says the cause already, and as a source it would be said twice.
+// Not `#[from]`: the message includes the cause already, and as a source it would be printed twice.
 impl From<DataUrlError> for FetchError {
     fn from(error: DataUrlError) -> Self {
         FetchError::DataUrl(error)
     }
 }
 
-/// What to do about a proxy that requires authentication.
+/// Remedy for a proxy that requires authentication.
 pub(super) const PROXY_ACCOUNT: &str =
     "give user and password in the proxy's URL in ignition.proxy";
 
 impl FetchError {
-    /// True if a server gave this status, and it was final.
+    /// True if the fetch failed with this final status.
     pub fn has_status(&self, code: u16) -> bool {
         matches!(self, FetchError::Status { code: Some(status), .. } if *status == code)
     }
 
-    /// What its reader can do about it.
+    /// What the user can do about it.
     pub fn remedy(&self) -> Option<&'static str> {
         Some(match self {
             FetchError::NeedsNetwork { .. } => "run without --offline, or embed it as a data: URL",
@@ -298,13 +298,13 @@ impl FetchError {
         })
     }
 
-    /// True if nothing but the missing network is wrong.
+    /// True if the only problem is the missing network.
     pub fn needs_network(&self) -> bool {
         matches!(self, FetchError::NeedsNetwork { .. })
     }
 }
 
-fn given_up(limit: &Duration, is_over: bool, attempts: u32) -> String {
+fn gave_up_text(limit: &Duration, is_over: bool, attempts: u32) -> String {
     let limit = limit.as_secs_f32();
     match is_over {
         true => format!("gave up after {limit} s and {attempts} attempt(s)"),

@@ -1,102 +1,101 @@
-//! What a fetch tells while it runs.
+//! What a fetch reports while it runs.
 
 use crate::signature::Verified;
 use std::fmt;
 use std::time::Duration;
 
-/// One step of a fetch. URLs are shown URLs (see [`super::shown_url`]).
+/// One step of a fetch. URLs are redacted (see [`super::shown_url`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchEvent<'a> {
-    /// A request goes out.
+    /// A request is sent.
     Attempt {
-        /// `GET`, or what else is done.
+        /// The request method, e.g. `GET`.
         method: &'a str,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: &'a str,
-        /// From 1.
+        /// Attempts are counted from 1.
         number: u32,
     },
     /// The server answered.
     Answer {
-        /// `GET`, or what else is done.
+        /// The request method, e.g. `GET`.
         method: &'a str,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: &'a str,
         /// HTTP status.
         status: u16,
     },
-    /// The server sent us elsewhere.
+    /// The server redirected to another URL.
     Redirect {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: &'a str,
     },
-    /// The server redirected from an https URL to an http URL; reported once for each pair of them.
+    /// The server redirected from an https URL to an http URL; reported once for each such pair.
     Downgrade {
-        /// From where.
+        /// The https URL.
         from: &'a str,
-        /// Where to.
+        /// The http URL.
         to: &'a str,
     },
-    /// An attempt failed, another one follows.
+    /// An attempt failed, and another one follows.
     Retry {
-        /// `GET`, or what else is done.
+        /// The request method, e.g. `GET`.
         method: &'a str,
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: &'a str,
         /// The cause.
         cause: &'a str,
         /// Pause before the next attempt.
         pause: Duration,
     },
-    /// All bytes came, and are those the config wants.
+    /// All bytes were received, and have the expected digest.
     Verified {
-        /// Their digest in hex.
+        /// The digest, lower-case hex.
         sum: &'a str,
     },
-    /// A config may be taken.
+    /// A config is trusted.
     Trusted {
-        /// The URL, without what may be secret in it.
+        /// The redacted URL.
         url: &'a str,
-        /// What for.
+        /// What the trust is based on.
         verified: &'a Verified,
     },
-    /// A body is about to come in that is not packed, and the server announces its length.
+    /// An uncompressed body follows whose length the server announced.
     Announced {
-        /// How many bytes it has.
+        /// Its length in bytes.
         bytes: u64,
     },
-    /// More decompressed bytes are in the sink.
+    /// More decompressed bytes were written to the sink.
     Received {
-        /// How many more.
+        /// How many bytes.
         bytes: u64,
     },
 }
 
-/// Listens to fetches, and may end them.
+/// Observes fetches, and can cancel them.
 pub trait FetchEvents {
-    /// Something happened.
+    /// Called for each event.
     fn event(&self, _event: FetchEvent<'_>) {}
-    /// True if fetches should end with [`super::FetchError::Cancelled`]. Asked before each attempt,
-    /// during pauses and while the body comes in; without it a fetch that has no time limit and no
-    /// server would never end.
+    /// True if fetches should end with [`super::FetchError::Cancelled`]. Checked before each attempt, during pauses
+    /// and while the body is received; without it, a fetch with no time limit and no server would never end.
     fn cancelled(&self) -> bool {
         false
     }
 }
 
-/// What is to be said of a server with TLS that redirects to a place without.
-pub(super) fn downgrade(to: &str) -> String {
+/// Message about a server with TLS that redirects to a URL without.
+pub(super) fn downgrade_text(to: &str) -> String {
     format!("redirects to {to} without TLS: the content may have been read or changed in transit")
 }
 
-/// Listens to nothing.
+/// Ignores all events, and never cancels.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 
 impl FetchEvents for Silent {}
 
 impl fmt::Display for FetchEvent<'_> {
-    /// One log line, in the form log readers of Ignition know.
+    /// One log line, in the form that parsers of Ignition's log expect.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FetchEvent::Attempt {
@@ -112,7 +111,7 @@ impl fmt::Display for FetchEvent<'_> {
                 }
             }
             FetchEvent::Redirect { url } => write!(f, "GET redirected to {url}"),
-            FetchEvent::Downgrade { from, to } => write!(f, "{from} {}", downgrade(to)),
+            FetchEvent::Downgrade { from, to } => write!(f, "{from} {}", downgrade_text(to)),
             FetchEvent::Retry {
                 method,
                 cause,

@@ -1,4 +1,4 @@
-//! The fetcher: one per set of settings, cheap to clone, shared by threads.
+//! The fetcher: one per set of settings, cheap to clone, shared between threads.
 
 use super::byte_stream::ByteStream;
 use super::events;
@@ -17,15 +17,15 @@ use std::io::{self, Cursor, Write};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The most a fetch into memory may give.
-pub const BUFFER_LIMIT_BYTES: u64 = 256 << 20;
+/// Maximum size of what is fetched into memory.
+pub const MAX_BUFFER_BYTES: u64 = 256 << 20;
 
-/// What a fetch gave.
+/// The result of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FetchSummary {
-    /// Unpacked bytes.
+    /// Number of decompressed bytes.
     pub bytes: u64,
-    /// Requests made; 1 for what needs no network.
+    /// Number of requests made; 1 for resources that need no network.
     pub attempts: u32,
 }
 
@@ -47,18 +47,18 @@ enum NetworkAccess {
     Offline,
 }
 
-/// Certificate authority `index` of a config cannot be had.
+/// Certificate authority `index` of a config cannot be fetched or used.
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct CertificateError {
-    /// Place in `ignition.security.tls.certificateAuthorities`.
+    /// Index in `ignition.security.tls.certificateAuthorities`.
     pub index: usize,
     /// The cause.
     pub error: FetchError,
 }
 
-/// Bundles fetched so far. Their digests are not part of the key: two entries with one source but
-/// different digests must both be checked.
+/// Cache of bundles. The digest is not part of the key: of two entries with the same source but different digests,
+/// both must be checked.
 #[derive(Debug, Default)]
 struct Bundles(Mutex<HashMap<BundleKey, Arc<[u8]>>>);
 
@@ -78,7 +78,7 @@ impl Default for Fetcher {
 }
 
 impl Fetcher {
-    /// A fetcher. Nothing is opened or read before it is needed.
+    /// Makes a fetcher. Nothing is opened or read before it is needed.
     pub fn new(settings: Settings) -> Self {
         Fetcher {
             http: Arc::new(Http::new(settings)),
@@ -86,8 +86,8 @@ impl Fetcher {
         }
     }
 
-    /// The same fetcher without a network: what needs one fails with
-    /// [`FetchError::NeedsNetwork`] before anything is sent.
+    /// The same fetcher without a network: requests that need one fail with [`FetchError::NeedsNetwork`] before
+    /// anything is sent.
     pub fn offline(self) -> Self {
         Fetcher {
             access: NetworkAccess::Offline,
@@ -95,7 +95,7 @@ impl Fetcher {
         }
     }
 
-    /// True if nothing that needs a network is fetched.
+    /// True if requests that need a network are refused.
     pub fn is_offline(&self) -> bool {
         self.access == NetworkAccess::Offline
     }
@@ -104,7 +104,7 @@ impl Fetcher {
         &self.http
     }
 
-    /// The same fetcher with files of `oem:` URLs below `dir`.
+    /// The same fetcher with `dir` as the root of `oem:` URLs.
     pub fn with_oem_dir(self, dir: &Path) -> Self {
         Fetcher {
             oem_dir: dir.into(),
@@ -112,7 +112,7 @@ impl Fetcher {
         }
     }
 
-    /// The same fetcher, with configs from those only who are trusted.
+    /// The same fetcher, accepting only configs that `trust` accepts.
     pub fn with_trust(self, trust: Trust) -> Self {
         Fetcher {
             trust: Arc::new(trust),
@@ -120,7 +120,7 @@ impl Fetcher {
         }
     }
 
-    /// The same fetcher on a machine in `cloud`: stores of that are asked as who the machine is.
+    /// The same fetcher on a machine in `cloud`: requests to its object stores use the identity of the machine.
     pub fn in_cloud(self, cloud: Cloud) -> Self {
         Fetcher {
             stores: Arc::new(Stores::of(cloud, &self.settings().user_agent)),
@@ -128,12 +128,12 @@ impl Fetcher {
         }
     }
 
-    /// Who is trusted.
+    /// Which configs are trusted.
     pub fn trust(&self) -> &Trust {
         &self.trust
     }
 
-    /// A fetcher with other settings that shares what does not depend on them.
+    /// A fetcher with other settings that shares everything that does not depend on them.
     pub fn with_settings(&self, settings: Settings) -> Self {
         if settings == *self.settings() {
             return self.clone();
@@ -144,20 +144,20 @@ impl Fetcher {
         }
     }
 
-    /// The settings in force.
+    /// The current settings.
     pub fn settings(&self) -> &Settings {
         self.http.settings()
     }
 
-    /// Servers with TLS that sent us to places without, and what is to be said of each. Fetchers that share what does
-    /// not depend on settings share these.
+    /// URLs with TLS that redirected to URLs without, and a message about each. Fetchers that differ only in their
+    /// settings share this list.
     pub fn downgrades(&self) -> Vec<(String, String)> {
-        let described = |(from, to): (String, String)| (from, events::downgrade(&to));
-        self.http.downgrades().into_iter().map(described).collect()
+        let describe = |(from, to): (String, String)| (from, events::downgrade_text(&to));
+        self.http.downgrades().into_iter().map(describe).collect()
     }
 
-    /// A fetcher as `config` wants it: its time limits, proxies, and its certificate authorities,
-    /// which are fetched here, with the new limits and proxies but the old certificates.
+    /// A fetcher configured as `config` requests: with its time limits, proxies and certificate authorities. These are
+    /// fetched here, with the new limits and proxies but the old certificates.
     pub fn configured(
         &self,
         config: &Config,
@@ -196,14 +196,14 @@ impl Fetcher {
         authorities::parse(&bundle).map_err(unusable)
     }
 
-    /// The bytes of a bundle of certificate authorities, unpacked and verified. Each is fetched once.
+    /// The bytes of a bundle of certificate authorities, decompressed and verified. Each bundle is fetched once.
     pub fn bundle(
         &self,
         request: &Request,
         events: &dyn FetchEvents,
     ) -> Result<Arc<[u8]>, FetchError> {
-        let packed = request.compression != super::Compression::None;
-        let key = (request.url.clone(), packed, request.headers.clone());
+        let is_compressed = request.compression != super::Compression::None;
+        let key = (request.url.clone(), is_compressed, request.headers.clone());
         let known = self.bundles.lock().get(&key).cloned();
         if let Some(bundle) = known {
             return pipeline::verify(request, &bundle).map(|()| bundle);
@@ -213,22 +213,22 @@ impl Fetcher {
         Ok(bundle)
     }
 
-    /// Fetches into `sink`, unpacked and verified, in bounded memory. After an error `sink` may
-    /// hold a part; throwing that away is up to the caller.
+    /// Fetches into `sink`, decompressed and verified, in bounded memory. After an error `sink` may hold a part of the
+    /// data, which the caller must discard.
     pub fn fetch(
         &self,
         request: &Request,
         sink: &mut dyn Write,
         events: &dyn FetchEvents,
     ) -> Result<FetchSummary, FetchError> {
-        let scheme = self.permitted(request)?;
+        let scheme = self.permitted_scheme(request)?;
         if scheme == Scheme::Empty {
             return Ok(FetchSummary {
                 bytes: 0,
                 attempts: 1,
             });
         }
-        // Without the buffer of a stream: a config may have thousands of small bodies.
+        // Avoids the buffer of a stream: a config may have thousands of small bodies.
         if scheme == Scheme::Data && request.compression == Compression::None {
             let body = data_url::decode(&request.url)?;
             let bytes = pipeline::write(request, &body, sink, events)?;
@@ -243,11 +243,11 @@ impl Fetcher {
             events.event(FetchEvent::Announced { bytes });
         }
         let bytes = pipeline::copy(request, body, sink, events)
-            .map_err(|error| store::s3::named(scheme, request, error))?;
+            .map_err(|error| store::s3::with_object(scheme, request, error))?;
         Ok(FetchSummary { bytes, attempts })
     }
 
-    /// Fetches what a config asks for into `sink`; returns the number of bytes written.
+    /// Fetches a resource of a config into `sink`; returns the number of bytes written.
     pub fn copy(
         &self,
         resource: &Resource,
@@ -258,13 +258,13 @@ impl Fetcher {
         Ok(self.fetch(&request, sink, events)?.bytes)
     }
 
-    /// Fetches into memory, at most [`BUFFER_LIMIT_BYTES`].
+    /// Fetches into memory, at most [`MAX_BUFFER_BYTES`].
     pub fn fetch_to_vec(
         &self,
         request: &Request,
         events: &dyn FetchEvents,
     ) -> Result<(Vec<u8>, FetchSummary), FetchError> {
-        self.fetch_bounded(request, BUFFER_LIMIT_BYTES, events)
+        self.fetch_bounded(request, MAX_BUFFER_BYTES, events)
     }
 
     /// Fetches into memory, at most `limit_bytes`.
@@ -287,13 +287,13 @@ impl Fetcher {
         }
     }
 
-    /// The scheme, if this fetcher may use it. Offline even unknown schemes need a network: what
-    /// they are is for a machine that has one to say.
-    fn permitted(&self, request: &Request) -> Result<Scheme, FetchError> {
+    /// The scheme, if this fetcher may use it. Offline, unsupported schemes count as needing a network: a machine that
+    /// has one reports them as unsupported.
+    fn permitted_scheme(&self, request: &Request) -> Result<Scheme, FetchError> {
         let scheme = request.scheme();
-        let local = matches!(&scheme, Ok(s) if !s.needs_network());
-        let judged = !matches!(&scheme, Err(FetchError::UnsupportedScheme { .. }) | Ok(_));
-        if self.access == NetworkAccess::Offline && !local && !judged {
+        let is_local = matches!(&scheme, Ok(s) if !s.needs_network());
+        let is_invalid = !matches!(&scheme, Err(FetchError::UnsupportedScheme { .. }) | Ok(_));
+        if self.access == NetworkAccess::Offline && !is_local && !is_invalid {
             return Err(FetchError::NeedsNetwork {
                 url: request.shown_url(),
             });
@@ -301,7 +301,7 @@ impl Fetcher {
         scheme
     }
 
-    /// The one place where schemes part.
+    /// The single dispatch point for schemes.
     fn open<'a>(
         &'a self,
         scheme: Scheme,
@@ -329,7 +329,7 @@ impl Fetcher {
             },
             Scheme::S3 | Scheme::Arn => {
                 let opened = store::s3::open(&self.stores, &self.http, scheme, request, events);
-                opened.map_err(|error| store::s3::named(scheme, request, error))
+                opened.map_err(|error| store::s3::with_object(scheme, request, error))
             }
             Scheme::Gs => store::gs::open(&self.stores, &self.http, request, events),
             Scheme::Tftp => tftp::open(request, self.settings().total_at_the_desk(), events),

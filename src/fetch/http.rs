@@ -1,26 +1,26 @@
-//! HTTP and HTTPS: attempts, pauses, redirects.
+//! HTTP and HTTPS: attempts, pauses and redirects.
 
-mod ask;
 mod attempt_error;
 mod body;
 mod client;
 mod clock;
 mod connecting;
 mod crypto;
+mod delivered;
 mod direct;
-mod handed_on;
 mod headers;
+mod one_shot;
 mod request_spec;
 mod resume;
 mod retry_after;
 mod retry_policy;
 mod trust;
 
-pub(super) use ask::{Question, Reply, ask};
 pub(super) use client::Http;
+pub(super) use delivered::Delivered;
 pub(super) use direct::Transport;
-pub(super) use handed_on::HandedOn;
 pub(super) use headers::redirected_headers;
+pub(super) use one_shot::{OneShotRequest, OneShotResponse, send_once};
 pub(super) use request_spec::{Headers, RequestSpec};
 pub(super) use retry_policy::RetryPolicy;
 
@@ -36,108 +36,101 @@ use resume::ResumableBody;
 use retry_policy::{Failures, Verdict};
 use std::time::{Duration, Instant};
 
-/// A server that turned us away, without a word of when to come again.
+/// The server refused the request, without a `Retry-After`.
 const REFUSED: AttemptFailure = AttemptFailure::Refused { not_before: None };
-/// Servers that keep sending us around have failed this attempt.
+/// An attempt with more redirects has failed.
 const MAX_REDIRECTS: usize = 20;
 
-/// One fetch: what stays the same over its attempts.
+/// One fetch: everything that stays the same for all its attempts.
 struct Fetch<'a> {
     http: &'a Http,
     events: &'a dyn FetchEvents,
-    order: RequestSpec<'a>,
+    spec: RequestSpec<'a>,
 }
 
-/// How an attempt ended that did not end the fetch.
+/// The result of an attempt.
 enum Attempt {
     Success(ResponseHead),
-    /// Worth another attempt.
+    /// Failed, but worth a retry.
     Failed(FailedAttempt, FailedBy),
-    /// The total limit is over.
+    /// The total time limit has expired.
     OutOfTime,
-    /// Not worth one.
+    /// Failed, and a retry would not help.
     Final(FetchError),
 }
 
-/// Who made an attempt fail.
+/// Whether the network or the server made an attempt fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FailedBy {
-    /// There was no answer, or none that could be used.
+    /// There was no usable response.
     Network,
     /// The server, by its status.
     Server,
 }
 
 impl Attempt {
-    /// The network failed, or there was no answer that could be used.
+    /// There was no usable response, for reasons of the network.
     fn failed(cause: String, failure: AttemptFailure) -> Self {
         Attempt::Failed(FailedAttempt::new(cause, failure), FailedBy::Network)
     }
 
-    /// There was an answer that could not be used.
+    /// There was a response, but it is unusable.
     fn unusable(cause: String) -> Self {
         Attempt::failed(cause, REFUSED)
     }
 }
 
-/// Asks until there is a body, a final answer, or no time left.
+/// Sends requests until there is a body, a final error, or no time left.
 pub(super) fn open<'a>(
     http: &'a Http,
     request: &Request,
     events: &'a dyn FetchEvents,
 ) -> Result<ByteStream<'a>, FetchError> {
-    let order = RequestSpec::of(request, http)?;
-    open_order(http, order, events)
+    let spec = RequestSpec::of(request, http)?;
+    open_spec(http, spec, events)
 }
 
-/// The same for an order.
-pub(super) fn open_order<'a>(
+/// Like [`open`], for a request that is already specified.
+pub(super) fn open_spec<'a>(
     http: &'a Http,
-    order: RequestSpec<'a>,
+    spec: RequestSpec<'a>,
     events: &'a dyn FetchEvents,
 ) -> Result<ByteStream<'a>, FetchError> {
-    let fetch = Fetch {
-        http,
-        events,
-        order,
-    };
-    let (answer, attempts) = fetch.answer()?;
-    Ok(fetch.opened(answer, attempts))
+    let fetch = Fetch { http, events, spec };
+    let (answer, attempts) = fetch.run()?;
+    Ok(fetch.into_stream(answer, attempts))
 }
 
-/// Status and headers of what answers an order.
+/// Status and headers of the response to a request.
 pub(super) fn head(
     http: &Http,
-    order: RequestSpec<'_>,
+    spec: RequestSpec<'_>,
     events: &dyn FetchEvents,
 ) -> Result<(StatusCode, HeaderMap), FetchError> {
-    let fetch = Fetch {
-        http,
-        events,
-        order,
-    };
-    let (answer, _) = fetch.answer()?;
+    let fetch = Fetch { http, events, spec };
+    let (answer, _) = fetch.run()?;
     let response = answer.response;
     Ok((response.status(), response.headers().clone()))
 }
 
 impl<'a> Fetch<'a> {
-    fn answer(&self) -> Result<(ResponseHead, u32), FetchError> {
-        let policy = self.order.policy;
+    /// Returns the head of the final response, and the number of attempts.
+    fn run(&self) -> Result<(ResponseHead, u32), FetchError> {
+        let policy = self.spec.policy;
         let mut retry = Retry::new(policy.first_pause());
-        let mut failed = Failures::default();
+        let mut failures = Failures::default();
         let mut last = FailedAttempt::new("no answer before the total time limit", REFUSED);
         for attempt in 1_u32.. {
             self.check_cancelled()?;
-            self.tell_attempt(attempt);
+            self.report_attempt(attempt);
             let wait = match self.attempt(&HeaderMap::new()) {
                 Attempt::Success(answer) => return Ok((answer, attempt)),
                 Attempt::Final(error) => return Err(error),
-                // What went wrong before says more than that it was cut off now.
+                // The previous failure is more informative than the timeout.
                 Attempt::OutOfTime => return self.out_of_time(attempt, last),
                 Attempt::Failed(failure, by) => {
                     last = failure;
-                    if failed.are_enough(policy, by) {
+                    if failures.reach_limit(policy, by) {
                         return Err(self.gave_up(attempt, &last.cause));
                     }
                     retry.pause(last.failure, self.remaining())
@@ -146,7 +139,7 @@ impl<'a> Fetch<'a> {
             if self.remaining().is_some_and(|left| left <= wait) {
                 return Err(self.too_late(attempt, last));
             }
-            self.tell_retry(&last.cause, wait);
+            self.report_retry(&last.cause, wait);
             self.sleep(wait)?;
         }
         Err(FetchError::Client("ran out of attempt numbers".into()))
@@ -154,16 +147,16 @@ impl<'a> Fetch<'a> {
 
     fn gave_up(&self, attempts: u32, last: &str) -> FetchError {
         FetchError::Status {
-            method: self.order.method.to_string(),
-            url: self.order.shown.clone(),
+            method: self.spec.method.to_string(),
+            url: self.spec.shown.clone(),
             code: None,
             status: format!("{last} (gave up after {attempts} attempts)"),
         }
     }
 
-    fn tell_attempt(&self, number: u32) {
-        let url = &self.order.shown;
-        let method = self.order.method.as_str();
+    fn report_attempt(&self, number: u32) {
+        let url = &self.spec.shown;
+        let method = self.spec.method.as_str();
         self.events.event(FetchEvent::Attempt {
             method,
             url,
@@ -171,9 +164,9 @@ impl<'a> Fetch<'a> {
         });
     }
 
-    fn tell_retry(&self, cause: &str, pause: Duration) {
-        let url = &self.order.shown;
-        let method = self.order.method.as_str();
+    fn report_retry(&self, cause: &str, pause: Duration) {
+        let url = &self.spec.shown;
+        let method = self.spec.method.as_str();
         self.events.event(FetchEvent::Retry {
             method,
             url,
@@ -182,30 +175,30 @@ impl<'a> Fetch<'a> {
         });
     }
 
-    fn tell_redirect(&self, from: &str, to: &str) {
+    fn report_redirect(&self, from: &str, to: &str) {
         self.events.event(FetchEvent::Redirect { url: to });
         let loses_tls = from.starts_with("https:") && to.starts_with("http:");
-        if loses_tls && self.http.note_downgrade(from, to) {
+        if loses_tls && self.http.record_downgrade(from, to) {
             self.events.event(FetchEvent::Downgrade { from, to });
         }
     }
 
-    /// The first hop carries the headers of the request, those after a redirect only our own:
-    /// user headers may be credentials meant for one place. `part` is what asks for a part of the body.
-    fn attempt(&self, part: &HeaderMap) -> Attempt {
-        let mut url = self.order.url.clone();
-        let mut headers = self.order.headers.now();
-        headers.extend(part.clone());
+    /// The first hop carries the headers of the request, later hops only our own: headers from the user may be
+    /// credentials for one server. `range_headers` request a part of the body.
+    fn attempt(&self, range_headers: &HeaderMap) -> Attempt {
+        let mut url = self.spec.url.clone();
+        let mut headers = self.spec.headers.now();
+        headers.extend(range_headers.clone());
         let mut redirected = None;
         for _ in 0..=MAX_REDIRECTS {
-            let way = redirected.as_ref().unwrap_or(&self.order.way);
+            let transport = redirected.as_ref().unwrap_or(&self.spec.transport);
             let outgoing = Outgoing {
-                method: self.order.method.clone(),
+                method: self.spec.method.clone(),
                 url: &url,
                 headers,
                 body: Vec::new(),
-                way,
-                deadline: self.order.deadline,
+                transport,
+                deadline: self.spec.deadline,
                 events: self.events,
             };
             let answer = match self.http.send(outgoing) {
@@ -219,28 +212,28 @@ impl<'a> Fetch<'a> {
             };
             let status = answer.response.status();
             self.events.event(FetchEvent::Answer {
-                method: self.order.method.as_str(),
-                url: &self.order.shown,
+                method: self.spec.method.as_str(),
+                url: &self.spec.shown,
                 status: status.as_u16(),
             });
             let next = redirect(&url, &answer.response);
             let from = shown_url(url.as_str());
-            url = match next.filter(|_| self.order.policy.follows_redirects()) {
-                None => return self.judge(answer, !part.is_empty()),
+            url = match next.filter(|_| self.spec.policy.follows_redirects()) {
+                None => return self.classify(answer, !range_headers.is_empty()),
                 Some(Ok((next, zone))) => {
-                    redirected = Some(way.after_redirect(&url, &next, zone));
+                    redirected = Some(transport.after_redirect(&url, &next, zone));
                     next
                 }
                 Some(Err(cause)) => return Attempt::unusable(cause),
             };
-            self.tell_redirect(&from, &shown_url(url.as_str()));
+            self.report_redirect(&from, &shown_url(url.as_str()));
             headers = redirected_headers(&self.http.settings().user_agent);
-            headers.extend(part.clone());
+            headers.extend(range_headers.clone());
         }
         Attempt::unusable(format!("more than {MAX_REDIRECTS} redirects"))
     }
 
-    fn judge(&self, answer: ResponseHead, wants_part: bool) -> Attempt {
+    fn classify(&self, answer: ResponseHead, is_range: bool) -> Attempt {
         let response = &answer.response;
         if let Some(coding) = foreign_coding(response) {
             return Attempt::unusable(format!(
@@ -249,31 +242,31 @@ impl<'a> Fetch<'a> {
         }
         let not_before = retry_after::of(response.headers());
         let code = response.status().as_u16();
-        let verdict = self.order.policy.verdict(response, wants_part);
+        let verdict = self.spec.policy.verdict(response, is_range);
         match verdict {
             Verdict::Good => Attempt::Success(answer),
             Verdict::NotFound => Attempt::Final(FetchError::NotFound {
-                method: self.order.method.to_string(),
-                url: self.order.shown.clone(),
+                method: self.spec.method.to_string(),
+                url: self.spec.shown.clone(),
             }),
             Verdict::Busy => {
-                let cause = format!("the server answered {}", self.said(answer));
+                let cause = format!("the server answered {}", self.describe_status(answer));
                 let failure = AttemptFailure::Refused { not_before };
                 Attempt::Failed(FailedAttempt::new(cause, failure), FailedBy::Server)
             }
             Verdict::Refused => Attempt::Final(FetchError::Status {
-                method: self.order.method.to_string(),
-                url: self.order.shown.clone(),
+                method: self.spec.method.to_string(),
+                url: self.spec.shown.clone(),
                 code: Some(code),
-                status: self.said(answer),
+                status: self.describe_status(answer),
             }),
         }
     }
 
-    /// Status, and where the body of an answer explains it, that.
-    fn said(&self, answer: ResponseHead) -> String {
+    /// The status, with the explanation in the body of the response if the policy expects one.
+    fn describe_status(&self, answer: ResponseHead) -> String {
         let status = answer.response.status();
-        if !self.order.policy.explains() || self.order.method == Method::HEAD {
+        if !self.spec.policy.has_error_body() || self.spec.method == Method::HEAD {
             return status.to_string();
         }
         match retry_policy::explanation(self.body(answer, 1)) {
@@ -282,7 +275,7 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    fn opened(self, answer: ResponseHead, attempts: u32) -> ByteStream<'a> {
+    fn into_stream(self, answer: ResponseHead, attempts: u32) -> ByteStream<'a> {
         ByteStream {
             length_bytes: answer.response.content_length(),
             body: Box::new(ResumableBody::new(self, answer, attempts)),
@@ -291,35 +284,29 @@ impl<'a> Fetch<'a> {
     }
 
     fn body(&self, answer: ResponseHead, attempts: u32) -> ResponseBody<'a> {
-        ResponseBody::new(
-            self.http,
-            answer,
-            self.order.deadline,
-            attempts,
-            self.events,
-        )
-        .with_digest(self.order.has_digest)
+        ResponseBody::new(self.http, answer, self.spec.deadline, attempts, self.events)
+            .with_digest(self.spec.has_digest)
     }
 
     fn remaining(&self) -> Option<Duration> {
-        self.order
+        self.spec
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()))
     }
 
-    /// An attempt was cut off by the limit, so the error comes when that is over and not before it.
+    /// Waits for the time limit to expire before it returns the error: the attempt was cut off by that limit.
     fn out_of_time<T>(&self, attempts: u32, last: FailedAttempt) -> Result<T, FetchError> {
         self.sleep(self.remaining().unwrap_or_default())?;
         Err(self.too_late(attempts, last))
     }
 
-    /// No other attempt can follow within the limit.
+    /// The error if the time limit leaves no time for another attempt.
     fn too_late(&self, attempts: u32, last: FailedAttempt) -> FetchError {
         let limit = self.http.settings().total.unwrap_or_default();
         let is_over = self.remaining().is_none_or(|left| left.is_zero());
         FetchError::OutOfTime {
-            method: self.order.method.to_string(),
-            url: self.order.shown.clone(),
+            method: self.spec.method.to_string(),
+            url: self.spec.shown.clone(),
             limit,
             is_over,
             attempts,
@@ -341,13 +328,13 @@ impl<'a> Fetch<'a> {
 
     fn cancelled(&self) -> FetchError {
         FetchError::Cancelled {
-            url: self.order.shown.clone(),
+            url: self.spec.shown.clone(),
         }
     }
 }
 
-/// A transfer coding besides those that every client knows. The HTTP library leaves it on, and what comes would be taken for
-/// the body.
+/// The first transfer coding other than `chunked` and `identity`, if there is one. The HTTP library does not decode it,
+/// so the encoded bytes would be taken for the body.
 fn foreign_coding(response: &Response) -> Option<String> {
     let values = response.headers().get_all(TRANSFER_ENCODING).iter();
     let codings = values.flat_map(|value| value.as_bytes().split(|b| *b == b','));
@@ -360,10 +347,10 @@ fn foreign_coding(response: &Response) -> Option<String> {
     Some(String::from_utf8_lossy(coding).into_owned())
 }
 
-/// The next place, and the zone of its address, if it names one.
+/// The next URL, and the zone of its address, if there is one.
 type RedirectTarget = (Url, Option<String>);
 
-/// Where `response` sends us; none if nowhere.
+/// The target of the redirect; none if `response` is not a redirect.
 fn redirect(from: &Url, response: &Response) -> Option<Result<RedirectTarget, String>> {
     if !matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
@@ -373,7 +360,7 @@ fn redirect(from: &Url, response: &Response) -> Option<Result<RedirectTarget, St
     let Ok(location) = std::str::from_utf8(location.as_bytes()) else {
         return Some(Err(bad("is not text")));
     };
-    let (location, zone) = request_spec::without_zone(location);
+    let (location, zone) = request_spec::split_zone(location);
     Some(match from.join(&location) {
         Err(_) => Err(bad("is not a URL")),
         Ok(url) if !matches!(url.scheme(), "http" | "https") => Err(bad(&format!(

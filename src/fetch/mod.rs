@@ -1,13 +1,13 @@
-//! Bytes from URLs.
+//! Fetches the contents of URLs.
 //!
 //! # How a fetch runs
-//! 1. [`Request`]: what to get. Everything that can be judged without a network is judged here.
+//! 1. [`Request`]: what to fetch. Everything that can be validated without a network is validated here.
 //! 2. [`Scheme`]: a closed set with one dispatch point (`fetcher::open`), one file per scheme. It
-//!    gives a stream of bytes.
-//! 3. `pipeline`: stream, gunzip, then hash and sink at once, so the digest is always that of the
-//!    decompressed bytes and memory stays bounded.
+//!    returns a stream of bytes.
+//! 3. `pipeline`: decompresses the stream, then hashes and writes it in one pass, so the digest is always that of
+//!    the decompressed bytes and memory stays bounded.
 //!
-//! What the bytes mean is not its matter: [`crate::acquire`] follows the references of configs.
+//! It does not interpret the bytes: [`crate::acquire`] follows the references of configs.
 
 pub mod authorities;
 mod byte_stream;
@@ -34,13 +34,13 @@ pub mod tftp;
 pub use cloud::Cloud;
 pub use error::FetchError;
 pub use events::{FetchEvent, FetchEvents, Silent};
-pub use fetcher::{BUFFER_LIMIT_BYTES, CertificateError, FetchSummary, Fetcher};
+pub use fetcher::{CertificateError, FetchSummary, Fetcher, MAX_BUFFER_BYTES};
 pub use oem::OEM_DIR;
 pub use pause::{Cancelled, sleep_unless};
 pub use proxy::Proxies;
 pub use request::{Compression, Request};
 pub use scheme::Scheme;
 pub use service::{Method, Route, Service};
-pub use settings::{DESK_TOTAL, Settings, USER_AGENT, VERSION_TEXT};
+pub use settings::{INTERACTIVE_TOTAL_TIMEOUT, Settings, USER_AGENT, VERSION_TEXT};
 pub use shown::shown_url;
 pub use signed::ConfigRole;

@@ -1,4 +1,4 @@
-//! `oem:///path`: a file the vendor of a machine put beside the system. Only Flatcar has such a directory.
+//! `oem:///path`: a file on the OEM partition. Only Flatcar has one.
 
 use super::byte_stream::ByteStream;
 use super::pipeline::BodyError;
@@ -11,12 +11,12 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Where the files are, unless somebody says otherwise.
+/// Default directory of the files.
 pub const OEM_DIR: &str = "/usr/share/oem";
 
 /// Opens the file of a request below `dir`.
 pub(super) fn open(dir: &Path, request: &Request) -> Result<ByteStream<'static>, FetchError> {
-    let path = dir.join(inside(request)?);
+    let path = dir.join(relative_path(request)?);
     match input::open(&path) {
         Ok(file) => Ok(ByteStream {
             length_bytes: None,
@@ -31,8 +31,8 @@ pub(super) fn open(dir: &Path, request: &Request) -> Result<ByteStream<'static>,
     }
 }
 
-/// The path below the directory; `..` does not lead out of it.
-fn inside(request: &Request) -> Result<PathBuf, FetchError> {
+/// The path relative to the directory; `..` does not lead out of it.
+fn relative_path(request: &Request) -> Result<PathBuf, FetchError> {
     let url = url::parse(&request.url).map_err(|error| request.invalid(error.to_string()))?;
     if url
         .authority
@@ -44,18 +44,18 @@ fn inside(request: &Request) -> Result<PathBuf, FetchError> {
         return Err(request.invalid("an oem URL has an absolute path; write oem:///path".into()));
     }
     let path = PathBuf::from(OsString::from_vec(percent_decode(&url.path)));
-    let mut inside = PathBuf::new();
+    let mut relative = PathBuf::new();
     for part in path.components() {
         match part {
-            Component::Normal(part) => inside.push(part),
-            Component::ParentDir => drop(inside.pop()),
+            Component::Normal(part) => relative.push(part),
+            Component::ParentDir => drop(relative.pop()),
             _ => {}
         }
     }
-    Ok(inside)
+    Ok(relative)
 }
 
-/// A file whose errors are those of a body, not of what unpacks it.
+/// A file whose read errors count as errors of the body, not of the decompression.
 struct OemFile(Input);
 
 impl Read for OemFile {

@@ -1,7 +1,7 @@
-//! Single exchanges: one question, one answer, no second attempt.
+//! Single requests, without retries.
 
-use super::fetcher::BUFFER_LIMIT_BYTES;
-use super::http::{Question, Reply, Transport, ask};
+use super::fetcher::MAX_BUFFER_BYTES;
+use super::http::{OneShotRequest, OneShotResponse, Transport, send_once};
 use super::pipeline::{self, BoundedVec};
 use super::{Compression, FetchError, FetchEvents, Fetcher, Request};
 use reqwest::Method;
@@ -9,64 +9,69 @@ use reqwest::header::CONTENT_ENCODING;
 use std::io::Cursor;
 use std::time::Duration;
 
-/// What a document of the hypervisor is called by HTTP, which wants a name.
+/// URL for requests to the hypervisor: HTTP requires a host name, but it does not matter.
 const HYPERVISOR: &str = "http://d/";
 
 impl Fetcher {
-    /// The document that the hypervisor serves at a port of VSOCK, by HTTP, whatever status it has.
+    /// Fetches the document that the hypervisor serves over HTTP on a VSOCK port, whatever its status.
     ///
     /// # Errors
-    /// There is no answer, within `limit` all in all.
+    /// If there is no response within `timeout`, which covers the whole exchange.
     pub fn hypervisor_document(
         &self,
         port: u32,
         accept: &str,
-        limit: Duration,
+        timeout: Duration,
         events: &dyn FetchEvents,
     ) -> Result<Vec<u8>, FetchError> {
         let headers = [("accept", accept)];
-        let question = Question {
-            way: Transport::Hypervisor { port },
-            most_bytes: BUFFER_LIMIT_BYTES,
-            ..Question::get(HYPERVISOR, limit).with(&headers)
+        let one_shot = OneShotRequest {
+            transport: Transport::Hypervisor { port },
+            max_bytes: MAX_BUFFER_BYTES,
+            ..OneShotRequest::get(HYPERVISOR, timeout).with_headers(&headers)
         };
         let url = format!("vsock://2:{port}/");
-        let reply = ask(self.http(), &question).map_err(|cause| FetchError::Route {
+        let response = send_once(self.http(), &one_shot).map_err(|cause| FetchError::Route {
             url: url.clone(),
             cause,
         })?;
-        unpacked(url, reply, events)
+        decompressed_body(url, response, events)
     }
 
-    /// Posts a JSON text; gives the status. Certificates are those of the settings, proxies too.
+    /// Posts JSON and returns the status code. Uses the certificates and proxies of the settings.
     ///
     /// # Errors
-    /// There is no answer, within `limit` all in all; or this fetcher is offline.
-    pub fn post_json(&self, url: &str, body: String, limit: Duration) -> Result<u16, FetchError> {
+    /// If there is no response within `timeout`, which covers the whole exchange, or if this fetcher is offline.
+    pub fn post_json(&self, url: &str, body: String, timeout: Duration) -> Result<u16, FetchError> {
         let request = Request::get(url);
         if self.is_offline() {
             let url = request.shown_url();
             return Err(FetchError::NeedsNetwork { url });
         }
-        let question = Question {
+        let one_shot = OneShotRequest {
             method: Method::POST,
             body: body.into_bytes(),
-            ..Question::get(url, limit).with(&[("content-type", "application/json")])
+            ..OneShotRequest::get(url, timeout)
+                .with_headers(&[("content-type", "application/json")])
         };
-        let reply = ask(self.http(), &question);
-        let reply = reply.map_err(|cause| FetchError::Route {
+        let response = send_once(self.http(), &one_shot);
+        let response = response.map_err(|cause| FetchError::Route {
             url: request.shown_url(),
             cause,
         })?;
-        Ok(reply.status.as_u16())
+        Ok(response.status.as_u16())
     }
 }
 
-/// The body as it was before the server packed it, which it was not asked to.
-fn unpacked(url: String, reply: Reply, events: &dyn FetchEvents) -> Result<Vec<u8>, FetchError> {
-    let packed = reply.headers.get(CONTENT_ENCODING);
-    if packed.is_none_or(|coding| coding != "gzip") {
-        return Ok(reply.body);
+/// The decompressed body: the server may compress it without being asked to.
+fn decompressed_body(
+    url: String,
+    response: OneShotResponse,
+    events: &dyn FetchEvents,
+) -> Result<Vec<u8>, FetchError> {
+    let encoding = response.headers.get(CONTENT_ENCODING);
+    if encoding.is_none_or(|encoding| encoding != "gzip") {
+        return Ok(response.body);
     }
     let request = Request {
         url,
@@ -75,11 +80,11 @@ fn unpacked(url: String, reply: Reply, events: &dyn FetchEvents) -> Result<Vec<u
     };
     let mut sink = BoundedVec {
         bytes: Vec::new(),
-        limit_bytes: BUFFER_LIMIT_BYTES,
+        limit_bytes: MAX_BUFFER_BYTES,
     };
     pipeline::copy(
         &request,
-        Box::new(Cursor::new(reply.body)),
+        Box::new(Cursor::new(response.body)),
         &mut sink,
         events,
     )?;

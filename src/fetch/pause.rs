@@ -1,12 +1,12 @@
-//! Pauses between attempts, which end when the fetch does.
+//! Pauses between attempts, which end when the fetch is cancelled.
 
 use super::FetchEvents;
 use std::time::{Duration, Instant};
 
-/// How long a pause runs before looking whether it is still wanted.
-const CANCEL_CHECK: Duration = Duration::from_millis(10);
+/// How often a pause checks whether it was cancelled.
+const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What the pause was for is no longer wanted.
+/// The pause was cancelled.
 #[derive(Debug, Clone, Copy)]
 pub struct Cancelled;
 
@@ -15,10 +15,10 @@ pub(super) fn sleep(events: &dyn FetchEvents, pause: Duration) -> Result<(), Can
     sleep_unless(&|| events.cancelled(), pause)
 }
 
-/// Sleeps for `pause`, or until it is cancelled.
+/// Sleeps for `pause`, or until `cancelled` returns true.
 ///
 /// # Errors
-/// It was cancelled.
+/// If it was cancelled.
 pub fn sleep_unless(cancelled: &dyn Fn() -> bool, pause: Duration) -> Result<(), Cancelled> {
     let end = Instant::now() + pause;
     loop {
@@ -29,6 +29,6 @@ pub fn sleep_unless(cancelled: &dyn Fn() -> bool, pause: Duration) -> Result<(),
         if left.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(left.min(CANCEL_CHECK));
+        std::thread::sleep(left.min(CANCEL_CHECK_INTERVAL));
     }
 }

@@ -1,4 +1,4 @@
-//! The way of the bytes: stream, gunzip, then hash and sink at once.
+//! Decompresses a stream, hashes it, and writes it to a sink in one pass.
 
 use super::{Compression, FetchError, FetchEvent, FetchEvents, Request};
 use crate::config::digest::Digest;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// How a transport ends a body early; travels through the decoder inside an [`io::Error`].
+/// Why a body ended early; passed through the decoder inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     #[error("{0}")]
@@ -33,7 +33,7 @@ impl From<BodyError> for io::Error {
     }
 }
 
-/// [`copy`] for bytes that are in memory and not packed.
+/// Like [`copy`], for uncompressed bytes in memory.
 pub(super) fn write(
     request: &Request,
     bytes: &[u8],
@@ -56,7 +56,7 @@ pub(super) fn write(
     Ok(count)
 }
 
-/// Copies `body` to `sink`, unpacked and verified. Returns the number of unpacked bytes.
+/// Copies `body` to `sink`, decompressed and verified. Returns the number of decompressed bytes.
 pub(super) fn copy<'a>(
     request: &Request,
     body: Box<dyn Read + 'a>,
@@ -125,7 +125,7 @@ fn read_error(request: &Request, error: io::Error) -> FetchError {
     }
 }
 
-/// Checks bytes that are in memory already.
+/// Verifies bytes in memory.
 pub(super) fn verify(request: &Request, bytes: &[u8]) -> Result<(), FetchError> {
     let mut hasher = Hasher::of(request.digest);
     hasher.update(bytes);
@@ -155,7 +155,7 @@ impl Hasher {
         }
     }
 
-    /// The digest if there was one to compare with.
+    /// The digest, lower-case hex, if there was one to compare with.
     fn verify(self, request: &Request) -> Result<Option<String>, FetchError> {
         let calculated = match self {
             Hasher::Nothing => return Ok(None),
@@ -178,7 +178,7 @@ impl Hasher {
     }
 }
 
-/// A sink in memory that refuses to grow without bound.
+/// A sink in memory with a maximum size.
 pub(super) struct BoundedVec {
     pub bytes: Vec<u8>,
     pub limit_bytes: u64,

@@ -4,7 +4,7 @@ use crate::config::model;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Proxies and the hosts reached without them.
+/// Proxies, and the hosts that are reached without them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Proxies {
     http: Option<String>,
@@ -15,7 +15,7 @@ pub struct Proxies {
 /// Where a request goes: scheme, host and port after defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ProxyTarget<'a> {
-    pub https: bool,
+    pub is_https: bool,
     /// ASCII; IPv6 addresses may have brackets.
     pub host: &'a str,
     pub port: u16,
@@ -34,25 +34,25 @@ enum Host {
     Address(IpAddr),
     /// The name and everything below it.
     Name(String),
-    /// Only what is below the name; held with its leading dot.
+    /// Only names below it; stored with the leading dot.
     Below(String),
 }
 
 impl Proxies {
     /// The proxies of a config.
     pub fn of(proxy: &model::Proxy) -> Self {
-        let given = |url: &Option<String>| url.clone().filter(|u| !u.is_empty());
+        let non_empty = |url: &Option<String>| url.clone().filter(|u| !u.is_empty());
         Proxies {
-            http: given(&proxy.http_proxy),
-            https: given(&proxy.https_proxy),
+            http: non_empty(&proxy.http_proxy),
+            https: non_empty(&proxy.https_proxy),
             direct: rules(&proxy.no_proxy),
         }
     }
 
-    /// URL of the proxy for `target`; none means direct. `https` targets use the https proxy only,
-    /// `http` targets the http proxy only.
+    /// URL of the proxy for `target`; none means direct. https targets use only the https proxy, http targets only the
+    /// http proxy.
     pub(super) fn choose(&self, target: ProxyTarget<'_>) -> Option<&str> {
-        let proxy = if target.https {
+        let proxy = if target.is_https {
             &self.https
         } else {
             &self.http
@@ -61,8 +61,8 @@ impl Proxies {
         (!self.is_direct(target)).then_some(proxy)
     }
 
-    /// True if some request could need TLS just to reach its proxy.
-    pub(super) fn http_by_tls(&self) -> bool {
+    /// True if an http request may need TLS just to reach its proxy.
+    pub(super) fn http_proxy_uses_tls(&self) -> bool {
         let scheme = self.http.as_deref().and_then(|u| u.get(..6));
         scheme.is_some_and(|s| s.eq_ignore_ascii_case("https:"))
     }
@@ -138,7 +138,7 @@ fn in_network(address: IpAddr, network: IpAddr, prefix_bits: u8) -> bool {
         (IpAddr::V6(a), IpAddr::V6(n)) => (u128::from(a), u128::from(n), 128),
         _ => return false,
     };
-    // A shift by the full width is not a shift at all, hence the check.
+    // A shift by the full width overflows, hence the checked shift.
     (a ^ n)
         .checked_shr(width - u32::from(prefix_bits))
         .is_none_or(|differing| differing == 0)
@@ -181,7 +181,11 @@ mod tests {
             https_proxy: Some("http://secure:3128".into()),
             no_proxy: vec![no_proxy.into()],
         });
-        let chosen = proxies.choose(ProxyTarget { https, host, port });
+        let chosen = proxies.choose(ProxyTarget {
+            is_https: https,
+            host,
+            port,
+        });
         let expected = if https {
             "http://secure:3128"
         } else {
@@ -252,12 +256,12 @@ mod tests {
             })
         };
         let http = ProxyTarget {
-            https: false,
+            is_https: false,
             host: "h",
             port: 80,
         };
         let https = ProxyTarget {
-            https: true,
+            is_https: true,
             host: "h",
             port: 443,
         };
@@ -265,7 +269,7 @@ mod tests {
         assert_eq!(only("http://p", "").choose(https), None);
         assert_eq!(only("", "https://q").choose(http), None);
         assert_eq!(only("", "https://q").choose(https), Some("https://q"));
-        assert!(only("HTTPS://p", "").http_by_tls());
-        assert!(!only("http://p", "https://q").http_by_tls());
+        assert!(only("HTTPS://p", "").http_proxy_uses_tls());
+        assert!(!only("http://p", "https://q").http_proxy_uses_tls());
     }
 }

@@ -1,37 +1,37 @@
-//! What to fetch. What can be judged without a network is judged here.
+//! What to fetch. Everything that can be validated without a network is validated here.
 
 use super::{FetchError, Route, Scheme, Service, shown_url};
 use crate::config::digest::Digest;
 use crate::config::model::Resource;
 use crate::config::url;
 
-/// How the bytes are packed on their way.
+/// How the bytes are compressed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// Not.
+    /// Not compressed.
     #[default]
     None,
-    /// RFC 1952; members may follow each other.
+    /// Gzip (RFC 1952), with one or more members.
     Gzip,
 }
 
 /// Something to fetch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
-    /// URL; the empty text stands for zero bytes.
+    /// The URL; an empty one is a resource of zero bytes.
     pub url: String,
-    /// Headers sent besides and instead of ours, on the first hop only. Values may be secret.
+    /// Headers that are added to ours or replace them, on the first hop only. Values may be secret.
     pub headers: Vec<(String, String)>,
-    /// How the bytes are packed.
+    /// How the bytes are compressed.
     pub compression: Compression,
-    /// Digest the unpacked bytes must have.
+    /// Expected digest of the decompressed bytes.
     pub digest: Option<Digest>,
-    /// What is peculiar about whom we ask.
+    /// Peculiarities of the service.
     pub service: Service,
 }
 
 impl Request {
-    /// A request for `url` and nothing more.
+    /// A request for `url`, without anything else set.
     pub fn get(url: impl Into<String>) -> Self {
         Request {
             url: url.into(),
@@ -39,7 +39,7 @@ impl Request {
         }
     }
 
-    /// The request for a resource of a config. An absent source is the empty one.
+    /// The request for a resource of a config. An absent source counts as empty.
     pub fn of(resource: &Resource) -> Result<Self, FetchError> {
         let url = resource.source.as_deref().unwrap_or_default().to_owned();
         Ok(Request {
@@ -51,12 +51,15 @@ impl Request {
         })
     }
 
-    /// The scheme, or why it cannot be fetched.
+    /// The scheme.
+    ///
+    /// # Errors
+    /// If the URL is malformed, or its scheme is not supported.
     pub fn scheme(&self) -> Result<Scheme, FetchError> {
         if self.url.is_empty() {
             return Ok(Scheme::Empty);
         }
-        // Whoever decodes it refuses more than what splits URLs, which would look at each byte of it too.
+        // Its decoder is stricter than the URL parser, which would have to scan all of it as well.
         if self.url.starts_with("data:") {
             return Ok(Scheme::Data);
         }
@@ -68,13 +71,13 @@ impl Request {
         Scheme::named(&parsed.scheme).ok_or_else(unsupported)
     }
 
-    /// The URL for messages.
+    /// The redacted URL, for messages.
     pub fn shown_url(&self) -> String {
         let shown = shown_url(&self.url);
         match &self.service.route {
-            // Where a URL of a link-local address has its zone (RFC 6874).
+            // Puts the zone where RFC 6874 has it in the URL of a link-local address.
             Route::Interface(name) => shown.replacen(']', &format!("%25{name}]"), 1),
-            Route::Usual | Route::PrivilegedPort => shown,
+            Route::Default | Route::PrivilegedPort => shown,
         }
     }
 

@@ -1,13 +1,13 @@
-//! URL schemes a resource may have.
+//! URL schemes of resources.
 
 use std::fmt;
 
-/// A scheme the config language knows.
+/// A scheme that the config language supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Scheme {
-    /// The empty source: zero bytes.
+    /// An empty source: zero bytes.
     Empty,
-    /// The bytes are in the URL.
+    /// A `data:` URL with embedded bytes.
     Data,
     /// HTTP
     Http,
@@ -21,7 +21,7 @@ pub enum Scheme {
     Gs,
     /// Amazon resource name of an S3 object
     Arn,
-    /// A file of the vendor of the machine
+    /// File on the OEM partition
     Oem,
 }
 
@@ -43,7 +43,7 @@ impl Scheme {
         Scheme::NAMED.into_iter().find(|s| s.name() == name)
     }
 
-    /// Lower-case name.
+    /// The lower-case name.
     pub const fn name(self) -> &'static str {
         match self {
             Scheme::Empty => "",
@@ -58,8 +58,8 @@ impl Scheme {
         }
     }
 
-    /// False if the bytes come without a network. Files of the vendor count as needing one, as they always
-    /// did: their directory may only be there when the system waits for a network.
+    /// False if no network is needed. OEM files count as needing one, as they always did: their directory may only be
+    /// available once the system has waited for a network.
     pub const fn needs_network(self) -> bool {
         !matches!(self, Scheme::Empty | Scheme::Data)
     }

@@ -1,51 +1,50 @@
-//! What is peculiar about asking a service that describes a machine to itself.
+//! Peculiarities of instance metadata services.
 
-/// How a service is asked. The default is how any server of the web is.
+/// How to send requests to a service. The default fits any web server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Service {
-    /// What is done.
+    /// The request method.
     pub method: Method,
-    /// Statuses that are worth another attempt, besides those of any server.
-    pub again: &'static [u16],
+    /// Additional statuses that are worth a retry.
+    pub retry_statuses: &'static [u16],
     /// How its host is reached.
     pub route: Route,
 }
 
-/// What a request does.
+/// A request method.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Method {
-    /// Asks for what is there.
+    /// Reads a resource.
     #[default]
     Get,
-    /// Asks for something new, e.g. a token. There is no body.
+    /// Creates something, e.g. a token. There is no body.
     Put,
 }
 
-/// How a host is reached. Only the first hop goes there like that, and no proxy is asked.
+/// How a host is reached. Applies to the first hop only, and bypasses proxies unless it is the default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Route {
-    /// As any.
+    /// Like any other host.
     #[default]
-    Usual,
-    /// From a port that only root has (1 to 1022), as proof of who asks. One port serves all attempts, as long as it
-    /// is free.
+    Default,
+    /// From a privileged port (1 to 1022), to prove that root sent the request. All attempts use the same port, as long
+    /// as it is free.
     PrivilegedPort,
-    /// By an interface, for hosts that are only known there: the scope of a link-local address of IPv6. It is not in
-    /// the URL, nor in the `Host` header.
+    /// Through an interface: the zone of a link-local IPv6 address. It is neither in the URL nor in the `Host` header.
     Interface(String),
 }
 
 impl Service {
-    /// As any server of the web is asked.
-    pub const USUAL: Service = Service {
+    /// Fits any web server.
+    pub const DEFAULT: Service = Service {
         method: Method::Get,
-        again: &[],
-        route: Route::Usual,
+        retry_statuses: &[],
+        route: Route::Default,
     };
 }
 
 impl Method {
-    /// As it is written in a request.
+    /// The name in an HTTP request.
     pub fn name(self) -> &'static str {
         match self {
             Method::Get => "GET",

@@ -5,14 +5,14 @@ use crate::config::Config;
 use rustls::pki_types::CertificateDer;
 use std::time::Duration;
 
-/// The version of Ignition whose behaviour this is.
+/// The version of Ignition whose behaviour is implemented.
 macro_rules! ignition_version {
     () => {
         "2.27.0"
     };
 }
 
-/// What we call ourselves. Servers that know Ignition by its `User-Agent` must know us as well.
+/// Our `User-Agent`. Servers that recognize Ignition by it must recognize us as well.
 pub const USER_AGENT: &str = concat!(
     "Ignition/",
     ignition_version!(),
@@ -20,8 +20,8 @@ pub const USER_AGENT: &str = concat!(
     env!("CARGO_PKG_VERSION")
 );
 
-/// What the names `ignition`, `ignition-apply` and so on call themselves, in the form scripts expect:
-/// a word and a version.
+/// What `ignition`, `ignition-apply` and so on print as their version, in the form scripts expect: a word and a
+/// version.
 pub const VERSION_TEXT: &str = concat!(
     "Ignition ",
     ignition_version!(),
@@ -29,23 +29,23 @@ pub const VERSION_TEXT: &str = concat!(
     env!("CARGO_PKG_VERSION")
 );
 
-/// Total limit per fetch for commands a person waits for, where a config sets none.
-pub const DESK_TOTAL: Duration = Duration::from_secs(120);
+/// Total time limit per fetch for interactive commands, if a config sets none.
+pub const INTERACTIVE_TOTAL_TIMEOUT: Duration = Duration::from_secs(120);
 
-const RESPONSE_HEADERS: Duration = Duration::from_secs(10);
+const RESPONSE_HEADERS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Longer limits, of more than a century, are none: a point in time so far away cannot be represented.
+/// Longer limits, of more than a century, count as none: a point in time that far in the future cannot be represented.
 const MAX_LIMIT_SECONDS: u64 = 1 << 32;
 
 /// Transport settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Wait for response headers, per attempt and redirect, from the moment the connection
-    /// stands. None: no limit.
+    /// Time limit for response headers, per attempt and redirect, from the moment the connection is established.
+    /// None: no limit.
     pub response_headers: Option<Duration>,
-    /// Limit per fetch: all attempts, pauses and the body. None: no limit.
+    /// Time limit per fetch: all attempts, pauses and the body. None: no limit.
     pub total: Option<Duration>,
-    /// What `total` becomes for a config that does not set it.
+    /// The value of `total` for a config that does not set it.
     pub fallback_total: Option<Duration>,
     /// Proxies.
     pub proxies: Proxies,
@@ -56,10 +56,10 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Header limit 10 s, no total limit, no proxy, roots of the system.
+    /// A limit of 10 s for headers, no total limit, no proxies, only the roots of the system.
     fn default() -> Self {
         Settings {
-            response_headers: Some(RESPONSE_HEADERS),
+            response_headers: Some(RESPONSE_HEADERS_TIMEOUT),
             total: None,
             fallback_total: None,
             proxies: Proxies::default(),
@@ -70,17 +70,17 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Settings for a command a person waits for.
-    pub fn desk() -> Self {
-        Settings::with_fallback_total(Some(DESK_TOTAL))
+    /// Settings for an interactive command.
+    pub fn interactive() -> Self {
+        Settings::with_fallback_total(Some(INTERACTIVE_TOTAL_TIMEOUT))
     }
 
-    /// The total limit of a fetch that no config limits by what it says of HTTP, where a person waits for it.
+    /// The total limit for TFTP: in interactive commands the same as for HTTP, otherwise none.
     pub(super) fn total_at_the_desk(&self) -> Option<Duration> {
         self.fallback_total.and(self.total)
     }
 
-    /// Default settings with a total limit that holds wherever a config sets none.
+    /// Default settings with a total limit that applies if a config sets none.
     pub fn with_fallback_total(total: Option<Duration>) -> Self {
         Settings {
             total,
@@ -89,12 +89,15 @@ impl Settings {
         }
     }
 
-    /// The settings `config` asks for, but without its certificate authorities: those must be
-    /// fetched (see [`super::Fetcher::configured`]). Limits of 0 s mean no limit.
+    /// The settings that `config` requests, but without its certificate authorities: those must be fetched (see
+    /// [`super::Fetcher::configured`]). Limits of 0 s mean no limit.
     pub fn of(config: &Config, fallback_total: Option<Duration>) -> Self {
         let timeouts = &config.ignition.timeouts;
         Settings {
-            response_headers: limit(timeouts.http_response_headers, Some(RESPONSE_HEADERS)),
+            response_headers: limit(
+                timeouts.http_response_headers,
+                Some(RESPONSE_HEADERS_TIMEOUT),
+            ),
             total: limit(timeouts.http_total, fallback_total),
             fallback_total,
             proxies: Proxies::of(&config.ignition.proxy),
@@ -106,7 +109,7 @@ impl Settings {
 fn limit(seconds: Option<i64>, default: Option<Duration>) -> Option<Duration> {
     match seconds {
         None => default,
-        // Negative numbers pass validation; they are taken for "no limit", like 0.
+        // Negative numbers pass validation; they mean "no limit", like 0.
         Some(seconds) => u64::try_from(seconds)
             .ok()
             .filter(|s| (1..=MAX_LIMIT_SECONDS).contains(s))

@@ -1,9 +1,9 @@
-//! URLs as they may be shown: without what may be secret.
+//! Redacts URLs for messages.
 
 use crate::config::url;
 
-/// `url` for messages. The body of a `data:` URL, user info, query values and fragments may be
-/// secrets or tokens, so they are left out; the names of query parameters stay.
+/// Redacts `url` for messages. The body of a `data:` URL, user info, query values and fragments may be secrets or
+/// tokens, so they are left out; the names of query parameters stay.
 pub fn shown_url(url: &str) -> String {
     if url
         .get(..5)
@@ -11,7 +11,8 @@ pub fn shown_url(url: &str) -> String {
     {
         return "data:".into();
     }
-    // A password with one of `/?#` in it ends the authority too early, and what follows is not a port.
+    // An unescaped `/`, `?` or `#` in a password ends the authority early, and as the text after the colon is not a
+    // port number, the URL is invalid.
     let mended = url::parse(url).is_err().then(|| without_all_user_info(url));
     let url = mended.as_deref().unwrap_or(url);
     let url = url.split('#').next().unwrap_or_default();
@@ -27,7 +28,7 @@ pub fn shown_url(url: &str) -> String {
     shown
 }
 
-/// A text that is not a URL, without what comes before its last `@`.
+/// Removes everything between the scheme and the last `@` from a text that is not a valid URL.
 fn without_all_user_info(text: &str) -> String {
     let Some((before, after)) = text.rsplit_once('@') else {
         return text.into();
@@ -43,7 +44,7 @@ fn without_user_info(main: &str) -> String {
     let is_web = ["http:", "https:"]
         .iter()
         .any(|web| scheme.eq_ignore_ascii_case(web));
-    // Some parsers take backslashes for slashes, and more or fewer of them than two for the beginning of a host.
+    // Some parsers treat backslashes as slashes, and accept more or fewer than two of them before the host.
     let slashes = rest.bytes().take_while(|b| matches!(b, b'/' | b'\\'));
     let skipped = match slashes.count() {
         count if is_web => count,
@@ -51,7 +52,7 @@ fn without_user_info(main: &str) -> String {
         count => count.min(2),
     };
     let (slashes, rest) = rest.split_at(skipped);
-    // A backslash ends the authority for some parsers; cutting at the later `@` is the safe side.
+    // A backslash ends the authority for some parsers; cutting at the last `@` is on the safe side.
     let end = rest.find('/').unwrap_or(rest.len());
     match rest[..end].rfind('@') {
         Some(at) => format!("{scheme}{slashes}{}", &rest[at + 1..]),
@@ -59,7 +60,7 @@ fn without_user_info(main: &str) -> String {
     }
 }
 
-/// The scheme with its colon, and what follows it.
+/// Splits a URL into the scheme with its colon, which may be missing, and the rest.
 fn split_scheme(main: &str) -> (&str, &str) {
     let is_scheme_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
     match main.find(':') {
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_of_the_pen_show_no_secret() {
+    fn malformed_urls_show_no_secrets() {
         let cases = [
             ("http:user:pw@h/p", "http:h/p"),
             ("HTTP:/user:pw@h/p", "HTTP:/h/p"),

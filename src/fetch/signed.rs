@@ -1,9 +1,9 @@
-//! Configs that are only taken from those who are trusted.
+//! Fetches configs and verifies that they are trusted.
 //!
-//! The signature of `URL` is at `URL.sig` or `URL.asc`, with the query of `URL`: where Matchbox serves it, and what
-//! `gpg` and `ssh-keygen` call it. It is over the bytes as the server has them, before anything is unpacked.
+//! The signature of `URL` is at `URL.sig` or `URL.asc`, with the query of `URL`: this is where Matchbox serves it, and
+//! how `gpg` and `ssh-keygen` name it. It covers the bytes as the server has them, before decompression.
 
-use super::fetcher::BUFFER_LIMIT_BYTES;
+use super::fetcher::MAX_BUFFER_BYTES;
 use super::pipeline::{self, BoundedVec};
 use super::retry::{AttemptFailure, Retry};
 use super::{Compression, FetchError, FetchEvent, FetchEvents, Fetcher, Request, Scheme, pause};
@@ -11,49 +11,51 @@ use crate::signature::{SignatureError, Untrusted, Verified, envelope};
 use std::io::Cursor;
 use std::time::Duration;
 
-/// What is behind the path of a config for its signature.
+/// Appended to the path of a config to get that of its signature.
 const SIGNATURE_SUFFIXES: [&str; 2] = [".sig", ".asc"];
-/// What is behind the path of a config for the key that the kernel command line names.
+/// Appended to the path of a config to get that of the key that the kernel command line names.
 const KEY_SUFFIX: &str = ".key";
-/// The most a signature may hold, and the most a key.
-const SIGNATURE_LIMIT_BYTES: u64 = 64 << 10;
-const KEY_LIMIT_BYTES: u64 = 4 << 20;
-/// Config and signature are two requests: when something was changed in between, both are asked for again.
-const MAX_TRIES: u32 = 4;
-const PAUSE: Duration = Duration::from_millis(300);
+/// Maximum size of a signature.
+const MAX_SIGNATURE_BYTES: u64 = 64 << 10;
+/// Maximum size of a key.
+const MAX_KEY_BYTES: u64 = 4 << 20;
+/// Config and signature are two requests: if one of them changed in between, both are fetched again.
+const MAX_ATTEMPTS: u32 = 4;
+/// Maximum of the first pause.
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
 
-/// Which config of a run it is.
+/// The role of a config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigRole {
-    /// The one everything starts from.
+    /// The config that a run starts from.
     First,
-    /// One that a verified config asks for.
+    /// A config that a verified config refers to.
     Referenced,
 }
 
 impl Fetcher {
-    /// Fetches a config into memory. Without somebody who is trusted, that is all.
+    /// Fetches a config into memory, and verifies it if verification is on.
     ///
     /// # Errors
-    /// It cannot be had, or it is not one to take ([`FetchError::Untrusted`]).
+    /// If it cannot be fetched, or is not trusted ([`FetchError::Untrusted`]).
     pub fn fetch_config(
         &self,
         request: &Request,
-        part: ConfigRole,
+        role: ConfigRole,
         events: &dyn FetchEvents,
     ) -> Result<Vec<u8>, FetchError> {
         if !self.trust().is_on() {
             return Ok(self.fetch_to_vec(request, events)?.0);
         }
-        let signing = Signing {
+        let fetch = VerifiedFetch {
             fetcher: self,
             request,
             events,
             scheme: request.scheme()?,
         };
-        let (text, verified) = match signing.vouched_for(part) {
+        let (text, verified) = match fetch.implied_trust(role) {
             Some(verified) => (self.fetch_to_vec(request, events)?.0, verified),
-            None => signing.run(part)?,
+            None => fetch.run(role)?,
         };
         events.event(FetchEvent::Trusted {
             url: &request.shown_url(),
@@ -63,38 +65,39 @@ impl Fetcher {
     }
 }
 
-/// A config that has to be signed.
-struct Signing<'a> {
+/// The fetch of a config that has to be trusted.
+struct VerifiedFetch<'a> {
     fetcher: &'a Fetcher,
     request: &'a Request,
     events: &'a dyn FetchEvents,
     scheme: Scheme,
 }
 
-impl Signing<'_> {
-    /// What a verified config says about one it asks for: its digest, which every fetch compares, or all of it.
-    fn vouched_for(&self, part: ConfigRole) -> Option<Verified> {
-        match (part, self.scheme) {
+impl VerifiedFetch<'_> {
+    /// Trust that follows from a verified config: it has the digest of the config it refers to, which every fetch
+    /// checks, or embeds it.
+    fn implied_trust(&self, role: ConfigRole) -> Option<Verified> {
+        match (role, self.scheme) {
             (ConfigRole::First, _) => None,
-            (ConfigRole::Referenced, Scheme::Data) => Some(Verified::Inside),
+            (ConfigRole::Referenced, Scheme::Data) => Some(Verified::Embedded),
             (ConfigRole::Referenced, _) => self.request.digest.map(|_| Verified::Pinned),
         }
     }
 
-    fn run(&self, part: ConfigRole) -> Result<(Vec<u8>, Verified), FetchError> {
-        let mut tries = 1;
-        let mut retry = Retry::new(PAUSE);
+    fn run(&self, role: ConfigRole) -> Result<(Vec<u8>, Verified), FetchError> {
+        let mut attempts = 1;
+        let mut retry = Retry::new(FIRST_PAUSE);
         loop {
-            let raw = self.raw()?;
-            match self.judge(&raw, part) {
-                Ok((config, verified)) => return Ok((self.unpacked(config)?, verified)),
+            let raw = self.fetch_raw()?;
+            match self.verify(&raw, role) {
+                Ok((config, verified)) => return Ok((self.decompress(config)?, verified)),
                 Err(ConfigRefusal::Fetch(error)) => return Err(error),
                 Err(ConfigRefusal::Untrusted(Untrusted::Signature(
                     SignatureError::OtherBytes(_),
-                ))) if tries < MAX_TRIES && self.is_far() => {
-                    tries += 1;
-                    let other = AttemptFailure::Refused { not_before: None };
-                    let slept = pause::sleep(self.events, retry.pause(other, None));
+                ))) if attempts < MAX_ATTEMPTS && self.is_remote() => {
+                    attempts += 1;
+                    let failure = AttemptFailure::Refused { not_before: None };
+                    let slept = pause::sleep(self.events, retry.pause(failure, None));
                     let url = || self.request.shown_url();
                     slept.map_err(|_| FetchError::Cancelled { url: url() })?;
                 }
@@ -103,7 +106,7 @@ impl Signing<'_> {
         }
     }
 
-    fn is_far(&self) -> bool {
+    fn is_remote(&self) -> bool {
         !matches!(self.scheme, Scheme::Data | Scheme::Empty | Scheme::Oem)
     }
 
@@ -115,8 +118,8 @@ impl Signing<'_> {
     }
 
     /// The bytes as the server has them.
-    fn raw(&self) -> Result<Vec<u8>, FetchError> {
-        // Where compression is refused, it is refused by the fetch.
+    fn fetch_raw(&self) -> Result<Vec<u8>, FetchError> {
+        // S3 does not support compression: let the fetch report that.
         let compression = match self.scheme {
             Scheme::S3 | Scheme::Arn => self.request.compression,
             _ => Compression::None,
@@ -129,13 +132,13 @@ impl Signing<'_> {
         Ok(self.fetcher.fetch_to_vec(&request, self.events)?.0)
     }
 
-    fn judge<'b>(
+    fn verify<'b>(
         &self,
         raw: &'b [u8],
-        part: ConfigRole,
+        role: ConfigRole,
     ) -> Result<(&'b [u8], Verified), ConfigRefusal> {
         let trust = self.fetcher.trust();
-        if part == ConfigRole::First
+        if role == ConfigRole::First
             && let Some(pinned) = trust.check_pin(raw)?
         {
             return Ok((raw, pinned));
@@ -145,16 +148,16 @@ impl Signing<'_> {
         }
         let (config, signature) = match envelope::open(raw) {
             Some((config, signature)) => (config, signature.to_vec()),
-            None => (raw, self.signature()?),
+            None => (raw, self.fetch_signature()?),
         };
-        if trust.lacks_named_key() {
-            self.find_key()?;
+        if trust.needs_found_key() {
+            self.fetch_key()?;
         }
         Ok((config, trust.verify(config, &signature)?))
     }
 
-    /// The signature beside the config.
-    fn signature(&self) -> Result<Vec<u8>, ConfigRefusal> {
+    /// Fetches the detached signature of the config.
+    fn fetch_signature(&self) -> Result<Vec<u8>, ConfigRefusal> {
         if self.scheme == Scheme::Data {
             return Err(
                 Untrusted::Missing("none follows it; append an armoured one".into()).into(),
@@ -162,33 +165,33 @@ impl Signing<'_> {
         }
         let mut missing = Vec::new();
         for suffix in SIGNATURE_SUFFIXES {
-            match self.beside(suffix, SIGNATURE_LIMIT_BYTES) {
+            match self.fetch_sibling(suffix, MAX_SIGNATURE_BYTES) {
                 Ok(signature) => return Ok(signature),
-                Err(error) if says_no(&error) => missing.push(error.to_string()),
+                Err(error) if is_absent(&error) => missing.push(error.to_string()),
                 Err(error) => return Err(error.into()),
             }
         }
         Err(Untrusted::Missing(missing.join("; ")).into())
     }
 
-    /// The key beside the config. If there is none, other keys may do.
-    fn find_key(&self) -> Result<(), ConfigRefusal> {
+    /// Fetches the key that is next to the config. If there is none, another key may match.
+    fn fetch_key(&self) -> Result<(), ConfigRefusal> {
         if self.scheme == Scheme::Data {
             return Ok(());
         }
-        match self.beside(KEY_SUFFIX, KEY_LIMIT_BYTES) {
+        match self.fetch_sibling(KEY_SUFFIX, MAX_KEY_BYTES) {
             Ok(bytes) => {
-                let place = super::shown_url(&self.url_of(KEY_SUFFIX));
-                Ok(self.fetcher.trust().add_found(&place, &bytes)?)
+                let place = super::shown_url(&self.sibling_url(KEY_SUFFIX));
+                Ok(self.fetcher.trust().add_found_keys(&place, &bytes)?)
             }
-            Err(error) if says_no(&error) => Ok(()),
+            Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    fn beside(&self, suffix: &str, limit_bytes: u64) -> Result<Vec<u8>, FetchError> {
+    fn fetch_sibling(&self, suffix: &str, limit_bytes: u64) -> Result<Vec<u8>, FetchError> {
         let request = Request {
-            url: self.url_of(suffix),
+            url: self.sibling_url(suffix),
             headers: self.request.headers.clone(),
             ..Request::default()
         };
@@ -198,11 +201,12 @@ impl Signing<'_> {
         Ok(fetched?.0)
     }
 
-    /// The suffix goes behind the path, before the query. A version of an object in a store is none of its neighbour.
-    fn url_of(&self, suffix: &str) -> String {
+    /// Inserts the suffix between the path and the query. For S3 the query is dropped: it names a version of the
+    /// config, which is not a version of the other object.
+    fn sibling_url(&self, suffix: &str) -> String {
         let url = self.request.url.split('#').next().unwrap_or_default();
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        // A suffix to a host would be another host.
+        // A suffix appended to the host would name another host.
         let is_bare = path
             .split_once("://")
             .is_some_and(|(_, rest)| !rest.contains('/'));
@@ -213,10 +217,10 @@ impl Signing<'_> {
         }
     }
 
-    fn unpacked(&self, config: &[u8]) -> Result<Vec<u8>, FetchError> {
+    fn decompress(&self, config: &[u8]) -> Result<Vec<u8>, FetchError> {
         let mut sink = BoundedVec {
             bytes: Vec::new(),
-            limit_bytes: BUFFER_LIMIT_BYTES,
+            limit_bytes: MAX_BUFFER_BYTES,
         };
         pipeline::copy(
             self.request,
@@ -228,19 +232,19 @@ impl Signing<'_> {
     }
 }
 
-/// True if a server has no such thing, or does not give it.
-fn says_no(error: &FetchError) -> bool {
+/// True if a server does not have the file, or refuses to send it.
+fn is_absent(error: &FetchError) -> bool {
     match error {
         FetchError::NotFound { .. }
         | FetchError::Status { .. }
         | FetchError::Tftp { .. }
         | FetchError::OemFile { .. } => true,
-        FetchError::Object { cause, .. } => says_no(cause),
+        FetchError::Object { cause, .. } => is_absent(cause),
         _ => false,
     }
 }
 
-/// Why a config is not there.
+/// Why a config could not be fetched or verified.
 enum ConfigRefusal {
     Fetch(FetchError),
     Untrusted(Untrusted),

@@ -1,7 +1,7 @@
-//! Objects in the stores of clouds: Amazon S3, Google Cloud Storage, Azure Blob Storage.
+//! Cloud object stores: Amazon S3, Google Cloud Storage, Azure Blob Storage.
 //!
-//! One file per store, and one per service that says who this machine is. Who it is comes from the cloud it runs on
-//! alone, never from environment variables or files, and is asked for when something needs it.
+//! One file per store, and one per service that provides the identity of this machine. The identity comes only from the
+//! cloud it runs in, never from environment variables or files, and is requested when something needs it.
 
 pub(super) mod azure;
 mod endpoint;
@@ -34,11 +34,11 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// The same for paths.
 const PATH: &AsciiSet = &SEGMENT.remove(b'/');
 
-/// What is known of the stores and of this machine; one for all settings.
+/// State of the stores and the identity of this machine; shared by all settings.
 #[derive(Debug, Default)]
 pub(super) struct Stores {
     cloud: Cloud,
-    /// For services that describe this machine: they know no proxies, and no time limits of a config.
+    /// Client for metadata services: without proxies, and without the time limits of a config.
     metadata: Arc<Http>,
     role: InstanceRole,
     regions: Regions,
@@ -47,7 +47,7 @@ pub(super) struct Stores {
 }
 
 impl Stores {
-    /// Those a machine in `cloud` sees.
+    /// The stores for a machine in `cloud`.
     pub(super) fn of(cloud: Cloud, user_agent: &str) -> Self {
         Stores {
             cloud,

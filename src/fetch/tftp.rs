@@ -1,10 +1,10 @@
 //! TFTP: `tftp://host[:port]/path`.
 //!
-//! By hand: of the libraries on crates.io that read files none both blocks and lets its retries, its transfer ports
-//! and its block numbers be those that servers for network boots are used to.
+//! Implemented here: none of the TFTP clients on crates.io is both blocking and behaves as network boot servers expect
+//! regarding retries, transfer ports and block numbers.
 //!
-//! Differences to the reference, all of them for the better: options are asked for (RFC 2348 and 2349), and done
-//! without where a server does not know them; an IPv6 address needs no port; a name that is too long is refused.
+//! Differences from Ignition, all of them improvements: options (RFC 2348 and 2349) are requested, but not required; an
+//! IPv6 address needs no port; a file name that is too long is refused.
 
 pub mod packet;
 mod transfer;
@@ -16,27 +16,28 @@ use crate::config::url;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
-use transfer::{TimeLimit, Transfer, TransferRefusal};
+use transfer::{StartError, TimeLimit, Transfer};
 
 const PORT: u16 = 69;
-/// As its steps are told, whatever the scheme.
+/// The method in events, which is the same for all schemes.
 const GET: &str = "GET";
-/// How long a name may stay without an address: as long as a server may stay silent.
+/// How long to retry name lookups: as long as requests to a silent server.
 const NAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// Between two looks for an address, at first.
+/// Maximum of the first pause between name lookups.
 const NAME_PAUSE: Duration = Duration::from_secs(1);
-/// How long to wait before looking whether the fetch was cancelled.
-const CANCEL_CHECK: Duration = Duration::from_millis(250);
+/// How often to check whether the fetch was cancelled.
+const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Where a file is.
+/// A file on a server.
 struct TftpFile {
     host: String,
     port: u16,
-    /// With its leading slash, as servers have always got it.
+    /// With the leading slash, as Ignition sends it.
     name: Vec<u8>,
 }
 
-/// Asks for the file of a request. A server that sends a block now and then is left when `limit` is over.
+/// Requests the file and waits for the transfer to begin. The transfer fails when it takes longer than `limit`, even if
+/// the server keeps sending blocks.
 pub(super) fn open<'a>(
     request: &'a Request,
     limit: Option<Duration>,
@@ -51,19 +52,19 @@ pub(super) fn open<'a>(
         number: 1,
     });
     let servers = resolve(&target, &url, events)?;
-    let begun = Transfer::begin(&servers, &target.name, url.clone(), events);
-    match begun {
+    let started = Transfer::begin(&servers, &target.name, url.clone(), events);
+    match started {
         Ok(transfer) => Ok(ByteStream {
             length_bytes: transfer.announced_bytes(),
             body: Box::new(transfer.within(limit)),
             attempts: 1,
         }),
-        Err(TransferRefusal::Cancelled) => Err(FetchError::Cancelled { url }),
-        Err(TransferRefusal::Error { code, message }) => {
-            let cause = transfer::in_words(code, &message);
+        Err(StartError::Cancelled) => Err(FetchError::Cancelled { url }),
+        Err(StartError::Error { code, message }) => {
+            let cause = transfer::describe_error(code, &message);
             Err(FetchError::Tftp { url, cause })
         }
-        Err(TransferRefusal::Silent { sends, last }) => {
+        Err(StartError::Silent { sends, last }) => {
             let last = last
                 .map(|cause| format!("; last: {cause}"))
                 .unwrap_or_default();
@@ -100,7 +101,7 @@ fn target(request: &Request) -> Result<TftpFile, FetchError> {
     Ok(TftpFile { host, port, name })
 }
 
-/// Addresses of the server. A machine that boots may know its name server a little later.
+/// Looks up the addresses of the server. Retries, since a booting machine may not have a name server yet.
 fn resolve(
     target: &TftpFile,
     url: &str,
@@ -134,26 +135,26 @@ fn resolve(
     }
 }
 
-/// Asks the system, in a thread of its own: it may take its time, and cannot be told to stop. None if the fetch was
-/// cancelled.
+/// Looks up the name in a separate thread: the system call may take long, and cannot be cancelled. None if the fetch
+/// was cancelled.
 fn look_up(target: &TftpFile, events: &dyn FetchEvents) -> Option<Result<Vec<SocketAddr>, String>> {
     let (sender, answer) = mpsc::channel();
     let (host, port) = (target.host.clone(), target.port);
-    let asking = std::thread::Builder::new()
+    let spawned = std::thread::Builder::new()
         .name("tftp-name".into())
         .spawn(move || {
             let found = (host.as_str(), port).to_socket_addrs();
             let found = found
                 .map(Iterator::collect)
                 .map_err(|error| error.to_string());
-            // Nobody listens any more if the fetch was cancelled.
+            // The receiver is gone if the fetch was cancelled.
             let _ = sender.send(found);
         });
-    if let Err(error) = asking {
+    if let Err(error) = spawned {
         return Some(Err(error.to_string()));
     }
     loop {
-        match answer.recv_timeout(CANCEL_CHECK) {
+        match answer.recv_timeout(CANCEL_CHECK_INTERVAL) {
             Ok(found) => return Some(found),
             Err(mpsc::RecvTimeoutError::Timeout) if events.cancelled() => return None,
             Err(mpsc::RecvTimeoutError::Timeout) => {}

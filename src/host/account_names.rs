@@ -1,32 +1,32 @@
-//! The accounts of a target as they were read last.
+//! A cache of the account databases of a target.
 
 use crate::accounts::Databases;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The databases as they were read last.
+/// The databases as they were last read.
 #[derive(Debug, Default)]
-pub struct AccountNames(Mutex<Option<Arc<Databases>>>);
+pub struct CachedDatabases(Mutex<Option<Arc<Databases>>>);
 
-impl AccountNames {
-    /// To be called when the databases changed.
-    pub fn forget(&self) {
+impl CachedDatabases {
+    /// Drops the cached databases. To be called when they have changed.
+    pub fn invalidate(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The databases, read once until [`Self::forget`]: thousands of files may belong to one name.
+    /// The databases, read once until [`Self::invalidate`]: thousands of files may have the same owner.
     ///
     /// # Errors
-    /// Those of `read`.
+    /// The error of `read`.
     pub(super) fn databases<E>(
         &self,
         read: impl FnOnce() -> Result<Databases, E>,
     ) -> Result<Arc<Databases>, E> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(databases) = &*known {
+        let mut cached = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(databases) = &*cached {
             return Ok(databases.clone());
         }
         let databases = Arc::new(read()?);
-        *known = Some(databases.clone());
+        *cached = Some(databases.clone());
         Ok(databases)
     }
 }

@@ -15,7 +15,7 @@ impl DatabaseSource for TargetRoot {
     type Error = anyhow::Error;
 
     fn file(&self, path: &str) -> anyhow::Result<DatabaseLookup> {
-        look(self, path)
+        read_database(self, path)
             .with_context(|| format!("cannot read {path} inside {}", self.path().display()))
     }
 
@@ -33,7 +33,7 @@ impl DatabaseSource for TargetRoot {
     }
 }
 
-fn look(root: &TargetRoot, path: &str) -> anyhow::Result<DatabaseLookup> {
+fn read_database(root: &TargetRoot, path: &str) -> anyhow::Result<DatabaseLookup> {
     let opened = match root.open_file(path, OFlag::O_RDONLY) {
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(DatabaseLookup::Missing),
         Err(Errno::ELOOP) => None,
@@ -52,17 +52,19 @@ pub struct Lookup<'r> {
 }
 
 impl<'r> Lookup<'r> {
-    /// Of this target.
+    /// A lookup in this target.
     pub fn new(root: &'r TargetRoot) -> Self {
         Self { root }
     }
 
     fn databases(&self) -> anyhow::Result<Arc<Databases>> {
-        self.root.names().databases(|| Databases::read(self.root))
+        self.root
+            .cached_databases()
+            .databases(|| Databases::read(self.root))
     }
 
-    /// The number of a user or group; `None` if there is none of that name. `root` is always known: it
-    /// has its number without any database.
+    /// The id of a user or group; `None` if there is none of that name. `root` always exists: its id is 0 without any
+    /// database.
     pub fn id(&self, space: Space, name: &str) -> anyhow::Result<Option<u32>> {
         let id = self.databases()?.id(space, name);
         Ok(id.or_else(|| (name == "root").then_some(0)))

@@ -1,4 +1,4 @@
-//! Arrays the kernel has, running or half put together, as `/sys/block` shows them.
+//! RAID arrays of the kernel, running or partly assembled, as `/sys/block` shows them.
 
 use super::Command;
 use anyhow::Context;
@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const BLOCK: &str = "/sys/block";
-/// There when the kernel can have arrays at all.
+/// Exists if the kernel supports arrays at all.
 const PERSONALITIES: &str = "/proc/mdstat";
 
 /// One array of the kernel.
@@ -15,18 +15,18 @@ const PERSONALITIES: &str = "/proc/mdstat";
 pub struct KernelArray {
     /// Its node, e.g. `/dev/md127`.
     pub node: PathBuf,
-    /// Its data can be used; if not, it only holds its members.
+    /// Its data can be used; if false, it only occupies its members.
     pub is_running: bool,
     /// Nodes of its members.
     pub members: Vec<PathBuf>,
-    /// Members it should have and has not, while it runs.
+    /// Number of missing members of a running array.
     pub missing: u32,
 }
 
 /// Every array of the kernel.
 ///
 /// # Errors
-/// What the kernel shows cannot be read.
+/// If sysfs cannot be read.
 pub fn list() -> anyhow::Result<Vec<KernelArray>> {
     let act = || format!("cannot look for arrays in {BLOCK}");
     let entries = match fs::read_dir(BLOCK) {
@@ -37,7 +37,7 @@ pub fn list() -> anyhow::Result<Vec<KernelArray>> {
     let mut arrays = Vec::new();
     for entry in entries {
         let entry = entry.with_context(act)?;
-        // An array that was stopped goes from here a moment later.
+        // An array that was stopped disappears from here a moment later.
         let Ok(state) = fs::read_to_string(entry.path().join("md/array_state")) else {
             continue;
         };
@@ -68,7 +68,7 @@ fn members(array: &Path) -> Vec<PathBuf> {
     members
 }
 
-/// Levels without redundancy do not tell.
+/// Number of missing members; 0 for levels without redundancy, for which the kernel has no such file.
 fn degraded(array: &Path) -> u32 {
     let text = fs::read_to_string(array.join("md/degraded"));
     text.ok()
@@ -76,10 +76,10 @@ fn degraded(array: &Path) -> u32 {
         .unwrap_or_default()
 }
 
-/// Stops an array; what is on it stays there.
+/// Stops an array; its data is kept.
 ///
 /// # Errors
-/// It is in use; mdadm is quoted.
+/// If it is in use; the message quotes mdadm.
 pub fn stop(node: &Path) -> anyhow::Result<()> {
     Command::new("mdadm")
         .arg("--stop")
@@ -88,8 +88,8 @@ pub fn stop(node: &Path) -> anyhow::Result<()> {
         .map(drop)
 }
 
-/// What the kernel lacks for arrays of a level, in words; `None` if nothing.
-pub fn lacking(level: &str) -> Option<String> {
+/// Describes what the kernel lacks for arrays of a level; `None` if it lacks nothing.
+pub fn missing_support(level: &str) -> Option<String> {
     let Ok(text) = fs::read_to_string(PERSONALITIES) else {
         return Some("the kernel has no RAID support; is the module md_mod there?".into());
     };

@@ -10,28 +10,28 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle, sleep};
 use std::time::{Duration, Instant};
 
-/// How much of each stream is kept unless told otherwise: its last bytes, where tools say what went wrong.
+/// How much of each stream is kept by default: its last bytes, where tools report what went wrong.
 const TAIL_BYTES: usize = 4096;
 
-/// Held while a child is started, and while a device is open exclusively.
-static STARTING: Mutex<()> = Mutex::new(());
+/// Held while a child is spawned, and while a device is open exclusively.
+static SPAWN_LOCK: Mutex<()> = Mutex::new(());
 
-/// Hears of every command this process runs, on the thread that runs it.
+/// Called for every command of this process, on the thread that runs it.
 static LISTENER: OnceLock<fn(&Command)> = OnceLock::new();
 
-/// Calls `listener` before every command from now on; the first listener stays.
+/// Calls `listener` before every command from now on. Later calls of this function have no effect.
 pub fn listen(listener: fn(&Command)) {
     LISTENER.get_or_init(|| listener);
 }
 
-/// Does something no child may be started during: a child has copies of our descriptors from fork to
-/// exec, so a device we opened exclusively would stay taken after we closed it.
-pub fn without_starting<T>(work: impl FnOnce() -> T) -> T {
-    let _guard = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+/// Runs `work` while no child is spawned: a child has copies of our descriptors from fork to exec, so a device that we
+/// opened exclusively would stay busy after we closed it.
+pub fn without_spawning<T>(work: impl FnOnce() -> T) -> T {
+    let _guard = SPAWN_LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     work()
 }
 
-/// A program to run, with what it is for.
+/// A program to run, with its arguments, input and limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Command {
     /// Program name, looked up on PATH.
@@ -40,9 +40,9 @@ pub struct Command {
     pub arguments: Vec<Argument>,
     /// Bytes for its standard input; without them it reads end of file.
     pub stdin: Option<Vec<u8>>,
-    /// It goes on to its end when we are killed: half-done would be worse.
+    /// It runs to its end even if we are killed, since half-done work would be worse.
     pub outlives_us: bool,
-    /// It is killed if it takes longer.
+    /// Time after which it is killed.
     pub limit: Option<Duration>,
     /// How many of the last bytes of each stream are kept.
     pub kept_bytes: usize,
@@ -57,7 +57,7 @@ pub enum Argument {
     Secret(String),
 }
 
-/// What a successful command said.
+/// The output of a command.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     /// The end of standard output.
@@ -66,14 +66,14 @@ pub struct Output {
     pub stderr: String,
 }
 
-/// How a program ended that did not succeed.
+/// How a program that failed has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// By itself.
     Exit(i32),
     /// By a signal.
     Signal(i32),
-    /// The kernel does not tell.
+    /// The kernel does not report it.
     Unknown,
 }
 
@@ -104,29 +104,29 @@ impl CannotStart {
     }
 }
 
-/// A command that ended, but not well.
+/// A command that ended unsuccessfully.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{command} ended with {ending}: {}", self.said())]
+#[error("{command} ended with {ending}: {}", self.error_text())]
 pub struct CommandFailure {
     /// The command.
     pub command: Command,
     /// How it ended.
     pub ending: Ending,
-    /// What it said.
+    /// Its output.
     pub output: Output,
 }
 
 impl CommandFailure {
-    /// What it said about the error.
-    fn said(&self) -> String {
+    /// Its output about the error, on one line.
+    fn error_text(&self) -> String {
         let Output { stdout, stderr } = &self.output;
-        let said = if stderr.trim().is_empty() {
+        let text = if stderr.trim().is_empty() {
             stdout
         } else {
             stderr
         };
-        // Errors are one line, whatever programs write.
-        let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        // Errors are one line, whatever the program writes.
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
         lines.collect::<Vec<_>>().join("; ")
     }
 }
@@ -149,14 +149,13 @@ impl Command {
         self.limit = Some(limit);
         self
     }
-    /// With room for so many bytes of each stream, for programs whose output is a list and not a message.
+    /// Keeps this many bytes of each stream, for programs whose output is a list and not a message.
     #[must_use]
     pub fn keeping(mut self, bytes: usize) -> Self {
         self.kept_bytes = bytes;
         self
     }
-    /// With the freedom to go on when we are killed, for short programs that change several files
-    /// which must agree.
+    /// Lets it run on if we are killed, for short programs that change several files which must be consistent.
     #[must_use]
     pub fn outliving_us(mut self) -> Self {
         self.outlives_us = true;
@@ -188,11 +187,12 @@ impl Command {
         self
     }
 
-    /// Runs the command to its end. It dies with us unless told otherwise, never asks on a terminal, and speaks English.
+    /// Runs the command to its end. By default it is killed when we die; it never prompts on a terminal, and its
+    /// messages are in English.
     ///
     /// # Errors
-    /// The program is missing, or ended with an error: the message holds the command, its status and
-    /// the end of what it said.
+    /// If the program is missing, or ended with an error: the message contains the command, its status and the end of
+    /// its output.
     pub fn run(&self) -> anyhow::Result<Output> {
         if let Some(listener) = LISTENER.get() {
             listener(self);
@@ -201,21 +201,24 @@ impl Command {
         let stdin = child.stdin.take();
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
-        // Streams are drained side by side, so that neither blocks the other or the child.
+        // Streams are drained concurrently, so that neither blocks the other or the child.
         let (status, output) = std::thread::scope(|scope| {
             let start = || -> std::io::Result<_> {
-                start(scope, || feed(stdin, self.stdin.as_deref()))?;
-                let output = start(scope, || tail(stdout, self.kept_bytes))?;
-                Ok((output, start(scope, || tail(stderr, self.kept_bytes))?))
+                spawn_thread(scope, || write_input(stdin, self.stdin.as_deref()))?;
+                let output = spawn_thread(scope, || read_tail(stdout, self.kept_bytes))?;
+                Ok((
+                    output,
+                    spawn_thread(scope, || read_tail(stderr, self.kept_bytes))?,
+                ))
             };
-            let (output, errors) = start().inspect_err(|_| end(&mut child))?;
+            let (output, errors) = start().inspect_err(|_| kill(&mut child))?;
             let status = self.wait(&mut child);
             let stdout = output.join().unwrap_or_default();
             let stderr = errors.join().unwrap_or_default();
             status.map(|status| (status, Output { stdout, stderr }))
         })
         .with_context(|| format!("cannot wait for {}", self.program))?;
-        self.judge(status, output)
+        self.check_status(status, output)
     }
 
     fn spawn(&self) -> anyhow::Result<Child> {
@@ -234,14 +237,14 @@ impl Command {
         if !self.outlives_us {
             super::sys::die_with_parent(&mut command, Signal::SIGKILL);
         }
-        let started = without_starting(|| command.spawn());
+        let started = without_spawning(|| command.spawn());
         started.map_err(|cause| {
             let command = self.to_string();
             CannotStart { command, cause }.into()
         })
     }
 
-    /// Waits for the end, and brings it about when time is over.
+    /// Waits for the child to end, and kills it after the time limit.
     fn wait(&self, child: &mut Child) -> std::io::Result<ExitStatus> {
         let Some(limit) = self.limit else {
             return child.wait();
@@ -261,7 +264,7 @@ impl Command {
         }
     }
 
-    fn judge(&self, status: ExitStatus, output: Output) -> anyhow::Result<Output> {
+    fn check_status(&self, status: ExitStatus, output: Output) -> anyhow::Result<Output> {
         if status.success() {
             return Ok(output);
         }
@@ -279,17 +282,17 @@ impl Command {
     }
 }
 
-/// Starts a thread. A machine without room for one more is an error, where `Scope::spawn` panics.
-fn start<'s, T: Send + 's>(
+/// Spawns a thread. If that is not possible, this returns an error, whereas `Scope::spawn` panics.
+fn spawn_thread<'s, T: Send + 's>(
     scope: &'s Scope<'s, '_>,
     work: impl FnOnce() -> T + Send + 's,
 ) -> std::io::Result<ScopedJoinHandle<'s, T>> {
     std::thread::Builder::new().spawn_scoped(scope, work)
 }
 
-/// Kills a child that nobody can listen to.
-fn end(child: &mut Child) {
-    // It may have ended by itself.
+/// Kills a child whose output cannot be read.
+fn kill(child: &mut Child) {
+    // It may already have ended.
     let _ = child.kill().and_then(|()| child.wait());
 }
 
@@ -331,14 +334,14 @@ fn is_plain(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || "-_./=:,@+%".contains(c))
 }
 
-/// A child that does not read its input is not a failure of ours; its status tells.
-fn feed(stream: Option<impl Write>, bytes: Option<&[u8]>) {
+/// Writes the input of a child. If the child does not read it, that is not an error; the exit status decides.
+fn write_input(stream: Option<impl Write>, bytes: Option<&[u8]>) {
     if let (Some(mut stream), Some(bytes)) = (stream, bytes) {
         let _ = stream.write_all(bytes);
     }
 }
 
-fn tail(stream: Option<impl Read>, bytes: usize) -> String {
+fn read_tail(stream: Option<impl Read>, bytes: usize) -> String {
     let Some(mut stream) = stream else {
         return String::new();
     };
@@ -395,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_signal_is_told() {
+    fn a_signal_is_reported() {
         let error = Command::new("sh")
             .args(["-c", "kill -9 $$"])
             .run()

@@ -1,7 +1,7 @@
-//! Block devices and the image files that stand for them.
+//! Block devices and the image files that represent them.
 
 use super::loopdev::{ImageRange, LoopDevice};
-use super::udev::{DiskLock, Hold};
+use super::udev::{DiskLock, LockMode};
 use super::{partition_maps, sys};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
@@ -17,39 +17,38 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a device of this machine is waited for. udev takes well under a second; slow storage
-/// controllers need more.
+/// How long to wait for a device of this machine. udev takes well under a second; slow storage controllers need more.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What a device is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeviceAccess {
-    /// Looking only.
+    /// Reading only.
     Read,
-    /// Writing too.
+    /// Reading and writing.
     Write,
 }
 
-/// An image file that stands for a disk.
+/// An image file that represents a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// The file.
     pub path: PathBuf,
-    /// Size it shall have at least, in bytes; `None` = as it is.
+    /// Minimum size in bytes; `None` = as it is.
     pub bytes: Option<u64>,
     /// Logical sector size in bytes; `None` = as its table says, else 512.
     pub sector_bytes: Option<u32>,
 }
 
-/// Turns device references into something a tool can open: the real node, or a loop device over
-/// the right part of a bound image file.
+/// Turns device references into something that a tool can open: the real node, or a loop device over the right part of
+/// a bound image file.
 #[derive(Debug, Default)]
 pub struct Devices {
     images: BTreeMap<String, Image>,
     locks: Mutex<Vec<DiskLock>>,
 }
 
-/// A device a tool may open while this value lives.
+/// A device that a tool can open while this value lives.
 #[derive(Debug)]
 pub struct DeviceHandle {
     path: PathBuf,
@@ -78,22 +77,22 @@ pub struct OpenDisk {
     pub is_image: bool,
 }
 
-/// Lets the kernel forget what it read of a device. What is written to a partition of it, or to a mapping over it,
-/// does not reach what is kept in memory of the device itself, and while anything on it is in use that stays there.
+/// Drops what the kernel has cached of a device. Writes to one of its partitions, or to a mapping over it, do not
+/// update the cache of the device itself, which the kernel keeps while anything on the device is in use.
 ///
 /// # Errors
-/// The device is gone.
-pub fn forget_cached(device: &File) -> nix::Result<()> {
+/// If the device is gone.
+pub fn drop_caches(device: &File) -> nix::Result<()> {
     posix_fadvise(device, 0, 0, PosixFadviseAdvice::POSIX_FADV_DONTNEED)
 }
 
 impl OpenDisk {
-    /// Lets the kernel forget what it read of the disk ([`forget_cached`]).
+    /// Drops what the kernel has cached of the disk ([`drop_caches`]).
     ///
     /// # Errors
-    /// The device is gone.
-    pub fn forget_cached(&self) -> anyhow::Result<()> {
-        forget_cached(&self.file)
+    /// If the device is gone.
+    pub fn drop_caches(&self) -> anyhow::Result<()> {
+        drop_caches(&self.file)
             .with_context(|| format!("cannot read {} again", self.path.display()))
     }
 }
@@ -115,7 +114,7 @@ impl Devices {
     /// Opens a device.
     ///
     /// # Errors
-    /// It does not exist (after waiting for it, outside images), or cannot be opened.
+    /// If it does not exist (after waiting for it, unless it is an image), or cannot be opened.
     pub fn open(&self, device: &DeviceRef, access: DeviceAccess) -> anyhow::Result<DeviceHandle> {
         match device.disk() {
             Some(disk) if self.images.contains_key(disk) => {
@@ -137,13 +136,13 @@ impl Devices {
         }
     }
 
-    /// Opens a part of a disk for looking, as if a partition were there already.
+    /// Opens a part of a disk for reading, as if it already were a partition.
     ///
     /// # Errors
-    /// The disk cannot be opened, or has no such part.
-    pub fn open_place(&self, disk: &str, place: Extent) -> anyhow::Result<DeviceHandle> {
+    /// If the disk cannot be opened, or has no such part.
+    pub fn open_extent(&self, disk: &str, extent: Extent) -> anyhow::Result<DeviceHandle> {
         let disk = self.disk(disk, DeviceAccess::Read)?;
-        let attached = attach_part(&disk, (place.start, place.sectors), DeviceAccess::Read)
+        let attached = attach_part(&disk, (extent.start, extent.sectors), DeviceAccess::Read)
             .with_context(|| format!("cannot open a part of {}", disk.path.display()))?;
         Ok(DeviceHandle {
             path: attached.path().into(),
@@ -151,30 +150,31 @@ impl Devices {
         })
     }
 
-    /// Locks a whole disk against udev until [`Devices::unlock`]. Nobody looks at an image.
+    /// Locks a whole disk against udev until [`Devices::unlock`]. Images need no lock, since udev does not probe them.
     ///
     /// # Errors
-    /// It does not exist, or cannot be opened.
-    pub fn lock(&self, disk: &str, hold: Hold) -> anyhow::Result<()> {
+    /// If it does not exist, or cannot be opened.
+    pub fn lock(&self, disk: &str, mode: LockMode) -> anyhow::Result<()> {
         if !self.images.contains_key(disk) {
-            let lock = DiskLock::take(&wait_for(Path::new(disk))?, hold)?;
+            let lock = DiskLock::take(&wait_for(Path::new(disk))?, mode)?;
             self.locks().push(lock);
         }
         Ok(())
     }
 
-    /// Lets udev look at all locked disks.
+    /// Lets udev probe all locked disks.
     ///
     /// # Errors
-    /// A lock cannot be changed.
-    pub fn let_look(&self) -> anyhow::Result<()> {
+    /// If a lock cannot be changed.
+    pub fn allow_probing(&self) -> anyhow::Result<()> {
         for lock in self.locks().iter() {
-            lock.let_look().context("cannot give a disk back to udev")?;
+            lock.allow_probing()
+                .context("cannot give a disk back to udev")?;
         }
         Ok(())
     }
 
-    /// Ends the locks on all disks.
+    /// Releases the locks on all disks.
     pub fn unlock(&self) {
         self.locks().clear();
     }
@@ -186,7 +186,7 @@ impl Devices {
     /// Opens a whole disk.
     ///
     /// # Errors
-    /// It does not exist or cannot be opened; the path is named.
+    /// If it does not exist or cannot be opened; the message names the path.
     pub fn disk(&self, disk: &str, access: DeviceAccess) -> anyhow::Result<OpenDisk> {
         match self.images.get(disk) {
             Some(image) => open_image(image, access),
@@ -219,7 +219,7 @@ fn open_image(image: &Image, access: DeviceAccess) -> anyhow::Result<OpenDisk> {
     })
 }
 
-/// The header of a GPT sits in the second sector, which tells how long sectors are.
+/// The header of a GPT is in the second sector, so its offset shows the sector size.
 fn table_sector_bytes(file: &mut File) -> std::io::Result<u32> {
     for sector_bytes in [512, 4096] {
         let mut signature = [0; 8];
@@ -245,9 +245,9 @@ fn open_disk(path: &Path, access: DeviceAccess) -> anyhow::Result<OpenDisk> {
     })
 }
 
-/// The loop device over a disk or one of its partitions, as the table says right now.
+/// A loop device over a disk or one of its partitions, according to its current table.
 fn attach(disk: &OpenDisk, device: &DeviceRef, access: DeviceAccess) -> anyhow::Result<LoopDevice> {
-    let place = match device {
+    let extent = match device {
         DeviceRef::Partition { number, .. } => {
             let table = gpt::read(&mut &disk.file, disk.sector_bytes, disk.sectors)?;
             let TableFacts::Gpt { table, .. } = table else {
@@ -259,10 +259,10 @@ fn attach(disk: &OpenDisk, device: &DeviceRef, access: DeviceAccess) -> anyhow::
         }
         _ => (0, disk.sectors),
     };
-    attach_part(disk, place, access)
+    attach_part(disk, extent, access)
 }
 
-/// The loop device over a part of a disk: its first sector, and how many.
+/// A loop device over a part of a disk, which is given by its first sector and number of sectors.
 fn attach_part(
     disk: &OpenDisk,
     (start, sectors): (u64, u64),
@@ -277,8 +277,8 @@ fn attach_part(
     LoopDevice::attach(&disk.file, part, access == DeviceAccess::Write)
 }
 
-/// The path of a device of this machine. A partition is named after its disk's real node, since udev
-/// drops and makes again the links below `/dev/disk/` while a disk changes.
+/// The path of a device of this machine. A partition is named after its disk's real node, since udev removes and
+/// recreates the links below `/dev/disk/` while a disk changes.
 fn node(device: &DeviceRef) -> anyhow::Result<PathBuf> {
     match device {
         DeviceRef::Partition { disk, number } => {

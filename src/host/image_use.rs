@@ -1,4 +1,4 @@
-//! Who else uses an image file: locks that keep other processes away, and loop devices over it.
+//! Who else uses an image file: locks that exclude other processes, and loop devices over it.
 
 use super::devices::DeviceAccess;
 use super::sys;
@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// A run that just ended may still hold a lock or a loop device for a moment, as may a probe of udev.
+/// A run that has just ended may still hold a lock or a loop device for a moment, and so may a probe by udev.
 const ATTEMPTS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(50);
-/// The same for a loop device that the kernel detaches with its last close and that is not mounted here: each process that
-/// looks for loop devices opens it briefly, which takes longer on a busy machine.
-const LEAVING_ATTEMPTS: u32 = 200;
-/// Bytes that QEMU locks of an image: those from the first place on for what it does itself, those from the second on for
-/// what it forbids others (`block/file-posix.c`). The second of each is for writing.
-const QEMU_LOCKS: [i64; 2] = [100, 200];
+/// Attempts for a loop device that the kernel detaches with its last close and that is not mounted here: each process
+/// that searches for loop devices opens it briefly, which takes longer on a busy machine.
+const DETACHING_ATTEMPTS: u32 = 200;
+/// Offsets of the two ranges that QEMU locks in an image: the first for what it does itself, the second for what it
+/// denies to others (`block/file-posix.c`). The second byte of each range is for writing.
+const QEMU_LOCK_OFFSETS: [i64; 2] = [100, 200];
 const QEMU_LOCK_BYTES: i64 = 64;
 
-/// An image file that other processes are kept away from while this value lives.
+/// An image file that is locked against other processes while this value lives.
 #[derive(Debug)]
 pub struct HeldImage {
     /// The file, open for reading.
@@ -31,22 +31,22 @@ pub struct HeldImage {
     _lock: Option<Flock<File>>,
 }
 
-/// Why an image file cannot be held.
+/// Why an image file cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
-    /// It is in use; says by what.
+    /// It is in use; the text names by what.
     #[error("{0}")]
     InUse(String),
-    /// It cannot be opened or asked about.
+    /// It cannot be opened or examined.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
 impl HeldImage {
-    /// Opens an image file, and locks it: for reading together with others that read, for writing alone.
+    /// Opens an image file, and locks it: shared with other readers for reading, exclusively for writing.
     ///
     /// # Errors
-    /// It is in use, or cannot be opened.
+    /// If it is in use, or cannot be opened.
     pub fn take(path: &Path, access: DeviceAccess) -> Result<Self, HoldError> {
         let file = open(path)?;
         if is_locked_by_qemu(&file) {
@@ -57,7 +57,7 @@ impl HeldImage {
             check_loops(&file, lock, access)?;
         }
         if access == DeviceAccess::Write {
-            keep_qemu_away(&file);
+            lock_against_qemu(&file);
         }
         Ok(Self { file, _lock: lock })
     }
@@ -67,7 +67,7 @@ fn in_use(by: impl Into<String>) -> HoldError {
     HoldError::InUse(by.into())
 }
 
-/// Opens without waiting for the other end, should the file have become a pipe.
+/// Opens without blocking, in case the file has become a pipe.
 fn open(path: &Path) -> io::Result<File> {
     let flags = OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     File::options()
@@ -76,7 +76,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// `None` if the file system has no locks.
+/// Locks the file; `None` if the file system has no locks.
 fn lock(file: &File, access: DeviceAccess) -> Result<Option<Flock<File>>, HoldError> {
     let kind = match access {
         DeviceAccess::Read => FlockArg::LockSharedNonblock,
@@ -95,16 +95,16 @@ fn lock(file: &File, access: DeviceAccess) -> Result<Option<Flock<File>>, HoldEr
     }
 }
 
-/// Refuses a file that a loop device is over. One that only reads may be that of another plan in progress: then nobody can
-/// lock the file alone.
+/// Fails if a loop device is attached to the file. A read-only one may be that of another plan in progress, in which
+/// case the file cannot be locked exclusively.
 fn check_loops(file: &File, lock: &Flock<File>, access: DeviceAccess) -> Result<(), HoldError> {
     let mut attempt = 1;
-    while let Some(found) = loop_over(file)? {
+    while let Some(found) = find_loop_device(file)? {
         if access == DeviceAccess::Read && found.is_read_only && !is_only_holder(lock) {
             return Ok(());
         }
-        let attempts = match found.is_leaving {
-            true => LEAVING_ATTEMPTS,
+        let attempts = match found.is_detaching {
+            true => DETACHING_ATTEMPTS,
             false => ATTEMPTS,
         };
         if attempt >= attempts {
@@ -122,7 +122,7 @@ fn check_loops(file: &File, lock: &Flock<File>, access: DeviceAccess) -> Result<
 /// True if nobody else has locked the file.
 fn is_only_holder(lock: &Flock<File>) -> bool {
     let is_alone = lock.relock(FlockArg::LockExclusiveNonblock).is_ok();
-    // Giving up the lock on failure is how flock(2) changes it: it is taken again in either case.
+    // flock(2) may lose the lock if the change fails, so it is taken again in either case.
     let _ = lock.relock(FlockArg::LockShared);
     is_alone
 }
@@ -132,12 +132,12 @@ struct AttachedLoopDevice {
     path: PathBuf,
     is_read_only: bool,
     /// The kernel detaches it with its last close, and it is not mounted in the mount namespace of this process.
-    is_leaving: bool,
+    is_detaching: bool,
 }
 
-/// The first loop device over a file, whatever its name is or was.
-fn loop_over(file: &File) -> io::Result<Option<AttachedLoopDevice>> {
-    let wanted = file.metadata()?;
+/// The first loop device over a file, which is identified by its inode and not by its name.
+fn find_loop_device(file: &File) -> io::Result<Option<AttachedLoopDevice>> {
+    let image = file.metadata()?;
     let Ok(blocks) = fs::read_dir("/sys/block") else {
         return Ok(None);
     };
@@ -152,13 +152,13 @@ fn loop_over(file: &File) -> io::Result<Option<AttachedLoopDevice>> {
         let Ok(status) = sys::loop_status(&device) else {
             continue;
         };
-        if (status.device, status.inode) == (wanted.dev(), wanted.ino()) {
+        if (status.device, status.inode) == (image.dev(), image.ino()) {
             let is_read_only = status.flags & sys::LOOP_READ_ONLY != 0;
-            let is_leaving = status.flags & sys::LOOP_AUTOCLEAR != 0 && !is_mounted(&path);
+            let is_detaching = status.flags & sys::LOOP_AUTOCLEAR != 0 && !is_mounted(&path);
             return Ok(Some(AttachedLoopDevice {
                 path,
                 is_read_only,
-                is_leaving,
+                is_detaching,
             }));
         }
     }
@@ -175,7 +175,7 @@ fn is_mounted(device: &Path) -> bool {
     })
 }
 
-fn range(kind: libc::c_int, start: i64, bytes: i64) -> libc::flock {
+fn lock_range(kind: libc::c_int, start: i64, bytes: i64) -> libc::flock {
     libc::flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
@@ -185,22 +185,22 @@ fn range(kind: libc::c_int, start: i64, bytes: i64) -> libc::flock {
     }
 }
 
-/// True if somebody has a lock that a running QEMU has. File systems without such locks have none.
+/// True if somebody holds a lock like that of a running QEMU. On file systems without such locks nobody does.
 fn is_locked_by_qemu(file: &File) -> bool {
-    QEMU_LOCKS.iter().any(|start| {
-        let mut asked = range(libc::F_WRLCK, *start, QEMU_LOCK_BYTES);
-        fcntl(file, FcntlArg::F_OFD_GETLK(&mut asked)).is_ok()
-            && libc::c_int::from(asked.l_type) != libc::F_UNLCK
+    QEMU_LOCK_OFFSETS.iter().any(|start| {
+        let mut query = lock_range(libc::F_WRLCK, *start, QEMU_LOCK_BYTES);
+        fcntl(file, FcntlArg::F_OFD_GETLK(&mut query)).is_ok()
+            && libc::c_int::from(query.l_type) != libc::F_UNLCK
     })
 }
 
-/// Says in QEMU's way that the file is written, and that others must not. Where there are no such locks QEMU has none to
-/// ask for either.
-fn keep_qemu_away(file: &File) {
-    for start in QEMU_LOCKS {
+/// Takes the locks by which QEMU recognizes that the file is being written and that others must not write. If the file
+/// system has no such locks, QEMU does not check them either.
+fn lock_against_qemu(file: &File) {
+    for start in QEMU_LOCK_OFFSETS {
         let _ = fcntl(
             file,
-            FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, start + 1, 1)),
+            FcntlArg::F_OFD_SETLK(&lock_range(libc::F_RDLCK, start + 1, 1)),
         );
     }
 }
@@ -231,10 +231,10 @@ mod tests {
     }
 
     #[test]
-    fn the_locks_of_qemu_count() {
+    fn locks_of_qemu_are_respected() {
         let image = image();
         let running = File::open(image.path()).expect("there");
-        keep_qemu_away(&running);
+        lock_against_qemu(&running);
         for access in [DeviceAccess::Read, DeviceAccess::Write] {
             let held = HeldImage::take(image.path(), access);
             assert!(matches!(held, Err(HoldError::InUse(_))), "{access:?}");

@@ -1,8 +1,8 @@
-//! The kernel's own idea of the partitions of a disk, brought into line one partition at a time, so
-//! that partitions in use are left alone.
+//! The kernel's view of the partitions of a disk, updated one partition at a time so that partitions in use are left
+//! alone.
 
 use super::partition_update::{Extents, PartitionUpdate, steps};
-use super::sys::{PartitionCall, tell_partition};
+use super::sys::{PartitionCall, update_partition};
 use super::{open_by, partition_maps};
 use crate::disk::gpt::Table;
 use anyhow::{Context, bail};
@@ -12,33 +12,33 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// The unit of sysfs, whatever the disk's sectors are.
+/// The unit of sysfs, whatever the sector size of the disk.
 const UNIT_BYTES: u64 = 512;
 
-/// How long a partition may stay busy: udev looks at what it just heard of.
+/// How long a partition may stay busy: udev probes partitions that have just been added.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The partitions the kernel knows on a disk; the maps of a device-mapper disk.
+/// The partitions of a disk as the kernel knows them; the maps of a device-mapper disk.
 ///
 /// # Errors
-/// sysfs cannot be read, or `dmsetup` fails.
-pub fn seen(node: &Path) -> anyhow::Result<Extents> {
+/// If sysfs cannot be read, or `dmsetup` fails.
+pub fn kernel_extents(node: &Path) -> anyhow::Result<Extents> {
     if partition_maps::name_of(node).is_some() {
         return partition_maps::extents(node);
     }
-    let partitions = present(&class_of(node)?)?;
+    let partitions = kernel_partitions(&class_of(node)?)?;
     Ok(partitions
         .into_iter()
         .map(|(number, partition)| (number, partition.extent))
         .collect())
 }
 
-/// Makes sure, before anything is written, that no partition is in use that would change.
+/// Checks, before anything is written, that no partition that would change is in use.
 ///
 /// # Errors
-/// One is; it is named, and who uses it.
+/// If one is in use; the message names it and its user.
 pub fn check_idle(node: &Path, table: Option<&Table>) -> anyhow::Result<()> {
-    let steps = steps(&seen(node)?, &wanted(table));
+    let steps = steps(&kernel_extents(node)?, &table_extents(table));
     for step in steps.iter().filter(|s| s.call != PartitionCall::Add) {
         if let Some(partition) = node_of(node, step.number)? {
             open_by::wait_until_idle(&partition).with_context(|| {
@@ -57,23 +57,23 @@ fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
     if partition_maps::name_of(disk).is_some() {
         return partition_maps::node_of(disk, number);
     }
-    let found = present(&class_of(disk)?)?.remove(&number);
+    let found = kernel_partitions(&class_of(disk)?)?.remove(&number);
     Ok(found.map(|partition| Path::new("/dev").join(partition.device)))
 }
 
-/// Tells the kernel what changed and checks that it took it. `table` is `None` for a disk without one.
+/// Updates the kernel's view and verifies the result. `table` is `None` for a disk without one.
 ///
 /// # Errors
-/// A partition that must change is in use, or the kernel's view differs in the end.
+/// If a partition that must change is in use, or the kernel's view still differs afterwards.
 pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result<()> {
-    let wanted = wanted(table);
+    let wanted = table_extents(table);
     if partition_maps::name_of(node).is_some() {
         return partition_maps::update(node, &wanted);
     }
-    for step in steps(&seen(node)?, &wanted) {
-        tell(disk, node, &step)?;
+    for step in steps(&kernel_extents(node)?, &wanted) {
+        apply_step(disk, node, &step)?;
     }
-    let seen = seen(node)?;
+    let seen = kernel_extents(node)?;
     if seen != wanted {
         bail!(
             "the partitions of {} in the kernel differ from those written: {seen:?} instead of {wanted:?} \
@@ -84,13 +84,13 @@ pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result
     Ok(())
 }
 
-/// Tells one step. A partition that is open for a moment is tried again.
-fn tell(disk: &File, node: &Path, step: &PartitionUpdate) -> anyhow::Result<()> {
+/// Applies one step. If the partition is busy, this is retried for a while.
+fn apply_step(disk: &File, node: &Path, step: &PartitionUpdate) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     let (start, length) = (step.extent.0 * UNIT_BYTES, step.extent.1 * UNIT_BYTES);
     loop {
-        let told = tell_partition(disk, step.call, step.number, start, length);
-        match told {
+        let result = update_partition(disk, step.call, step.number, start, length);
+        match result {
             Err(nix::errno::Errno::EBUSY) if Instant::now() < deadline => {
                 sleep(Duration::from_millis(20));
             }
@@ -116,7 +116,7 @@ fn tell(disk: &File, node: &Path, step: &PartitionUpdate) -> anyhow::Result<()> 
 
 fn users(disk: &Path, number: u32) -> String {
     let programs = match node_of(disk, number) {
-        Ok(Some(partition)) => open_by::of(&partition),
+        Ok(Some(partition)) => open_by::programs(&partition),
         _ => Vec::new(),
     };
     match programs.is_empty() {
@@ -134,7 +134,7 @@ fn verb(call: PartitionCall) -> &'static str {
 }
 
 /// The partitions of a table.
-pub fn wanted(table: Option<&Table>) -> Extents {
+pub fn table_extents(table: Option<&Table>) -> Extents {
     let Some(table) = table else {
         return Extents::new();
     };
@@ -159,7 +159,7 @@ struct KernelPartition {
     extent: (u64, u64),
 }
 
-fn present(class: &Path) -> anyhow::Result<BTreeMap<u32, KernelPartition>> {
+fn kernel_partitions(class: &Path) -> anyhow::Result<BTreeMap<u32, KernelPartition>> {
     let mut found = BTreeMap::new();
     let entries =
         fs::read_dir(class).with_context(|| format!("cannot read {}", class.display()))?;

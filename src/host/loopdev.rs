@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::Duration;
 
-/// The device that makes loop devices.
+/// The device that allocates loop devices.
 pub const CONTROL: &str = "/dev/loop-control";
-/// Another process may take the free device we were told of; this often is enough for many at once.
+/// Another process may take the free device that we were given; this is enough for many concurrent ones.
 const ATTEMPTS: u32 = 64;
 
 /// A part of an image file.
@@ -24,8 +24,8 @@ pub struct ImageRange {
     pub sector_bytes: u32,
 }
 
-/// An attached loop device. The kernel detaches it when its last user is gone, be that we, a mount,
-/// or a process that was killed.
+/// An attached loop device. The kernel detaches it when its last user is gone: this value, a mount, or a process that
+/// was killed.
 #[derive(Debug)]
 pub struct LoopDevice {
     path: PathBuf,
@@ -36,7 +36,7 @@ impl LoopDevice {
     /// Attaches a part of `image`.
     ///
     /// # Errors
-    /// No loop device can be had or configured.
+    /// If no loop device can be allocated or configured.
     pub fn attach(image: &File, part: ImageRange, writable: bool) -> anyhow::Result<Self> {
         let read_only = if writable { 0 } else { LOOP_READ_ONLY };
         let flags = LOOP_AUTOCLEAR | read_only;

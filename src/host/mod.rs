@@ -1,4 +1,4 @@
-//! The only door to the machine, for `observe` (reading half) and `execute`.
+//! The only access to the machine, for `observe` (the reading half) and `execute`.
 
 mod account_names;
 pub mod accounts;

@@ -17,20 +17,20 @@ use std::thread::sleep;
 use std::time::Duration;
 use sys_mount::{MountFlags, UnmountFlags};
 
-/// A device that was just used by a probe of udev may be busy for a moment.
+/// A device that udev has just probed may be busy for a moment.
 const UNMOUNT_ATTEMPTS: u32 = 20;
 
-/// Flags of mounts that nothing but this program looks into: no program runs from them, and no device of theirs can be
+/// Flags of mounts that only this program uses: no program can be run from them, and no device node on them can be
 /// opened.
 pub const PRIVATE: MsFlags = MsFlags::MS_NODEV
     .union(MsFlags::MS_NOSUID)
     .union(MsFlags::MS_NOEXEC);
 
-/// Mounts `device` at `point` inside `root`, with `flags` besides those that the options stand for. The point must be a
+/// Mounts `device` at `point` inside `root`, with `flags` in addition to those of the options. The point must be a
 /// directory, not a link to one.
 ///
 /// # Errors
-/// Names device, type and point.
+/// If it cannot be mounted; the message names device, type and point.
 pub fn mount(
     device: &Path,
     root: &TargetRoot,
@@ -39,7 +39,7 @@ pub fn mount(
     options: &[String],
     flags: MsFlags,
 ) -> anyhow::Result<()> {
-    let target = open_point(root, point)?;
+    let target = open_mount_point(root, point)?;
     mount_on(&target, device, format, options, flags).map_err(|cause| {
         anyhow::anyhow!(
             "cannot mount {} ({format}) at {point}: {cause}",
@@ -61,8 +61,8 @@ fn mount_on(
     let path = format!("/proc/self/fd/{}", target.as_raw_fd());
     let mount = || mount_path(device, Path::new(&path), format, flags, &data);
     let mounted = match mount() {
-        // A run that was killed inside of mount(2) leaves the kernel with a registration of its file system and this
-        // loop device. It is taken for the one that is there now, and forgotten when that fails (Linux 6.18,
+        // A run that is killed inside mount(2) leaves a stale registration of its file system on this loop device in
+        // the kernel. The kernel tries that one first, and drops it when the mount fails (Linux 6.18,
         // `find_fsid_by_device`).
         Err(Errno::EINVAL) if format == "btrfs" => mount(),
         mounted => mounted,
@@ -73,7 +73,7 @@ fn mount_on(
             Errno::ENODEV if !known.contains(format) => {
                 format!(": the running kernel does not support {format}")
             }
-            // The kernel does not say which one it dislikes.
+            // The kernel does not report which option it rejects.
             Errno::EINVAL | Errno::ENOENT if !data.is_empty() => {
                 format!(": options {}, or what is on it", options.join(","))
             }
@@ -83,10 +83,10 @@ fn mount_on(
     })
 }
 
-/// Mounts `device` on a directory of the host, `data` being options for the file system.
+/// Mounts `device` on a directory of the host; `data` are the options for the file system.
 ///
 /// # Errors
-/// That of mount(2).
+/// The error of mount(2).
 pub fn mount_path(
     device: &Path,
     point: &Path,
@@ -100,31 +100,31 @@ pub fn mount_path(
     if !data.is_empty() {
         mount = mount.data(data);
     }
-    // What it returns does not unmount when it is dropped.
+    // The value it returns does not unmount when it is dropped.
     mount.mount(device, point).map(drop).map_err(errno)
 }
 
 /// Unmounts what is mounted at a path of the host.
 ///
 /// # Errors
-/// That of umount2(2).
+/// The error of umount2(2).
 pub fn unmount_at(point: &Path, flags: MntFlags) -> nix::Result<()> {
-    // By number: the crate takes the flag not to follow links from open(2), where it has another one.
+    // By value: the crate defines `NOFOLLOW` with the value of open(2), which differs from that of umount2(2).
     let flags = UnmountFlags::from_bits_retain(flags.bits());
     sys_mount::unmount(point, flags).map_err(errno)
 }
 
 fn errno(error: std::io::Error) -> Errno {
-    // A path with a NUL character never comes to the kernel.
+    // A path with a NUL character never reaches the kernel.
     error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw)
 }
 
-/// Makes missing directories down to `point`, each 0755 less the umask. Links on the way are followed
+/// Creates missing directories down to `point`, each with mode 0755 minus the umask. Links on the way are followed
 /// inside the root.
 ///
 /// # Errors
-/// One cannot be made; it is named.
-pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
+/// If one cannot be created; the message names it.
+pub fn create_mount_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
     let mut path = String::new();
     for part in point.split('/').filter(|part| !part.is_empty()) {
         let parent = if path.is_empty() {
@@ -134,10 +134,10 @@ pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
         };
         path.push('/');
         path.push_str(part);
-        let made = root
+        let created = root
             .open_at(&parent, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
             .and_then(|parent| mkdirat(&parent, part, Mode::from_bits_truncate(0o755)));
-        match made {
+        match created {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(error) => bail!("cannot create directory {path} for a mount: {error}"),
         }
@@ -145,9 +145,9 @@ pub fn make_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Opens a mount point. A link on the way is an error: it was none when the mount was planned, and following it
-/// would put the file system somewhere else.
-fn open_point(root: &TargetRoot, point: &str) -> anyhow::Result<OwnedFd> {
+/// Opens a mount point. A link on the way is an error: there was none when the mount was planned, and following it
+/// would mount the file system somewhere else.
+fn open_mount_point(root: &TargetRoot, point: &str) -> anyhow::Result<OwnedFd> {
     let opened = if point == "/" {
         root.open()
     } else {
@@ -159,7 +159,7 @@ fn open_point(root: &TargetRoot, point: &str) -> anyhow::Result<OwnedFd> {
 /// Makes everything written below `point` durable.
 ///
 /// # Errors
-/// The disk failed; the point is named.
+/// If the disk fails; the message names the point.
 pub fn sync(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY;
     root.open_at(if point == "/" { "." } else { point }, flags, Mode::empty())
@@ -170,23 +170,23 @@ pub fn sync(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
 /// Unmounts what is mounted at `point`.
 ///
 /// # Errors
-/// It stays busy; the point is named.
+/// If it stays busy; the message names the point.
 pub fn unmount(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
-    let Some((above, name)) = point.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
+    let Some((parent, name)) = point.rsplit_once('/').filter(|(_, name)| !name.is_empty()) else {
         return unmount_path(root.path(), point);
     };
-    // By the directory it is in: a path of the host would follow links of the target on the host.
+    // Relative to its parent directory: a path on the host would resolve links of the target on the host.
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-    let above = root
-        .open_at(above, flags, Mode::empty())
+    let parent = root
+        .open_at(parent, flags, Mode::empty())
         .with_context(|| format!("cannot open the directory of mount point {point}"))?;
-    let path = format!("/proc/self/fd/{}/{name}", above.as_raw_fd());
+    let path = format!("/proc/self/fd/{}/{name}", parent.as_raw_fd());
     unmount_path(Path::new(&path), point)
 }
 
-/// Unmounts all that is mounted at `root` and below, the last first. For runs that end early: what is left to the end of the
-/// process is unmounted only after its devices are closed, and what was written last may be lost. What stays busy goes with
-/// the process.
+/// Unmounts everything at `root` and below it, the last mount first. For runs that end early: when the process ends,
+/// the kernel unmounts the rest only after the devices are closed, and the last writes may be lost. Mounts that stay
+/// busy disappear with the process.
 pub fn unmount_all(root: &TargetRoot) {
     let mounts = mountinfo::read().unwrap_or_default();
     for point in points_below(&mounts, root.path()).rev() {
@@ -195,7 +195,7 @@ pub fn unmount_all(root: &TargetRoot) {
     }
 }
 
-/// Mount points at a path and below, in the order they were made.
+/// Mount points at a path and below it, in the order they were mounted.
 fn points_below<'m>(
     mounts: &'m [MountEntry],
     root: &Path,
@@ -204,7 +204,7 @@ fn points_below<'m>(
     points.filter(move |point| point.starts_with(root))
 }
 
-/// Unmounts what is mounted at a path of the host; `point` is its name for people.
+/// Unmounts what is mounted at a path of the host; `point` is its name in messages.
 fn unmount_path(path: &Path, point: &str) -> anyhow::Result<()> {
     for attempt in 1..=UNMOUNT_ATTEMPTS {
         match unmount_at(path, MntFlags::UMOUNT_NOFOLLOW) {
@@ -234,8 +234,8 @@ fn split_options(options: &[String]) -> (MsFlags, String) {
     (flags, data.join(","))
 }
 
-/// Why the kernel rejects options for every file system of a format. Nothing is mounted and no device is needed; a
-/// format or kernel that only looks at options while it mounts says nothing.
+/// Why the kernel rejects options for every file system of a format, if so. Nothing is mounted and no device is needed;
+/// formats and kernels that only check options while mounting give `None`.
 pub fn rejected_options(format: &str, options: &[String]) -> Option<String> {
     let (_, data) = split_options(options);
     let mut context = File::from(sys::file_system_context(format).ok()?);
@@ -250,23 +250,23 @@ pub fn rejected_options(format: &str, options: &[String]) -> Option<String> {
             let mut message = [0; 512];
             let length = context.read(&mut message).unwrap_or(0);
             let message = String::from_utf8_lossy(&message[..length]);
-            // A letter stands before it for how bad it is.
+            // It begins with a letter for its severity.
             let message = message.trim().trim_start_matches("e ");
             Some(match message {
                 "" => format!("the kernel rejects the option {option:?}: {error}"),
-                said => format!("the kernel rejects the option {option:?}: {said}"),
+                message => format!("the kernel rejects the option {option:?}: {message}"),
             })
         })
 }
 
-/// Options that mount(8) keeps from the kernel: they are for the programs that read /etc/fstab.
+/// Options that mount(8) does not pass to the kernel: they are for programs that read /etc/fstab.
 fn is_for_programs(option: &str) -> bool {
     ["x-", "X-", "comment="]
         .iter()
         .any(|prefix| option.starts_with(prefix))
 }
 
-/// Options of mount(8) that mount(2) takes as flags, and whether they set or clear them.
+/// The flag of mount(2) for an option of mount(8), if there is one, and whether the option sets or clears it.
 fn flag(option: &str) -> Option<(MsFlags, bool)> {
     Some(match option {
         "defaults" | "auto" | "noauto" | "nouser" | "_netdev" | "nofail" => {
@@ -294,23 +294,23 @@ fn flag(option: &str) -> Option<(MsFlags, bool)> {
     })
 }
 
-/// A read-only look at a file system that stays as it is; unmounted when dropped.
+/// A read-only mount for inspecting a file system without changing it; unmounted when dropped.
 #[derive(Debug)]
 pub struct View {
     root: TargetRoot,
     point: String,
-    /// Directories made for it to be mounted on, outermost first; they go with it.
-    made: Vec<String>,
+    /// Directories that were created to mount it on, outermost first; they are removed with it.
+    created: Vec<String>,
 }
 
 impl View {
-    /// Mounts `device` read only at `point`, without replaying its journal: looking must not write. The point is
-    /// a path inside the root without links. The options are those it will be mounted with, so that the same tree is
-    /// seen, less what only counts for writing.
-    /// `None` if a file system looked at already has no directory to mount it on.
+    /// Mounts `device` read-only at `point`, without replaying its journal, since inspecting must not write. The point
+    /// is a path inside the root without links. The options are those it will be mounted with, so that the same tree is
+    /// visible, without those that only matter for writing. `None` if another inspected file system has no directory to
+    /// mount it on.
     ///
     /// # Errors
-    /// The kernel's reason.
+    /// If it cannot be mounted; the text is the kernel's reason.
     pub fn open(
         device: &Path,
         root: &TargetRoot,
@@ -321,32 +321,32 @@ impl View {
         let mut view = Self {
             root: root.clone(),
             point: String::new(),
-            made: Vec::new(),
+            created: Vec::new(),
         };
-        // Below a file system that is looked at already nothing can be made.
-        if view.make_point(point).is_err() {
+        // Nothing can be created on another file system that is being inspected.
+        if view.create_mount_point(point).is_err() {
             return Ok(None);
         }
-        let target = open_point(root, point).map_err(|error| format!("{error:#}"))?;
+        let target = open_mount_point(root, point).map_err(|error| format!("{error:#}"))?;
         let options = view_options(format, options);
         mount_on(&target, device, format, &options, PRIVATE)?;
         point.clone_into(&mut view.point);
         Ok(Some(view))
     }
 
-    /// Makes the directories that are missing on the way to the point, and remembers them.
-    fn make_point(&mut self, point: &str) -> nix::Result<()> {
+    /// Creates the directories that are missing on the way to the point, and remembers them.
+    fn create_mount_point(&mut self, point: &str) -> nix::Result<()> {
         let ends = point.match_indices('/').map(|(at, _)| at).skip(1);
         for end in ends.chain([point.len()]) {
             let path = &point[..end];
-            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
             if name.is_empty() {
                 continue;
             }
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-            let above = self.root.open_at(above, flags, Mode::empty())?;
-            match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) => self.made.push(path.to_owned()),
+            let parent = self.root.open_at(parent, flags, Mode::empty())?;
+            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => self.created.push(path.to_owned()),
                 Err(Errno::EEXIST) => {}
                 Err(error) => return Err(error),
             }
@@ -355,7 +355,7 @@ impl View {
     }
 }
 
-/// Options for looking at a file system that will be mounted with `options`.
+/// Options for inspecting a file system that will be mounted with `options`.
 fn view_options(format: &str, options: &[String]) -> Vec<String> {
     let no_replay = match format {
         "ext4" => "noload",
@@ -364,7 +364,7 @@ fn view_options(format: &str, options: &[String]) -> Vec<String> {
         _ => "",
     };
     let kept = options.iter().flat_map(|option| option.split(','));
-    // The last of `ro` and `rw` counts.
+    // The last of `ro` and `rw` takes effect.
     kept.filter(|option| !is_for_writing(option))
         .chain(["ro", no_replay])
         .filter(|option| !option.is_empty())
@@ -372,8 +372,8 @@ fn view_options(format: &str, options: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// True for options that the kernel refuses in a mount that neither writes nor replays a journal, and which do not
-/// change what is seen: those of journals, quotas and caches of free space.
+/// True for options that the kernel rejects for a mount that neither writes nor replays a journal, and that do not
+/// change what is visible: those of journals, quotas and caches of free space.
 fn is_for_writing(option: &str) -> bool {
     let name = option.split_once('=').map_or(option, |(name, _)| name);
     matches!(
@@ -397,32 +397,32 @@ fn is_for_writing(option: &str) -> bool {
 
 impl Drop for View {
     fn drop(&mut self) {
-        // The namespace is private: what cannot be unmounted now goes with the process.
+        // The namespace is private: what cannot be unmounted now disappears with the process.
         if !self.point.is_empty() {
             let _ = unmount(&self.root, &self.point);
         }
-        for path in self.made.iter().rev() {
-            let (above, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for path in self.created.iter().rev() {
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
             let _ = self
                 .root
-                .open_at(above, flags, Mode::empty())
-                .and_then(|above| unlinkat(&above, name, UnlinkatFlags::RemoveDir));
+                .open_at(parent, flags, Mode::empty())
+                .and_then(|parent| unlinkat(&parent, name, UnlinkatFlags::RemoveDir));
         }
     }
 }
 
-/// A short look at a file system, read only, but with its journal replayed; unmounted when dropped.
+/// A temporary read-only mount with the journal replayed; unmounted when dropped.
 #[derive(Debug)]
 pub struct TemporaryMount {
     root: TargetRoot,
 }
 
 impl TemporaryMount {
-    /// Mounts `device` read only over `root`.
+    /// Mounts `device` read-only over `root`.
     ///
     /// # Errors
-    /// Names device and type.
+    /// If it cannot be mounted; the message names device and type.
     pub fn open(device: &Path, root: &TargetRoot, format: &str) -> anyhow::Result<Self> {
         mount(device, root, "/", format, &["ro".into()], PRIVATE)?;
         Ok(Self { root: root.clone() })
@@ -431,7 +431,7 @@ impl TemporaryMount {
 
 impl Drop for TemporaryMount {
     fn drop(&mut self) {
-        // The namespace is private: what cannot be unmounted now goes with it.
+        // The namespace is private: what cannot be unmounted now disappears with it.
         let _ = unmount(&self.root, "/");
     }
 }
@@ -455,7 +455,7 @@ mod tests {
 
     #[test]
     fn a_view_sees_the_same_tree_and_never_writes() {
-        for (format, options, want) in [
+        for (format, options, expected) in [
             (
                 "btrfs",
                 vec!["subvol=@,rw"],
@@ -466,7 +466,11 @@ mod tests {
             ("vfat", vec!["uid=7"], "uid=7,ro"),
         ] {
             let options: Vec<String> = options.into_iter().map(Into::into).collect();
-            assert_eq!(view_options(format, &options).join(","), want, "{format}");
+            assert_eq!(
+                view_options(format, &options).join(","),
+                expected,
+                "{format}"
+            );
         }
     }
 
@@ -478,11 +482,11 @@ mod tests {
             "ro".into(),
             "rw".into(),
         ];
-        let want = (
+        let expected = (
             MsFlags::MS_NOATIME | MsFlags::MS_NODEV,
             "compress=zstd".to_string(),
         );
-        assert_eq!(split_options(&options), want);
+        assert_eq!(split_options(&options), expected);
         assert_eq!(
             split_options(&["defaults".into()]),
             (MsFlags::empty(), String::new())

@@ -1,4 +1,4 @@
-//! What is mounted, as the kernel tells this process (`/proc/self/mountinfo`, proc(5)).
+//! The mounts that this process sees (`/proc/self/mountinfo`, proc(5)).
 
 use anyhow::Context;
 use std::fs;
@@ -8,20 +8,20 @@ const FILE: &str = "/proc/self/mountinfo";
 /// A mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MountEntry {
-    /// Major and minor number of its device, e.g. `7:1`; made up for file systems of several devices.
+    /// Major and minor number of its device, e.g. `7:1`; an anonymous one for file systems on several devices.
     pub device: String,
-    /// Where it is.
+    /// The mount point.
     pub point: String,
-    /// What was mounted, as whoever mounted it said.
+    /// What was mounted, as specified in the call of mount(2).
     pub source: String,
-    /// The mount, or the file system under it, is read only.
+    /// The mount or its file system is read-only.
     pub read_only: bool,
 }
 
-/// All mounts, in the order they were made.
+/// All mounts, in the order they were mounted.
 ///
 /// # Errors
-/// The file cannot be read.
+/// If the file cannot be read.
 pub fn read() -> anyhow::Result<Vec<MountEntry>> {
     let text = fs::read_to_string(FILE).with_context(|| format!("cannot read {FILE}"))?;
     Ok(text.lines().filter_map(parse).collect())
@@ -45,7 +45,7 @@ fn parse(line: &str) -> Option<MountEntry> {
     })
 }
 
-/// `\040` as the kernel writes a space.
+/// Replaces the octal escapes of the kernel, e.g. `\040` for a space.
 pub fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! Mounts of our own: a mount namespace that nothing of ours leaves.
+//! A private mount namespace, from which none of our mounts propagate.
 
 use anyhow::{Context, bail};
 use nix::errno::Errno;
@@ -11,28 +11,28 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// Deeper than any directory can be found by one path (PATH_MAX of 4096 bytes, two for each level).
+/// Deeper than any directory that one path can reach (PATH_MAX of 4096 bytes, two for each level).
 const MAX_LEVELS: usize = 2048;
 
-/// Gives this process mounts of its own: the kernel removes them when it ends, however it ends.
-/// Threads that exist already keep the old view, so this comes before workers. Nothing of ours gets out,
-/// but what others unmount goes away here too: a copy kept here would keep their devices busy.
+/// Gives this process a mount namespace of its own, which the kernel removes when the process ends, however it ends.
+/// Existing threads keep the old one, so this must come before any workers. Our mounts are not visible outside, but
+/// what others unmount is unmounted here as well: a copy kept here would keep their devices busy.
 ///
 /// # Errors
-/// Says what the process lacks.
+/// If the process is not allowed to; the message names what it lacks.
 pub fn enter_private_namespace() -> anyhow::Result<()> {
     unshare(CloneFlags::CLONE_NEWNS)
         .map_err(explain_unshare)
         .context("cannot create a mount namespace")?;
     match receive_only("/") {
-        // The root of this process is a directory of a mount, as after chroot(8), and not a mount point.
+        // The root of this process is not a mount point but a directory below one, as after chroot(8).
         Err(Errno::EINVAL) => leave_chroot_and_receive_only(),
         other => other.map_err(anyhow::Error::from),
     }
     .context("cannot make the mounts of this process private")
 }
 
-/// Says what each error of unshare(2) means for whoever runs the program.
+/// Explains what an error of unshare(2) means for the user of the program.
 fn explain_unshare(error: Errno) -> anyhow::Error {
     let meaning = match error {
         Errno::EPERM => {
@@ -44,25 +44,25 @@ fn explain_unshare(error: Errno) -> anyhow::Error {
     anyhow::Error::from(error).context(meaning)
 }
 
-/// Mounts made below `point` are not seen outside any more; what is unmounted outside still goes away here. Not by
-/// `sys-mount`, which changes the propagation of its own mounts only.
+/// Makes the mounts at and below `point` slaves: new ones are not visible outside any more, but what is unmounted
+/// outside is unmounted here too. Not by `sys-mount`, which can only change the propagation of its own mounts.
 fn receive_only(point: &str) -> nix::Result<()> {
     let none: Option<&str> = None;
     mount(none, point, none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)
 }
 
-/// The mount that holds the directory we call `/` is not listed for us and has no path here, yet what is mounted below
-/// that directory would appear outside. So its mount point is looked for from outside of the chroot, where the
-/// process returns to afterwards. Needs CAP_SYS_CHROOT.
+/// [`receive_only`] for the mount that contains our root directory. That mount is not listed for us and has no path
+/// here, yet new mounts below our root would appear outside. So this leaves the chroot to reach its mount point, and
+/// returns afterwards. Needs CAP_SYS_CHROOT.
 fn leave_chroot_and_receive_only() -> anyhow::Result<()> {
     let root = open_directory("/")?;
-    let working = open_directory(".")?;
+    let working_directory = open_directory(".")?;
     let below = directory_below_root()?;
     chroot(&below).context("cannot look outside of the chroot(8) this runs in")?;
-    let done = climb(&root).and_then(|()| receive_only("."));
+    let result = climb_to_outermost_root(&root).and_then(|()| receive_only("."));
     fchdir(&root).and_then(|()| chroot("."))?;
-    fchdir(&working)?;
-    Ok(done?)
+    fchdir(&working_directory)?;
+    Ok(result?)
 }
 
 fn open_directory(path: &str) -> nix::Result<OwnedFd> {
@@ -70,8 +70,8 @@ fn open_directory(path: &str) -> nix::Result<OwnedFd> {
     open(path, flags, Mode::empty())
 }
 
-/// A process whose working directory is not below its root can go up as far as the mounts do.
-fn climb(from: &OwnedFd) -> nix::Result<()> {
+/// A process whose working directory is not below its root can go up to the outermost root.
+fn climb_to_outermost_root(from: &OwnedFd) -> nix::Result<()> {
     fchdir(from)?;
     (0..MAX_LEVELS).try_for_each(|_| chdir(".."))
 }

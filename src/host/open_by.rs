@@ -8,11 +8,11 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// udev and blkid open a device for some milliseconds whenever it changed; so much is no use.
+/// How long to wait: udev and blkid open a device for some milliseconds whenever it has changed.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Programs other than this one that have the device open: `dd (process 4711)`.
-pub fn of(node: &Path) -> Vec<String> {
+pub fn programs(node: &Path) -> Vec<String> {
     let Ok(device) = fs::metadata(node).map(|meta| meta.rdev()) else {
         return Vec::new();
     };
@@ -44,10 +44,10 @@ fn name_of(id: &str) -> String {
     }
 }
 
-/// Waits until nobody uses a device any more; the error names who does.
+/// Waits until nobody uses a device any more. A device that does not exist is not in use.
 ///
 /// # Errors
-/// It is still in use when patience ends. A device that does not exist is in nobody's use.
+/// If it is still in use after the timeout; the message names its user.
 pub fn wait_until_idle(node: &Path) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     loop {
@@ -62,16 +62,16 @@ pub fn wait_until_idle(node: &Path) -> anyhow::Result<()> {
 }
 
 fn user_of(node: &Path) -> Option<String> {
-    let programs = of(node);
+    let programs = programs(node);
     if !programs.is_empty() {
         return Some(format!("open in {}", programs.join(", ")));
     }
-    let alone = File::options()
+    let exclusive = File::options()
         .read(true)
         .custom_flags(O_EXCL)
         .open(node)
         .map(drop);
-    match alone {
+    match exclusive {
         Err(error) if is_busy(&error) => {
             Some("it is held exclusively (mount, swap, RAID, LVM; see lsblk and lsof)".into())
         }

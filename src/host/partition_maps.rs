@@ -1,6 +1,6 @@
-//! Partitions of device-mapper disks (multipath). The kernel knows none on these: each partition is a
-//! linear map of its own, as kpartx makes them. A map is known by its uuid (`part2-mpath-...`), never by
-//! its name, which rules of udev may change while we look.
+//! Partitions of device-mapper disks (multipath). The kernel has no partitions on these: each is a linear map of its
+//! own, as kpartx creates them. A map is identified by its uuid (`part2-mpath-...`), never by its name, which udev
+//! rules may change at any time.
 
 use super::Command;
 use super::partition_update::{Extents, PartitionUpdate, steps};
@@ -13,34 +13,34 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long every act may fail. udev's kpartx may be at work on the same maps.
+/// How long all steps may fail. udev's kpartx may be working on the same maps.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often maps may turn out to be others than were just made.
-const ROUNDS: usize = 5;
+/// How often the maps may differ from what was just set up.
+const MAX_ROUNDS: usize = 5;
 
-/// One run of `dmsetup` waits for udev, which may be busy.
-const COMMAND_LIMIT: Duration = Duration::from_secs(60);
+/// Time limit of one run of `dmsetup`, which waits for udev, which may be busy.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The map of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
     /// Its kernel name, e.g. `dm-3`.
     pub device: String,
-    /// Its present name, e.g. `mpathap1`.
+    /// Its current name, e.g. `mpathap1`.
     pub name: String,
 }
 
-/// Name of the map a disk is, `None` if it is not a device-mapper disk.
+/// Name of the map that a disk is; `None` if it is not a device-mapper disk.
 pub fn name_of(node: &Path) -> Option<String> {
     attribute(&class_of(node), "dm/name")
 }
 
-/// Maps over a disk, by the number of the partition.
+/// The partition maps of a disk, by partition number.
 ///
 /// # Errors
-/// sysfs cannot be read.
-pub fn present(node: &Path) -> anyhow::Result<BTreeMap<u32, Map>> {
+/// If sysfs cannot be read.
+pub fn list(node: &Path) -> anyhow::Result<BTreeMap<u32, Map>> {
     let holders = class_of(node).join("holders");
     let entries = match fs::read_dir(&holders) {
         Ok(entries) => entries,
@@ -65,35 +65,35 @@ pub fn present(node: &Path) -> anyhow::Result<BTreeMap<u32, Map>> {
     Ok(maps)
 }
 
-/// True for the uuid of a map that is a partition.
+/// The partition number in the uuid of a map; `None` if the map is not a partition.
 pub fn partition_number(uuid: &str) -> Option<u32> {
     let (number, _) = uuid.strip_prefix("part")?.split_once('-')?;
     number.parse().ok()
 }
 
-/// Node of a partition, if its map is there.
+/// Node of a partition, if its map exists.
 pub fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
-    let found = present(disk)?.remove(&number);
+    let found = list(disk)?.remove(&number);
     Ok(found.map(|map| Path::new("/dev").join(map.device)))
 }
 
 /// Start and length of every map, in units of 512 bytes.
 ///
 /// # Errors
-/// `dmsetup` fails, or a map is not a part of the disk.
+/// If `dmsetup` fails, or a map is not linear.
 pub fn extents(node: &Path) -> anyhow::Result<Extents> {
-    let maps = present(node)?;
+    let maps = list(node)?;
     let extents = maps.iter().map(|(number, map)| {
-        let shown = Command::new("dmsetup")
+        let output = Command::new("dmsetup")
             .args(["table", &map.name])
-            .within(COMMAND_LIMIT)
+            .within(COMMAND_TIMEOUT)
             .run()?;
-        let extent = parse_linear(&shown.stdout).with_context(|| {
+        let extent = parse_linear(&output.stdout).with_context(|| {
             format!(
                 "{} is not a linear device-mapper map of {}: {}",
                 map.name,
                 node.display(),
-                shown.stdout.trim()
+                output.stdout.trim()
             )
         })?;
         Ok((*number, extent))
@@ -110,15 +110,15 @@ fn parse_linear(table: &str) -> Option<(u64, u64)> {
     }
 }
 
-/// Brings the maps in line with a table.
+/// Changes the maps to match a table.
 ///
 /// # Errors
-/// Nothing succeeds for some time, or the maps are never as wished; the last failure is told.
+/// If nothing succeeds for some time, with the last failure, or if the maps never are as requested.
 pub fn update(disk: &Path, wanted: &Extents) -> anyhow::Result<()> {
     let mut progress = Instant::now();
     let mut rounds = 0;
-    while rounds < ROUNDS {
-        match pass(disk, wanted) {
+    while rounds < MAX_ROUNDS {
+        match apply_steps(disk, wanted) {
             Ok(true) => return Ok(()),
             Ok(false) => {
                 rounds += 1;
@@ -131,17 +131,21 @@ pub fn update(disk: &Path, wanted: &Extents) -> anyhow::Result<()> {
     bail!("the maps of {} keep changing", disk.display());
 }
 
-/// One pass; true if there was nothing to do.
-fn pass(disk: &Path, wanted: &Extents) -> anyhow::Result<bool> {
+/// Applies all steps once; true if there were none.
+fn apply_steps(disk: &Path, wanted: &Extents) -> anyhow::Result<bool> {
     let steps = steps(&extents(disk)?, wanted);
-    let maps = present(disk)?;
+    let maps = list(disk)?;
     for step in &steps {
-        act(disk, &maps, step)?;
+        apply_step(disk, &maps, step)?;
     }
     Ok(steps.is_empty())
 }
 
-fn act(disk: &Path, maps: &BTreeMap<u32, Map>, step: &PartitionUpdate) -> anyhow::Result<()> {
+fn apply_step(
+    disk: &Path,
+    maps: &BTreeMap<u32, Map>,
+    step: &PartitionUpdate,
+) -> anyhow::Result<()> {
     let (start, length) = step.extent;
     let class = class_of(disk);
     let numbers =
@@ -167,17 +171,17 @@ fn act(disk: &Path, maps: &BTreeMap<u32, Map>, step: &PartitionUpdate) -> anyhow
 fn dmsetup<const N: usize>(arguments: [&str; N]) -> anyhow::Result<()> {
     Command::new("dmsetup")
         .args(arguments)
-        .within(COMMAND_LIMIT)
+        .within(COMMAND_TIMEOUT)
         .run()
         .map(drop)
 }
 
-/// What kpartx puts behind `partN-`: the uuid of the disk, or words for one that has none.
+/// What kpartx puts after `partN-`: the uuid of the disk, or a name for a disk that has none.
 fn parent_id(class: &Path, numbers: &str) -> String {
     attribute(class, "dm/uuid").unwrap_or_else(|| format!("devnode_{numbers}_Wh5pYvM"))
 }
 
-/// A name like those of the other partitions; `p` and the number for the first one.
+/// A name like those of the other partitions; with `p` and the number if there are no others.
 fn new_name(disk: &Path, maps: &BTreeMap<u32, Map>, number: u32) -> String {
     let parent = name_of(disk).unwrap_or_default();
     let delimiter = maps.iter().find_map(|(number, map)| {
@@ -191,7 +195,7 @@ fn class_of(node: &Path) -> PathBuf {
     Path::new("/sys/class/block").join(node.file_name().unwrap_or_default())
 }
 
-/// A file of sysfs with something in it.
+/// The contents of a file in sysfs, unless it is empty.
 fn attribute(class: &Path, name: &str) -> Option<String> {
     let text = fs::read_to_string(class.join(name)).ok()?;
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
@@ -202,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn maps_of_partitions_are_told_by_their_uuid() {
+    fn maps_of_partitions_are_recognized_by_their_uuid() {
         assert_eq!(partition_number("part12-mpath-360a"), Some(12));
         for other in ["mpath-360a", "LVM-x", "part-x", "partx-y", "part3"] {
             assert_eq!(partition_number(other), None, "{other}");

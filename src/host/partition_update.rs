@@ -1,4 +1,4 @@
-//! What differs between the partitions that the kernel knows and those that it is to know.
+//! The differences between the partitions that the kernel knows and those that it should know.
 
 use super::sys::PartitionCall;
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 /// Start and length in the 512-byte units of sysfs, by partition number.
 pub type Extents = BTreeMap<u32, (u64, u64)>;
 
-/// One thing to tell about a partition.
+/// One change of a partition in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionUpdate {
-    /// What happened to it.
+    /// The kind of change.
     pub call: PartitionCall,
     /// Its number.
     pub number: u32,
@@ -17,7 +17,7 @@ pub struct PartitionUpdate {
     pub extent: (u64, u64),
 }
 
-/// What to tell: removals first, then new lengths, then additions.
+/// The changes to make: removals first, then new lengths, then additions.
 pub fn steps(present: &Extents, wanted: &Extents) -> Vec<PartitionUpdate> {
     let step = |call, number: &u32, extent: &(u64, u64)| PartitionUpdate {
         call,
@@ -39,7 +39,7 @@ pub fn steps(present: &Extents, wanted: &Extents) -> Vec<PartitionUpdate> {
             additions.push(step(PartitionCall::Add, number, new));
         }
     }
-    // A partition that shrinks makes room for one that grows.
+    // A partition that shrinks frees space for one that grows.
     resizes.sort_by_key(|step| step.extent.1 > present[&step.number].1);
     removals
         .into_iter()
@@ -53,13 +53,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_differs_is_told() {
+    fn only_differences_are_updated() {
         let present = Extents::from([(1, (0, 8)), (2, (8, 8)), (3, (16, 8)), (4, (24, 4))]);
         let wanted = Extents::from([(1, (0, 8)), (2, (8, 16)), (4, (28, 4)), (5, (32, 1))]);
         let steps = steps(&present, &wanted);
-        let told: Vec<_> = steps.iter().map(|s| (s.call, s.number, s.extent)).collect();
+        let found: Vec<_> = steps.iter().map(|s| (s.call, s.number, s.extent)).collect();
         assert_eq!(
-            told,
+            found,
             [
                 (PartitionCall::Remove, 3, (16, 8)),
                 (PartitionCall::Remove, 4, (24, 4)),

@@ -1,7 +1,7 @@
 //! Opens regular files of a tree, and nothing else.
 //!
-//! To open a device is enough to make some drivers act: a watchdog starts, a tape rewinds, a line hangs up. So a name is
-//! first resolved without opening what it leads to, and only a regular file is then opened.
+//! Opening a device is enough to make some drivers act: a watchdog starts, a tape rewinds, a serial line hangs up. So a
+//! name is first resolved without opening the node, which is then opened only if it is a regular file.
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -10,15 +10,15 @@ use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC, fstatfs};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// Mark of exFAT (linux/magic.h).
+/// Magic of exFAT (linux/magic.h).
 const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
 
-/// Opens what `by_name` leads to with the flags `access`, if it is a regular file; `None` if it is anything else.
-/// `by_name` opens it with the flags it is given, the first time for a handle (`O_PATH`) only.
+/// Opens a node with the flags `access` if it is a regular file; `None` if it is anything else. `by_name` opens the
+/// node with the given flags; the first time only to get a handle (`O_PATH`).
 ///
 /// # Errors
-/// The name leads nowhere, or the file cannot be opened so. `ESTALE` if another node took its name in between, where
-/// `/proc`, through which the node itself is opened, is not mounted.
+/// If there is no such node, or it cannot be opened with these flags. `ESTALE` if it was replaced in between; that is
+/// only possible if `/proc`, through which the node itself is opened, is not mounted.
 pub fn open_regular(
     access: OFlag,
     by_name: impl Fn(OFlag) -> nix::Result<OwnedFd>,
@@ -30,7 +30,7 @@ pub fn open_regular(
     }
     let access = access | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
     let path = format!("/proc/self/fd/{}", node.as_raw_fd());
-    // The link in /proc has to be followed, even where one of that name must not be.
+    // The link in /proc has to be followed, even if a link at the name itself must not be.
     let file = match open(path.as_str(), access - OFlag::O_NOFOLLOW, Mode::empty()) {
         Ok(file) => file,
         Err(_) => open_same(access, &stat, by_name)?,
@@ -38,7 +38,7 @@ pub fn open_regular(
     Ok(Some((File::from(file), stat)))
 }
 
-/// Opens by name what was seen under that name, where `/proc` is not mounted.
+/// Opens a node by name again, if `/proc` is not mounted, and checks that it is still the same.
 fn open_same(
     access: OFlag,
     seen: &FileStat,
@@ -52,16 +52,17 @@ fn open_same(
     }
 }
 
-/// True if the user of this process owns the file, and no other name leads to it: whoever can write to a directory can
-/// put another name of a foreign file there. On a file system that keeps no owners, nobody else can be told.
+/// True if the user of this process owns the file, and it has no other name: whoever can write to a directory can
+/// create a hard link to somebody else's file there. On a file system without owners, only the number of names is
+/// checked.
 pub fn is_own(file: &File, stat: &FileStat) -> bool {
     stat.st_nlink == 1 && (stat.st_uid == uzers::get_effective_uid() || has_no_owners(file))
 }
 
 fn has_no_owners(file: &File) -> bool {
-    fstatfs(file).is_ok_and(|about| {
+    fstatfs(file).is_ok_and(|info| {
         matches!(
-            about.filesystem_type(),
+            info.filesystem_type(),
             MSDOS_SUPER_MAGIC | EXFAT_SUPER_MAGIC
         )
     })
@@ -84,7 +85,7 @@ mod tests {
         std::fs::write(path("file"), "text").expect("a file");
         std::os::unix::fs::symlink("file", path("link")).expect("a link");
         nix::unistd::mkfifo(&path("pipe"), Mode::S_IRWXU).expect("a pipe");
-        for (name, access, want) in [
+        for (name, access, expected) in [
             ("file", OFlag::O_RDONLY, true),
             ("link", OFlag::O_RDONLY, true),
             ("file", OFlag::O_WRONLY | OFlag::O_NOFOLLOW, true),
@@ -92,19 +93,19 @@ mod tests {
             ("pipe", OFlag::O_RDONLY, false),
             (".", OFlag::O_RDONLY, false),
         ] {
-            let asked = RefCell::new(Vec::new());
+            let requests = RefCell::new(Vec::new());
             let found = open_regular(access, |flags| {
-                asked.borrow_mut().push(flags);
+                requests.borrow_mut().push(flags);
                 by_name(&path(name))(flags)
             });
-            assert_eq!(found.expect("looked at").is_some(), want, "{name}");
-            let asked = asked.into_inner();
-            assert!(asked.len() == 1 && asked[0].contains(OFlag::O_PATH));
+            assert_eq!(found.expect("looked at").is_some(), expected, "{name}");
+            let requests = requests.into_inner();
+            assert!(requests.len() == 1 && requests[0].contains(OFlag::O_PATH));
         }
     }
 
     #[test]
-    fn without_proc_a_node_that_took_the_name_is_not_taken_for_the_one_seen() {
+    fn without_proc_a_replaced_node_is_detected() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name);
         for name in ["seen", "other"] {

@@ -1,6 +1,6 @@
-//! The target root: every path below it is resolved by the kernel inside it.
+//! The target root: the kernel resolves all paths below it inside it.
 
-use super::account_names::AccountNames;
+use super::account_names::CachedDatabases;
 use super::regular::open_regular;
 use crate::input;
 use nix::errno::Errno;
@@ -12,13 +12,13 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Most bytes read of a file of the target that is a text: a list of accounts, a unit, settings.
+/// Maximum size in bytes of a text file of the target that is read: account databases, units, settings.
 const MAX_TEXT_BYTES: u64 = 16 << 20;
 
 /// Reads a text of the target into memory.
 ///
 /// # Errors
-/// It is larger than any such text is, or cannot be read.
+/// If it is larger than 16 MiB, or cannot be read.
 pub fn read_bounded(mut file: impl Read) -> io::Result<Vec<u8>> {
     input::read_all(&mut file, MAX_TEXT_BYTES)
 }
@@ -28,12 +28,12 @@ pub fn read_bounded(mut file: impl Read) -> io::Result<Vec<u8>> {
 #[derive(Debug, Clone)]
 pub struct TargetRoot {
     path: PathBuf,
-    names: Arc<AccountNames>,
+    names: Arc<CachedDatabases>,
 }
 
 impl TargetRoot {
-    /// A root at `path`. Opened again for each operation, since a file system may be mounted on it
-    /// while a plan runs.
+    /// A root at `path`. It is opened again for each operation, since a file system may be mounted on it while a plan
+    /// runs.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -44,8 +44,8 @@ impl TargetRoot {
     pub fn path(&self) -> &Path {
         &self.path
     }
-    /// Ids of names looked up before; shared by clones.
-    pub fn names(&self) -> &AccountNames {
+    /// The cached account databases, which clones share.
+    pub fn cached_databases(&self) -> &CachedDatabases {
         &self.names
     }
     /// Opens the directory itself.
@@ -74,24 +74,24 @@ impl TargetRoot {
     pub fn split(path: &str) -> (&str, &str) {
         path.rsplit_once('/').unwrap_or(("", path))
     }
-    /// Opens the directory a clean path is in, making missing directories (root-owned 0755), and
-    /// returns it with the last component; `.` stands for the root itself.
+    /// Opens the directory that a clean path is in, creating missing directories (root-owned 0755), and returns it with
+    /// the last component, which is `.` for the root itself.
     pub fn open_parent<'p>(&self, path: &'p str) -> nix::Result<(OwnedFd, &'p str)> {
-        let (above, name) = Self::split(path);
+        let (parent, name) = Self::split(path);
         let root = self.open()?;
-        if above.is_empty() {
+        if parent.is_empty() {
             return Ok((root, if name.is_empty() { "." } else { name }));
         }
-        let directory = match open_directory(&root, above) {
+        let directory = match open_directory(&root, parent) {
             Err(Errno::ENOENT) => {
-                make_directories(&root, above)?;
-                open_directory(&root, above)?
+                create_directories(&root, parent)?;
+                open_directory(&root, parent)?
             }
             other => other?,
         };
         Ok((directory, name))
     }
-    /// Text of a regular file inside the root, links followed; `None` if there is none.
+    /// Text of a regular file inside the root, following links; `None` if there is none.
     pub fn read(&self, path: &str) -> std::io::Result<Option<String>> {
         let opened = match self.open_file(path, OFlag::O_RDONLY) {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ENAMETOOLONG | Errno::ELOOP) => None,
@@ -103,10 +103,10 @@ impl TargetRoot {
         let bytes = read_bounded(file)?;
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
-    /// All bytes of a regular file inside the root, links followed.
+    /// Reads a regular file inside the root, following links.
     ///
     /// # Errors
-    /// There is none, something else is there, it has more than `limit_bytes`, or it cannot be read.
+    /// If there is none, something else is there, it has more than `limit_bytes`, or it cannot be read.
     pub fn read_regular(&self, path: &str, limit_bytes: u64) -> io::Result<Vec<u8>> {
         let Some((mut file, _)) = self.open_file(path, OFlag::O_RDONLY)? else {
             let message = "it is not a regular file";
@@ -114,9 +114,9 @@ impl TargetRoot {
         };
         input::read_all(&mut file, limit_bytes)
     }
-    /// Makes a directory and all above it where missing, root-owned 0755.
-    pub fn make_directories(&self, path: &str) -> nix::Result<()> {
-        make_directories(&self.open()?, path)
+    /// Makes a directory and its parents as far as they are missing, root-owned 0755.
+    pub fn create_directories(&self, path: &str) -> nix::Result<()> {
+        create_directories(&self.open()?, path)
     }
 }
 
@@ -154,28 +154,28 @@ fn open_directory(root: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
     open_in(root, path, flags, Mode::empty())
 }
 
-fn open_made(above: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
+fn open_created(parent: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    openat(above, name, flags, Mode::empty())
+    openat(parent, name, flags, Mode::empty())
 }
 
-fn make_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
+fn create_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
     let path = path.trim_matches('/');
     let ends = path
         .match_indices('/')
         .map(|(at, _)| at)
         .chain([path.len()]);
     for end in ends {
-        let (above, name) = path[..end].rsplit_once('/').unwrap_or((".", &path[..end]));
+        let (parent, name) = path[..end].rsplit_once('/').unwrap_or((".", &path[..end]));
         if open_directory(root, &path[..end]).is_ok() {
             continue;
         }
-        let above = open_directory(root, above)?;
-        match mkdirat(&above, name, Mode::from_bits_truncate(0o755)) {
-            // The mode of what was made, whatever is at its name by now.
-            Ok(()) => open_made(&above, name)
-                .and_then(|made| fchmod(&made, Mode::from_bits_truncate(0o755)))?,
-            // Another operation was faster, or a link leads nowhere, which the open below tells.
+        let parent = open_directory(root, parent)?;
+        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+            // Sets the mode of the directory that was created, even if something else has its name by now.
+            Ok(()) => open_created(&parent, name)
+                .and_then(|created| fchmod(&created, Mode::from_bits_truncate(0o755)))?,
+            // Another operation was faster, or it is a dangling link, which the open below reports.
             Err(Errno::EEXIST) => {}
             Err(error) => return Err(error),
         }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_are_made() {
+    fn parents_are_created() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let root = TargetRoot::new(dir.path());
         let (_, name) = root.open_parent("/a/b/c").expect("parents can be made");

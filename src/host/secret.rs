@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 
-/// A file in memory that has no name in any directory: other programs of the same user reach it through this
-/// process, and it is gone with it, however it ends.
+/// A file in memory that has no name in any directory: other programs of the same user reach it through this process,
+/// and it disappears with the process, however that ends.
 #[derive(Debug)]
 pub struct SecretFile(File);
 
@@ -15,7 +15,7 @@ impl SecretFile {
     /// A file with this content.
     ///
     /// # Errors
-    /// The kernel has no memory for it.
+    /// If the kernel has no memory for it.
     pub fn new(content: &[u8]) -> io::Result<Self> {
         let mut file = File::from(memfd_create("secret", MFdFlags::MFD_CLOEXEC)?);
         file.set_permissions(Permissions::from_mode(0o600))?;

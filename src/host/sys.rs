@@ -116,7 +116,7 @@ mod raw {
     nix::ioctl_write_int_bad!(cdrom_drive_status, 0x5326);
 }
 
-/// Number of a free loop device; the kernel makes one if there is none.
+/// Number of a free loop device; the kernel creates one if there is none.
 pub fn loop_free(control: &File) -> nix::Result<i32> {
     // SAFETY: the request takes no argument; the descriptor is open for the whole call.
     unsafe { raw::loop_ctl_get_free(control.as_raw_fd()) }
@@ -175,13 +175,14 @@ pub fn is_append_only(node: &File) -> bool {
     asked.is_ok() && flags & APPEND != 0
 }
 
-/// Value of an extended attribute of a file; none if it has no such attribute, or its file system keeps none.
+/// The value of an extended attribute of a file; `None` if the file has no such attribute or its file system does not
+/// support any.
 pub fn extended_attribute(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
-    /// No value is longer (`XATTR_SIZE_MAX`, linux/limits.h).
+    /// Maximum length of a value (`XATTR_SIZE_MAX`, linux/limits.h).
     const MAX_BYTES: usize = 65536;
     let mut value = vec![0_u8; MAX_BYTES];
     let (name, to) = (name.as_ptr(), value.as_mut_ptr().cast());
-    // SAFETY: the name ends with NUL, and the kernel writes no more than the length of a live buffer.
+    // SAFETY: the name is NUL-terminated, and the kernel writes at most as many bytes as the live buffer has.
     let length = unsafe { nix::libc::fgetxattr(file.as_raw_fd(), name, to, MAX_BYTES) };
     match Errno::result(length) {
         Ok(length) => {
@@ -196,13 +197,13 @@ pub fn extended_attribute(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8
 /// Sets an extended attribute of a file.
 pub fn set_extended_attribute(file: &File, name: &CStr, value: &[u8]) -> nix::Result<()> {
     let (name, from) = (name.as_ptr(), value.as_ptr().cast());
-    // SAFETY: the name ends with NUL, and the kernel reads no more than the length of a live buffer.
+    // SAFETY: the name is NUL-terminated, and the kernel reads at most as many bytes as the live buffer has.
     let set = unsafe { nix::libc::fsetxattr(file.as_raw_fd(), name, from, value.len(), 0) };
     Errno::result(set).map(drop)
 }
 
-/// Makes a child process receive `signal` when the thread that starts it ends, so that no mkfs goes
-/// on writing to a disk after we were killed.
+/// Makes a child process receive `signal` when the thread that starts it ends, so that no mkfs continues to write to a
+/// disk after we have been killed.
 pub fn die_with_parent(command: &mut Command, signal: Signal) {
     // SAFETY: the closure runs in the child between fork and exec and only calls prctl(2), which is
     // async-signal-safe and allocates nothing.
@@ -211,10 +212,10 @@ pub fn die_with_parent(command: &mut Command, signal: Signal) {
     }
 }
 
-/// Lets this process learn how its children end. Whoever ignores SIGCHLD hands that on to the programs it starts, and then
-/// the kernel forgets how theirs ended.
+/// Restores the default action of SIGCHLD, so that this process learns how its children exit. Programs inherit an
+/// ignored SIGCHLD from the process that starts them, and the kernel then discards the exit statuses of their children.
 pub fn wait_for_children() -> nix::Result<()> {
-    // SAFETY: the default action of this signal is nothing, so no code runs in a handler.
+    // SAFETY: the default action is not a handler, so no code runs when the signal arrives.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) }.map(drop)
 }
 
@@ -237,19 +238,19 @@ pub struct BlkpgArgument {
     data: *mut BlkpgPartition,
 }
 
-/// What to tell the kernel about one partition of a disk.
+/// A change of one partition of a disk in the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartitionCall {
-    /// It exists now.
+    /// It has been added.
     Add = 1,
-    /// It is gone.
+    /// It has been removed.
     Remove = 2,
-    /// Its length changed.
+    /// Its length has changed.
     Resize = 3,
 }
 
-/// Tells the kernel about one partition; start and length in bytes.
-pub fn tell_partition(
+/// Changes one partition in the kernel; start and length in bytes.
+pub fn update_partition(
     disk: &File,
     call: PartitionCall,
     number: u32,
@@ -274,8 +275,8 @@ pub fn tell_partition(
     unsafe { raw::blkpg(disk.as_raw_fd(), &argument) }.map(drop)
 }
 
-/// I/O ports of x86 that this thread may use while the value lives. Neither moves to another thread nor is
-/// used by one: the permission is that of a thread.
+/// I/O ports of x86 that this thread may use while the value lives. It cannot be moved to or used by another thread,
+/// since the permission is per thread.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug)]
 pub struct Ports {
@@ -286,10 +287,10 @@ pub struct Ports {
 
 #[cfg(target_arch = "x86_64")]
 impl Ports {
-    /// Asks for the use of `count` ports.
+    /// Requests access to `count` ports.
     ///
     /// # Errors
-    /// `EPERM` without the right to, or if the kernel is locked down.
+    /// `EPERM` without the privilege, or if the kernel is locked down.
     pub fn open(first: u16, count: u16) -> nix::Result<Self> {
         permit(first, count, true)?;
         Ok(Self {
@@ -299,14 +300,14 @@ impl Ports {
         })
     }
 
-    /// Writes 16 bits to `port` and the one behind it.
+    /// Writes 16 bits to `port` and the next one.
     ///
     /// # Errors
-    /// `EPERM` if they are not ours.
+    /// `EPERM` if they are not permitted.
     pub fn write_word(&self, port: u16, value: u16) -> nix::Result<()> {
         self.check(port, 2)?;
-        // SAFETY: the ports are permitted, and the instruction touches neither memory nor the stack. What
-        // the device does is up to who asks for its ports; none of ours is told to write to memory.
+        // SAFETY: the ports are permitted, and the instruction touches neither memory nor the stack. What the device
+        // does is up to the caller; none of our callers makes a device write to memory.
         unsafe {
             std::arch::asm!("out dx, ax", in("dx") port, in("ax") value,
                 options(nomem, nostack, preserves_flags));
@@ -314,11 +315,10 @@ impl Ports {
         Ok(())
     }
 
-    /// Reads bytes from one port until `buffer` is full, in one instruction, which a virtual machine
-    /// answers in large pieces.
+    /// Reads bytes from one port until `buffer` is full, in one instruction, which hypervisors handle in large chunks.
     ///
     /// # Errors
-    /// `EPERM` if the port is not ours.
+    /// `EPERM` if the port is not permitted.
     pub fn read_bytes(&self, port: u16, buffer: &mut [u8]) -> nix::Result<()> {
         self.check(port, 1)?;
         // SAFETY: the port is permitted. The instruction writes as many bytes as `buffer` has, upwards
@@ -334,8 +334,9 @@ impl Ports {
 
     fn check(&self, port: u16, bytes: u16) -> nix::Result<()> {
         let end = u32::from(port) + u32::from(bytes);
-        let ours = port >= self.first && end <= u32::from(self.first) + u32::from(self.count);
-        if ours {
+        let is_permitted =
+            port >= self.first && end <= u32::from(self.first) + u32::from(self.count);
+        if is_permitted {
             Ok(())
         } else {
             Err(nix::errno::Errno::EPERM)
@@ -346,7 +347,7 @@ impl Ports {
 #[cfg(target_arch = "x86_64")]
 impl Drop for Ports {
     fn drop(&mut self) {
-        // Giving up a permission cannot fail.
+        // Dropping a permission cannot fail.
         let _ = permit(self.first, self.count, false);
     }
 }
@@ -358,16 +359,17 @@ fn permit(first: u16, count: u16, on: bool) -> nix::Result<()> {
     nix::errno::Errno::result(result).map(drop)
 }
 
-/// Registers of a call through VMware's backdoor, before and after it.
+/// Registers before and after a call through VMware's backdoor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct BackdoorRegisters {
-    /// Result of some calls; what is put in does not count.
+    /// Result of some calls; its value before the call is ignored.
     pub eax: u32,
     /// An argument and a result.
     pub ebx: u32,
-    /// What is asked for, and how that went.
+    /// The command, and its status.
     pub ecx: u32,
-    /// The upper half is the number of a channel, or a kind of reply; the lower half is the port, which is put in for you.
+    /// The upper half is the number of a channel, or the type of a reply; the lower half is the port, which is filled
+    /// in.
     pub edx: u32,
     /// The upper half of a cookie.
     pub esi: u32,
@@ -377,22 +379,22 @@ pub struct BackdoorRegisters {
     pub ebp: u32,
 }
 
-/// VMware's backdoor: I/O ports at which not a device but the hypervisor answers. Of the thread that opened it, since the
-/// permission to use ports is.
+/// VMware's backdoor: I/O ports at which the hypervisor answers, and not a device. It belongs to the thread that opened
+/// it, since the permission to use ports does.
 #[cfg(target_arch = "x86_64")]
 #[derive(Debug)]
 pub struct Backdoor(std::marker::PhantomData<*const ()>);
 
 #[cfg(target_arch = "x86_64")]
 impl Backdoor {
-    /// In `eax`, so that the hypervisor knows it is meant.
+    /// Value of `eax` by which the hypervisor recognizes the call.
     const MAGIC: u32 = 0x564d_5868;
     const PORT: u32 = 0x5658;
     const BULK_PORT: u32 = 0x5659;
 
-    /// Opens it if the processor says that VMware is under it. There a program needs no permission of the kernel, which may
-    /// not give it.
-    pub fn of_vmware() -> Option<Self> {
+    /// Opens it if the processor reports VMware as the hypervisor. In that case no permission of the kernel is needed,
+    /// which it may not grant.
+    pub fn open_on_vmware() -> Option<Self> {
         if !is_vmware() {
             return None;
         }
@@ -400,11 +402,11 @@ impl Backdoor {
         Some(Self(std::marker::PhantomData))
     }
 
-    /// Opens it whoever is there, with a permission of the kernel.
+    /// Opens it whatever the hypervisor, with the permission of the kernel.
     ///
     /// # Errors
-    /// It is not given.
-    pub fn anywhere() -> nix::Result<Self> {
+    /// If the permission is not granted.
+    pub fn open_unconditionally() -> nix::Result<Self> {
         all_ports()?;
         Ok(Self(std::marker::PhantomData))
     }
@@ -412,9 +414,9 @@ impl Backdoor {
     /// One call.
     pub fn call(&self, registers: BackdoorRegisters) -> BackdoorRegisters {
         let mut after = registers;
-        // SAFETY: this thread may use the ports, or the hypervisor answers them without the kernel: one of the two is how
-        // `self` was made. The instruction touches neither memory nor the stack. The compiler keeps rbx for itself, so it is
-        // exchanged before and after.
+        // SAFETY: this thread may use the ports, or the hypervisor handles them without the kernel: both constructors
+        // ensure one of the two. The instruction touches neither memory nor the stack. The compiler reserves rbx, so it
+        // is exchanged before and after.
         unsafe {
             std::arch::asm!(
                 "xchg rbx, r8",
@@ -432,11 +434,11 @@ impl Backdoor {
         after
     }
 
-    /// Gives the hypervisor all of `bytes` at once.
+    /// Sends all of `bytes` to the hypervisor at once.
     pub fn send(&self, bytes: &[u8], registers: BackdoorRegisters) -> BackdoorRegisters {
         let mut after = registers;
         // SAFETY: as in `call`. The instruction reads as many bytes as there are, upwards from the first, and writes none.
-        // rbp is kept for the frame, so it is exchanged, too.
+        // rbp is reserved for the frame, so it is exchanged as well.
         unsafe {
             std::arch::asm!(
                 "xchg rbx, r8",
@@ -458,10 +460,11 @@ impl Backdoor {
         after
     }
 
-    /// Takes as many bytes from the hypervisor as `buffer` has.
+    /// Receives bytes from the hypervisor until `buffer` is full.
     pub fn receive(&self, buffer: &mut [u8], registers: BackdoorRegisters) -> BackdoorRegisters {
         let mut after = registers;
-        // SAFETY: as in `send`, but that the instruction writes as many bytes as `buffer` has, upwards from its start.
+        // SAFETY: as in `send`, except that the instruction writes as many bytes as `buffer` has, upwards from its
+        // start.
         unsafe {
             std::arch::asm!(
                 "xchg rbx, r8",
@@ -484,7 +487,7 @@ impl Backdoor {
     }
 }
 
-/// True if the processor says that VMware is under it.
+/// True if the processor reports VMware as the hypervisor.
 #[cfg(target_arch = "x86_64")]
 pub fn is_vmware() -> bool {
     use std::arch::x86_64::__cpuid;
@@ -504,33 +507,33 @@ pub fn is_vmware() -> bool {
 /// Permits this thread all I/O ports.
 #[cfg(target_arch = "x86_64")]
 fn all_ports() -> nix::Result<()> {
-    // SAFETY: it changes what instructions this thread may use, and nothing of the memory. Kernels since 5.5 keep its
-    // interrupts on.
+    // SAFETY: it changes which instructions this thread may use, but no memory. Kernels since 5.5 do not let the thread
+    // disable interrupts.
     let result = unsafe { nix::libc::iopl(3) };
     nix::errno::Errno::result(result).map(drop)
 }
 
-/// Opens a context in which a file system of a kind is set up to be mounted (fsopen). Errors of its options can be read
-/// from it.
+/// Opens a context for configuring a mount of a file system of a kind (fsopen). Errors of its options can be read from
+/// it.
 ///
 /// # Errors
-/// The kernel does not know the kind, is older than the call, or we are not root.
+/// If the kernel does not know the kind, is older than the call, or we are not root.
 pub fn file_system_context(kind: &str) -> nix::Result<OwnedFd> {
     /// `FSOPEN_CLOEXEC` of linux/mount.h.
     const CLOSE_ON_EXEC: nix::libc::c_uint = 1;
     let kind = CString::new(kind).map_err(|_| nix::errno::Errno::EINVAL)?;
-    // SAFETY: the kernel reads the name, which ends in a zero and lives longer than the call, and writes nothing.
+    // SAFETY: the kernel reads the name, which ends with a zero and outlives the call, and writes nothing.
     let result = unsafe { nix::libc::syscall(nix::libc::SYS_fsopen, kind.as_ptr(), CLOSE_ON_EXEC) };
     let descriptor = nix::errno::Errno::result(result)?;
     let descriptor = i32::try_from(descriptor).map_err(|_| nix::errno::Errno::EBADF)?;
-    // SAFETY: the kernel has just opened it for us, and nobody else knows it.
+    // SAFETY: the kernel has just opened it for us, and nothing else owns it.
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-/// Sets an option of a file system that is being set up (fsconfig).
+/// Sets an option of a mount that is being configured (fsconfig).
 ///
 /// # Errors
-/// The file system rejects it.
+/// If the file system rejects it.
 pub fn set_file_system_option(
     context: &impl AsFd,
     name: &str,
@@ -550,8 +553,8 @@ pub fn set_file_system_option(
     let pointer = value
         .as_ref()
         .map_or(std::ptr::null(), |value| value.as_ptr());
-    // SAFETY: the kernel reads both texts, which end in zeros and live longer than the call; without a value it gets the
-    // null pointer that the command asks for. It writes nothing.
+    // SAFETY: the kernel reads both texts, which end with zeros and outlive the call; without a value it gets the null
+    // pointer that the command requires. It writes nothing.
     let result = unsafe {
         nix::libc::syscall(
             nix::libc::SYS_fsconfig,
@@ -567,26 +570,26 @@ pub fn set_file_system_option(
 
 /// Bytes that a request to a driver points to.
 pub struct PointedBytes<'a> {
-    /// Where their address stands in the request, in bytes; 8 bytes long.
+    /// Offset of their address in the request, in bytes; the address has 8 bytes.
     pub at: usize,
-    /// They.
+    /// The bytes.
     pub bytes: &'a mut [u8],
 }
 
-/// Gives a request to the driver of a device (ioctl), with the addresses of what it points to put in. The driver writes
-/// into all of it. In front of each address stands the length of what is there, in 4 bytes.
+/// Sends a request to the driver of a device (ioctl) after filling in the addresses of the bytes it points to. The
+/// driver may write to all of them. Each address is preceded by the length of its bytes, in 4 bytes.
 ///
 /// # Errors
-/// What the driver says; `EINVAL` if a length in the request is not that of the bytes it is for, if an address has no room
-/// in it, or if it is shorter than its number says.
+/// The error of the driver; `EINVAL` if a length in the request is not that of the bytes, if an address does not fit
+/// into it, or if it is shorter than its number declares.
 pub fn request_with_pointers(
     device: &File,
     number: u32,
     request: &mut [u8],
     pointed: &mut [PointedBytes<'_>],
 ) -> nix::Result<()> {
-    let said_bytes = (number >> 16 & 0x3fff) as usize;
-    if request.len() < said_bytes {
+    let declared_bytes = (number >> 16 & 0x3fff) as usize;
+    if request.len() < declared_bytes {
         return Err(nix::errno::Errno::EINVAL);
     }
     for PointedBytes { at, bytes } in pointed.iter_mut() {
@@ -594,13 +597,13 @@ pub fn request_with_pointers(
     }
     let number = number as nix::libc::Ioctl;
     // SAFETY: the driver gets the address of `request`, which has the size that is part of the number, and in it only
-    // addresses that were put in here, each behind the length of its bytes. All of them are borrowed for the time of the
-    // call, and the driver keeps none.
+    // addresses that were filled in here, each after the length of its bytes. All of them are borrowed for the duration
+    // of the call, and the driver keeps none.
     let result = unsafe { nix::libc::ioctl(device.as_raw_fd(), number, request.as_mut_ptr()) };
     nix::errno::Errno::result(result).map(drop)
 }
 
-/// Puts the address of `bytes` to `at`, if their length stands in front of it.
+/// Writes the address of `bytes` at offset `at`, if it is preceded by their length.
 fn put_address(request: &mut [u8], at: usize, bytes: &mut [u8]) -> Option<()> {
     let length = request.get(at.checked_sub(4)?..at)?;
     if u32::try_from(bytes.len()).ok()?.to_ne_bytes() != length {
@@ -627,7 +630,7 @@ mod tests {
             let pointed = &mut [PointedBytes { at, bytes }];
             request_with_pointers(&null, 0xc000_5607 | size << 16, &mut request, pointed)
         };
-        // A device that has no requests says ENOTTY to each that reaches it.
+        // A device without requests answers ENOTTY to each that reaches it.
         assert_eq!(ask(16, 3, 8), Err(Errno::ENOTTY));
         for (size, length, at) in [
             (17, 3, 8),

@@ -1,10 +1,10 @@
 //! systemd, over its private socket: there is no bus daemon before the real root.
 //!
-//! One call and one signal are all we need of D-Bus, so its messages are written by hand (see `wire`). Crates for it
-//! bring older copies of what we have, and the one that fits best spins for ever when systemd hangs up
-//! while it logs in. `systemctl start` cannot take its place: when systemd reads its units again, as dracut makes it do during
-//! a boot, it drops jobs for devices that are absent. `systemctl` then ends with status 1, as it does after a time-out, and only
-//! its text tells which; the signal that a job is gone names the result.
+//! We need only one call and one signal of D-Bus, so its messages are encoded by hand (see `wire`). D-Bus crates pull
+//! in older versions of our dependencies, and the best of them spins forever if systemd hangs up during authentication.
+//! `systemctl start` cannot replace them: when systemd reloads its units, as dracut makes it do during a boot, it drops
+//! jobs for absent devices. `systemctl` then ends with status 1, as after a timeout, and only its text distinguishes
+//! the two; the signal that a job has been removed names the result.
 
 mod connection;
 mod wire;
@@ -19,18 +19,18 @@ use wire::{BusMessage, MessageBody, MessageKind};
 /// Where systemd listens for root.
 const SOCKET: &str = "/run/systemd/private";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
-/// How long systemd may take to answer a call. It hears nobody while it reads its units again, which dracut
-/// makes it do during a boot, and which takes seconds on slow machines.
-const ANSWER: Duration = Duration::from_secs(25);
-/// How often a job is started that systemd drops.
-const ATTEMPTS: usize = 10;
+/// How long systemd may take to answer a call. It does not answer while it reloads its units, which dracut makes it do
+/// during a boot, and which takes seconds on slow machines.
+const REPLY_TIMEOUT: Duration = Duration::from_secs(25);
+/// How many times a job that systemd drops is started.
+const MAX_ATTEMPTS: usize = 10;
 
 /// A connection to systemd.
 #[derive(Debug)]
 pub struct SystemdClient {
     connection: Connection,
-    /// How jobs ended, by path, for all we heard of.
-    ended: HashMap<String, String>,
+    /// Results of the jobs whose end was signalled, by path.
+    results: HashMap<String, String>,
 }
 
 /// A device whose unit did not become active.
@@ -38,19 +38,19 @@ pub struct SystemdClient {
 pub struct NotStarted {
     /// The device.
     pub device: PathBuf,
-    /// systemd's word: `timeout`, `failed`; `None` if it still waits, but our time is over.
+    /// The result that systemd reports: `timeout`, `failed`; `None` if it still waits, but our time limit has passed.
     pub result: Option<String>,
 }
 
 impl NotStarted {
-    /// True if systemd dropped the job without a reason of its own. It does so with jobs for absent devices
-    /// when it reads its units again, so they are started again.
+    /// True if systemd dropped the job without a result. It drops jobs for absent devices when it reloads its units, so
+    /// they are started again.
     fn is_dropped(&self) -> bool {
         matches!(self.result.as_deref(), Some("collected" | "canceled"))
     }
 }
 
-/// The name of the unit that stands for a device.
+/// The name of the unit of a device.
 pub fn device_unit(device: &Path) -> String {
     format!("{}.device", escape(&device.display().to_string()))
 }
@@ -76,24 +76,24 @@ fn escape(path: &str) -> String {
 }
 
 impl SystemdClient {
-    /// Connects to the systemd that runs this machine, if one does and lets us.
+    /// Connects to the systemd of this machine, if there is one and it allows us to.
     pub fn connect() -> Option<Self> {
         Self::connect_to(Path::new(SOCKET))
     }
 
     fn connect_to(socket: &Path) -> Option<Self> {
-        let connection = Connection::open(socket, Instant::now() + ANSWER).ok()?;
+        let connection = Connection::open(socket, Instant::now() + REPLY_TIMEOUT).ok()?;
         Some(Self {
             connection,
-            ended: HashMap::new(),
+            results: HashMap::new(),
         })
     }
 
-    /// Waits until the units of all devices are active, `limit` at most; without it, as long as systemd
-    /// itself waits for devices. Returns those that are not.
+    /// Waits until the units of all devices are active, for `limit` at most; without it, as long as systemd itself
+    /// waits for devices. Returns those that are not.
     ///
     /// # Errors
-    /// systemd does not answer, or does not let us.
+    /// If systemd does not answer, or does not allow it.
     pub fn start_devices(
         &mut self,
         devices: &[&Path],
@@ -101,12 +101,13 @@ impl SystemdClient {
     ) -> anyhow::Result<Vec<NotStarted>> {
         let deadline = limit.map(|limit| Instant::now() + limit);
         let mut not_started = self.start_once(devices, deadline)?;
-        for _ in 1..ATTEMPTS {
+        for _ in 1..MAX_ATTEMPTS {
             if not_started.is_empty() || !not_started.iter().all(NotStarted::is_dropped) {
                 break;
             }
-            let left: Vec<&Path> = not_started.iter().map(|one| one.device.as_path()).collect();
-            not_started = self.start_once(&left, deadline)?;
+            let remaining: Vec<&Path> =
+                not_started.iter().map(|one| one.device.as_path()).collect();
+            not_started = self.start_once(&remaining, deadline)?;
         }
         Ok(not_started)
     }
@@ -116,30 +117,30 @@ impl SystemdClient {
         devices: &[&Path],
         deadline: Option<Instant>,
     ) -> anyhow::Result<Vec<NotStarted>> {
-        self.ended.clear();
+        self.results.clear();
         let mut jobs = Vec::new();
         for device in devices {
             jobs.push(self.start(&device_unit(device))?);
         }
-        let all_ended = |ended: &HashMap<_, _>| jobs.iter().all(|job| ended.contains_key(job));
-        while !all_ended(&self.ended) {
+        let all_ended = |results: &HashMap<_, _>| jobs.iter().all(|job| results.contains_key(job));
+        while !all_ended(&self.results) {
             let Some(message) = self.connection.receive(deadline)? else {
                 break;
             };
-            self.note(&message);
+            self.record_result(&message);
         }
         let results = devices.iter().zip(&jobs).filter_map(|(device, job)| {
-            let result = self.ended.get(job).cloned();
+            let result = self.results.get(job).cloned();
             let device = device.into();
             (result.as_deref() != Some("done")).then_some(NotStarted { device, result })
         });
         Ok(results.collect())
     }
 
-    /// Starts a unit; gives the path of the job.
+    /// Starts a unit; returns the path of the job.
     fn start(&mut self, unit: &str) -> anyhow::Result<String> {
-        let answer = self.call(MANAGER, "StartUnit", &[unit, "replace"]);
-        let job = answer.and_then(|body| Ok(body.reader().object_path()?));
+        let reply = self.call(MANAGER, "StartUnit", &[unit, "replace"]);
+        let job = reply.and_then(|body| Ok(body.reader().object_path()?));
         job.with_context(|| format!("cannot make systemd start {unit}"))
     }
 
@@ -150,10 +151,10 @@ impl SystemdClient {
         member: &str,
         arguments: &[&str],
     ) -> anyhow::Result<MessageBody> {
-        let deadline = Instant::now() + ANSWER;
+        let deadline = Instant::now() + REPLY_TIMEOUT;
         let serial = self.connection.call(interface, member, arguments)?;
         while let Some(message) = self.connection.receive(Some(deadline))? {
-            self.note(&message);
+            self.record_result(&message);
             if message.reply_to != Some(serial) {
                 continue;
             }
@@ -166,12 +167,12 @@ impl SystemdClient {
         }
         bail!(
             "systemd did not answer {member} within {} s",
-            ANSWER.as_secs()
+            REPLY_TIMEOUT.as_secs()
         )
     }
 
-    /// Remembers how a job ended. The signal may come before the answer that names the job.
-    fn note(&mut self, message: &BusMessage) {
+    /// Records the result of a job. The signal may come before the reply that names the job.
+    fn record_result(&mut self, message: &BusMessage) {
         if message.kind != MessageKind::Signal || message.member.as_deref() != Some("JobRemoved") {
             return;
         }
@@ -183,7 +184,7 @@ impl SystemdClient {
             Ok::<_, wire::WireError>((job, reader.string()?))
         };
         if let Ok((job, result)) = read() {
-            self.ended.insert(job, result);
+            self.results.insert(job, result);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! udev, where it runs: keeping it from what is being changed, and waiting until it knows what changed.
+//! udev, where it runs: keeping it away from disks that are being changed, and waiting until it has processed changes.
 //!
-//! It makes the links below `/dev/disk/` that others look for, and it gets in the way: when somebody closes
-//! a disk that was open for writing, it has the kernel read the partition table again, which takes away
-//! every idle partition for a moment.
+//! It creates the links below `/dev/disk/` that others need, but it also interferes: when somebody closes a disk that
+//! was open for writing, it makes the kernel read the partition table again, which removes all idle partitions for a
+//! moment.
 
 use anyhow::{Context, bail, ensure};
 use nix::errno::Errno;
@@ -23,30 +23,30 @@ use std::time::{Duration, Instant};
 /// Its control socket: without it there is nobody to wait for.
 const CONTROL: &str = "/run/udev/control";
 
-/// The multicast group of events that udev is done with (the kernel's own are group 1).
-const DONE_WITH: u32 = 2;
+/// The multicast group of events that udev has processed (the kernel's own are group 1).
+const PROCESSED_EVENTS: u32 = 2;
 
 /// How long udev may take. Its own limit for one event is 180 s; `udevadm settle` waits for 120 s.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// How long a lock of another program is waited for. The locks are a courtesy among programs: one that is
-/// never given back must not stop a boot.
+/// How long to wait for a lock of another program. The locks are advisory: one that is never released must not stop a
+/// boot.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Room for events that arrive while we look elsewhere.
+/// Receive buffer for events that arrive while we are busy, in bytes.
 const BUFFER_BYTES: usize = 1 << 20;
 
 /// What udev may do with a disk while it is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// Look at it, but not have its table read again: it does that only under an exclusive lock.
-    MayLook,
-    /// Nothing at all. Events wait, and udev tries again every 200 ms, so this costs that time.
-    KeepsAway,
+pub enum LockMode {
+    /// It may probe the disk, but not have its table read again, for which it takes an exclusive lock.
+    AllowProbing,
+    /// It may do nothing. Events wait, and udev retries every 200 ms, so this may cost that much time.
+    DenyProbing,
 }
 
-/// A BSD lock on a whole disk, in the way that systemd documents for programs that change one. It ends with
-/// the value or the process.
+/// A BSD lock on a whole disk, as systemd documents it for programs that change one. It is released with the value or
+/// the process.
 #[derive(Debug)]
 pub struct DiskLock {
     lock: Option<Flock<File>>,
@@ -56,40 +56,40 @@ impl DiskLock {
     /// Locks a whole disk by its node.
     ///
     /// # Errors
-    /// It cannot be opened.
-    pub fn take(node: &Path, hold: Hold) -> anyhow::Result<Self> {
+    /// If it cannot be opened.
+    pub fn take(node: &Path, mode: LockMode) -> anyhow::Result<Self> {
         let mut file =
             File::open(node).with_context(|| format!("cannot open {}", node.display()))?;
-        let kind = match hold {
-            Hold::MayLook => FlockArg::LockSharedNonblock,
-            Hold::KeepsAway => FlockArg::LockExclusiveNonblock,
+        let kind = match mode {
+            LockMode::AllowProbing => FlockArg::LockSharedNonblock,
+            LockMode::DenyProbing => FlockArg::LockExclusiveNonblock,
         };
         let deadline = Instant::now() + LOCK_TIMEOUT;
         loop {
             match Flock::lock(file, kind) {
                 Ok(lock) => return Ok(Self { lock: Some(lock) }),
-                Err((back, _)) if Instant::now() < deadline => file = back,
+                Err((returned, _)) if Instant::now() < deadline => file = returned,
                 Err(_) => return Ok(Self { lock: None }),
             }
             std::thread::sleep(Duration::from_millis(5));
         }
     }
 
-    /// Lets udev look at the disk.
+    /// Lets udev probe the disk.
     ///
     /// # Errors
-    /// The lock cannot be changed, which the kernel never refuses.
-    pub fn let_look(&self) -> nix::Result<()> {
+    /// If the lock cannot be changed, which the kernel never refuses.
+    pub fn allow_probing(&self) -> nix::Result<()> {
         let lock = self.lock.as_ref();
         lock.map_or(Ok(()), |lock| lock.relock(FlockArg::LockShared))
     }
 }
 
-/// Has udev look at devices again and waits until it has, and with that until it is done with everything that
-/// happened to them, to their partitions and to their disks before.
+/// Makes udev probe devices again and waits until it has, which also means that it has processed all earlier events of
+/// these devices, their partitions and their disks.
 ///
 /// # Errors
-/// udev cannot be told, or takes too long; the devices are named.
+/// If udev cannot be triggered, or takes too long; the message names the devices.
 pub fn settle(nodes: &[PathBuf]) -> anyhow::Result<()> {
     if nodes.is_empty() || !Path::new(CONTROL).exists() {
         return Ok(());
@@ -97,14 +97,15 @@ pub fn settle(nodes: &[PathBuf]) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
     let mut waiting = nodes.to_vec();
     while !waiting.is_empty() {
-        // Events may be lost when there are more than the socket holds; then all is asked again.
+        // Events may be lost if there are more than fit into the buffer; then the remaining devices are triggered
+        // again.
         let events = Events::listen().context("cannot listen to udev")?;
         waiting = events.await_all(&waiting, deadline)?;
     }
     Ok(())
 }
 
-/// Hears of the events that udev is done with.
+/// Receives the events that udev has processed.
 struct Events(OwnedFd);
 
 impl Events {
@@ -113,11 +114,11 @@ impl Events {
         let kind = SockProtocol::NetlinkKObjectUEvent;
         let socket = socket(AddressFamily::Netlink, SockType::Raw, flags, kind)?;
         setsockopt(&socket, RcvBuf, &BUFFER_BYTES)?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, DONE_WITH))?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, PROCESSED_EVENTS))?;
         Ok(Self(socket))
     }
 
-    /// Makes one event for each device and waits for them. Those still waited for when events were lost.
+    /// Triggers one event for each device and waits for them. Returns the devices still missing when events were lost.
     fn await_all(&self, nodes: &[PathBuf], deadline: Instant) -> anyhow::Result<Vec<PathBuf>> {
         let mut waiting = Vec::new();
         for node in nodes {
@@ -126,7 +127,7 @@ impl Events {
         let mut buffer = vec![0; 64 * 1024];
         while !waiting.is_empty() {
             match recv(self.0.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
-                Ok(length) => waiting.retain(|(_, mark)| !is_of(&buffer[..length], mark)),
+                Ok(length) => waiting.retain(|(_, mark)| !has_mark(&buffer[..length], mark)),
                 Err(Errno::EAGAIN | Errno::EINTR) => self.pause(&waiting, deadline)?,
                 Err(Errno::ENOBUFS) => break,
                 Err(error) => return Err(error).context("cannot hear udev"),
@@ -157,16 +158,16 @@ impl Events {
     }
 }
 
-/// True if a message of udev is about the event we marked: its properties are `NAME=value`, each ended by
-/// a zero byte.
-fn is_of(message: &[u8], mark: &str) -> bool {
+/// True if a message of udev is about the event that we marked: its properties are `NAME=value`, each terminated by a
+/// zero byte.
+fn has_mark(message: &[u8], mark: &str) -> bool {
     let property = format!("SYNTH_UUID={mark}");
     message
         .split(|byte| *byte == 0)
         .any(|field| field.ends_with(property.as_bytes()))
 }
 
-/// Makes a change event for a device; its mark comes back with it.
+/// Triggers a change event for a device; returns the mark that identifies the event.
 fn trigger(node: &Path) -> anyhow::Result<String> {
     let act = || format!("cannot have udev look at {}", node.display());
     let mark = fs::read_to_string("/proc/sys/kernel/random/uuid").with_context(act)?;
@@ -188,19 +189,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_event_is_known_by_its_mark() {
+    fn an_event_is_recognized_by_its_mark() {
         let message = b"libudev\0\xfe\xed\xca\xfeACTION=change\0SYNTH_UUID=1b4e-28ba\0SEQNUM=7\0";
-        assert!(is_of(message, "1b4e-28ba"));
-        assert!(!is_of(message, "1b4e-28b"));
-        assert!(!is_of(message, "e-28ba-7"));
-        assert!(!is_of(b"", "1b4e-28ba"));
+        assert!(has_mark(message, "1b4e-28ba"));
+        assert!(!has_mark(message, "1b4e-28b"));
+        assert!(!has_mark(message, "e-28ba-7"));
+        assert!(!has_mark(b"", "1b4e-28ba"));
     }
 
     #[test]
-    fn a_shared_lock_keeps_an_exclusive_one_out() {
+    fn a_shared_lock_excludes_an_exclusive_one() {
         let file = tempfile::NamedTempFile::new().expect("a file");
-        let first = DiskLock::take(file.path(), Hold::MayLook).expect("locked");
-        let second = DiskLock::take(file.path(), Hold::MayLook).expect("locked as well");
+        let first = DiskLock::take(file.path(), LockMode::AllowProbing).expect("locked");
+        let second = DiskLock::take(file.path(), LockMode::AllowProbing).expect("locked as well");
         let open = || File::open(file.path()).expect("it is there");
         let exclusive = || Flock::lock(open(), FlockArg::LockExclusiveNonblock).is_ok();
         assert!(!exclusive());

@@ -1,7 +1,7 @@
-//! Waiting for devices: with systemd where it runs, else by watching the directories they appear in.
+//! Waiting for devices: through systemd if it runs, else by watching the directories they appear in.
 //!
-//! A device is ready when its node is there and udev, if it runs, is done with it. Until then links may
-//! still change, and other programs may have the device open.
+//! A device is ready when its node exists and udev, if it runs, has processed it. Until then links may still change,
+//! and other programs may have the device open.
 
 use super::devices::present_disks;
 use super::systemd::{NotStarted, SystemdClient};
@@ -15,16 +15,16 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long devices are waited for where nobody says otherwise, and systemd does not decide.
+/// How long to wait for devices if no limit is given, and systemd does not decide.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Changes are looked for this often even if nothing was noticed: not every file system tells.
+/// How often to check even if no change was reported: not every file system supports that.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Waits until every device is ready, `limit` at most; without it, as long as systemd waits for devices, or
-/// 30 s. Those that are ready already cost nothing.
+/// Waits until every device is ready, for `limit` at most; without it, as long as systemd waits for devices, or 30 s.
+/// Returns at once if all are ready.
 ///
 /// # Errors
-/// Some are not ready in time; they are named, and the disks that are there.
+/// If some are not ready in time; the message names them, and the existing disks.
 pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Result<()> {
     let start = Instant::now();
     let udev = Udev::of_machine();
@@ -32,11 +32,11 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
     if waiting.is_empty() {
         return Ok(());
     }
-    // Without an answer of systemd what is there decides, as it does without systemd.
+    // If systemd does not answer, the state of the devices decides, as it does without systemd.
     if let Some(systemd) = SystemdClient::connect()
-        && let Ok(not_started) = have_started(systemd, &waiting, limit)
+        && let Ok(not_started) = start_with_systemd(systemd, &waiting, limit)
     {
-        return judge(&udev, &not_started, limit.unwrap_or_default());
+        return check_not_started(&udev, &not_started, limit.unwrap_or_default());
     }
     let limit = limit.unwrap_or(TIMEOUT);
     let waiting = watch(&udev, devices, start + limit, POLL_INTERVAL)?;
@@ -46,7 +46,7 @@ pub fn for_devices(devices: &[PathBuf], limit: Option<Duration>) -> anyhow::Resu
     bail!(failure(&waiting, &within(limit)))
 }
 
-fn have_started(
+fn start_with_systemd(
     mut systemd: SystemdClient,
     waiting: &[Unready],
     limit: Option<Duration>,
@@ -55,8 +55,12 @@ fn have_started(
     systemd.start_devices(&devices, limit)
 }
 
-/// The state of the devices overrules systemd, which may never see a device that counts as ready here.
-fn judge(udev: &Udev, not_started: &[NotStarted], limit: Duration) -> anyhow::Result<()> {
+/// Fails if devices are not ready. Their own state overrules systemd, which may never see a device that is ready here.
+fn check_not_started(
+    udev: &Udev,
+    not_started: &[NotStarted],
+    limit: Duration,
+) -> anyhow::Result<()> {
     let failed: Vec<PathBuf> = not_started.iter().map(|one| one.device.clone()).collect();
     let waiting = udev.unready(&failed);
     if waiting.is_empty() {
@@ -96,7 +100,7 @@ struct Unready {
 enum DeviceState {
     Absent,
     Unknown,
-    Marked,
+    NotReady,
 }
 
 impl fmt::Display for Unready {
@@ -104,13 +108,13 @@ impl fmt::Display for Unready {
         let state = match self.state {
             DeviceState::Absent => "does not exist",
             DeviceState::Unknown => "udev has not finished processing it",
-            DeviceState::Marked => "udev says SYSTEMD_READY=0",
+            DeviceState::NotReady => "udev says SYSTEMD_READY=0",
         };
         write!(f, "device {} ({state})", self.device.display())
     }
 }
 
-/// What udev knows, in its directory of the running system.
+/// What udev knows, from its runtime directory.
 #[derive(Debug)]
 struct Udev {
     run: PathBuf,
@@ -123,7 +127,7 @@ impl Udev {
         }
     }
 
-    fn data(&self) -> PathBuf {
+    fn records(&self) -> PathBuf {
         self.run.join("data")
     }
 
@@ -141,66 +145,67 @@ impl Udev {
         let Ok(metadata) = fs::metadata(device) else {
             return Some(DeviceState::Absent);
         };
-        let is_udevs = metadata.file_type().is_block_device() && self.run.join("control").exists();
-        if !is_udevs {
+        let is_managed_by_udev =
+            metadata.file_type().is_block_device() && self.run.join("control").exists();
+        if !is_managed_by_udev {
             return None;
         }
         let number = metadata.rdev();
         let (major, minor) = (nix::sys::stat::major(number), nix::sys::stat::minor(number));
-        let record = self.data().join(format!("b{major}:{minor}"));
+        let record = self.records().join(format!("b{major}:{minor}"));
         match fs::read_to_string(record) {
             Err(_) => Some(DeviceState::Unknown),
             Ok(text) if text.lines().any(|line| line == "E:SYSTEMD_READY=0") => {
-                Some(DeviceState::Marked)
+                Some(DeviceState::NotReady)
             }
             Ok(_) => None,
         }
     }
 }
 
-/// Waits by watching; gives what is not ready in the end.
+/// Waits by watching directories; returns what is not ready in the end.
 fn watch(
     udev: &Udev,
     devices: &[PathBuf],
     deadline: Instant,
     interval: Duration,
 ) -> anyhow::Result<Vec<Unready>> {
-    let notices = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
+    let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
     loop {
-        // Watches come before the look, so that nothing happens unseen between them.
+        // Watches are added before the check, so that no change in between is missed.
         for directory in directories(udev, devices) {
-            // One that went meanwhile is no reason to stop: the next look comes.
-            let _ = notices.add_watch(&directory, changes());
+            // One that has disappeared meanwhile is no reason to stop: there will be another check.
+            let _ = inotify.add_watch(&directory, watched_events());
         }
         let waiting = udev.unready(devices);
-        let left = deadline.saturating_duration_since(Instant::now());
-        if waiting.is_empty() || left.is_zero() {
+        let remaining = deadline.saturating_duration_since(Instant::now());
+        if waiting.is_empty() || remaining.is_zero() {
             return Ok(waiting);
         }
-        let pause = PollTimeout::try_from(left.min(interval)).unwrap_or(PollTimeout::ZERO);
-        let mut descriptors = [PollFd::new(notices.as_fd(), PollFlags::POLLIN)];
-        // Interrupted or not, the next look tells.
+        let pause = PollTimeout::try_from(remaining.min(interval)).unwrap_or(PollTimeout::ZERO);
+        let mut descriptors = [PollFd::new(inotify.as_fd(), PollFlags::POLLIN)];
+        // Interrupted or not, the next check decides.
         let _ = poll(&mut descriptors, pause);
-        while notices.read_events().is_ok() {}
+        while inotify.read_events().is_ok() {}
     }
 }
 
-fn changes() -> AddWatchFlags {
+fn watched_events() -> AddWatchFlags {
     AddWatchFlags::IN_CREATE
         | AddWatchFlags::IN_MOVED_TO
         | AddWatchFlags::IN_CLOSE_WRITE
         | AddWatchFlags::IN_DELETE_SELF
 }
 
-/// Directories whose changes may make a device ready: for each the deepest there is on the way to it, for
-/// links those of what they point to as well, and udev's records.
+/// Directories whose changes may make a device ready: for each device the deepest existing one on the way to it, for
+/// links also that of their target, and those of udev's records.
 fn directories(udev: &Udev, devices: &[PathBuf]) -> Vec<PathBuf> {
-    let mut found = vec![udev.run.clone(), udev.data()];
+    let mut found = vec![udev.run.clone(), udev.records()];
     for device in devices {
-        found.extend(deepest(device));
+        found.extend(deepest_directory(device));
         if let Ok(target) = fs::read_link(device) {
             let parent = device.parent().unwrap_or(Path::new("/"));
-            found.extend(deepest(&parent.join(target)));
+            found.extend(deepest_directory(&parent.join(target)));
         }
     }
     found.sort();
@@ -208,9 +213,9 @@ fn directories(udev: &Udev, devices: &[PathBuf]) -> Vec<PathBuf> {
     found
 }
 
-fn deepest(path: &Path) -> Option<PathBuf> {
-    let above = path.ancestors().skip(1);
-    above
+fn deepest_directory(path: &Path) -> Option<PathBuf> {
+    let ancestors = path.ancestors().skip(1);
+    ancestors
         .into_iter()
         .find(|directory| directory.is_dir())
         .map(Into::into)
@@ -223,14 +228,14 @@ mod tests {
     use std::thread::{self, sleep};
     use tempfile::TempDir;
 
-    fn bed() -> (TempDir, Udev) {
+    fn fixture() -> (TempDir, Udev) {
         let dir = tempfile::tempdir().expect("a directory");
         let run = dir.path().join("run");
         fs::create_dir_all(run.join("data")).expect("made");
         (dir, Udev { run })
     }
 
-    /// Waits for what `work` makes, without looking before something was noticed; true if it was.
+    /// Waits for a device that `work` creates, without polling; true if the change was noticed.
     fn noticed(udev: &Udev, device: &Path, work: impl FnOnce() + Send) -> bool {
         let devices = [device.to_path_buf()];
         let limit = Duration::from_secs(60);
@@ -241,29 +246,29 @@ mod tests {
             });
             let start = Instant::now();
             let waiting = watch(udev, &devices, start + limit, limit).expect("watched");
-            // At the end of the limit it is looked for as well.
+            // There is another check at the time limit.
             waiting.is_empty() && start.elapsed() < limit
         })
     }
 
     #[test]
     fn a_link_that_appears_is_noticed() {
-        let (dir, udev) = bed();
+        let (dir, udev) = fixture();
         let target = dir.path().join("node");
         fs::write(&target, "").expect("written");
         let link = dir.path().join("disk/by-label/A");
-        let made = noticed(&udev, &link, || {
+        let is_noticed = noticed(&udev, &link, || {
             fs::create_dir_all(link.parent().expect("a directory")).expect("made");
             let new = link.with_extension("new");
             symlink(&target, &new).expect("made");
             fs::rename(&new, &link).expect("renamed");
         });
-        assert!(made, "only a glance saw it");
+        assert!(is_noticed, "it was found by polling only");
     }
 
     #[test]
     fn the_target_of_a_link_is_noticed() {
-        let (dir, udev) = bed();
+        let (dir, udev) = fixture();
         fs::create_dir(dir.path().join("links")).expect("made");
         let link = dir.path().join("links/A");
         symlink("../node", &link).expect("made");
@@ -272,8 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn what_never_appears_is_named_in_time() {
-        let (dir, udev) = bed();
+    fn missing_devices_are_named_in_time() {
+        let (dir, udev) = fixture();
         let device = dir.path().join("none");
         let start = Instant::now();
         let deadline = start + Duration::from_millis(50);
@@ -314,14 +319,14 @@ mod tests {
         let Some((device, record)) = block_device() else {
             return;
         };
-        let (_dir, udev) = bed();
+        let (_dir, udev) = fixture();
         assert_eq!(udev.state(&device), None, "no udev, no waiting");
         fs::write(udev.run.join("control"), "").expect("written");
         assert_eq!(udev.state(&device), Some(DeviceState::Unknown));
-        let record = udev.data().join(record);
+        let record = udev.records().join(record);
         let write = |text: &str| fs::write(&record, text).expect("written");
         write("I:1\nE:SYSTEMD_READY=0\n");
-        assert_eq!(udev.state(&device), Some(DeviceState::Marked));
+        assert_eq!(udev.state(&device), Some(DeviceState::NotReady));
         assert!(noticed(&udev, &device, || write("I:1\nE:ID_X=1\n")));
         assert_eq!(udev.state(&device), None);
     }

@@ -1,7 +1,7 @@
-//! A config put together part by part: what languages that describe a machine in words of their own end in.
+//! A config assembled part by part, for languages that describe a machine in their own terms.
 //!
-//! Such a language has no list of files, but many keys each of which means a file, a unit or an account. Here the parts
-//! are collected by what they are; a later file takes the place of an earlier one at its path.
+//! Such a language has no list of files but many keys, each of which implies a file, a unit or an account. The parts
+//! are collected here by kind; a later file replaces an earlier one with the same path.
 
 use super::keyed::KeyedList;
 use super::node::Node;
@@ -11,7 +11,7 @@ use crate::config::{Version, data_url, simplify};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// Set user id, set group id, sticky: ignored before version 3.6.0.
+/// The set-user-ID, set-group-ID and sticky bits, which are ignored before version 3.6.0.
 const SPECIAL_BITS: u32 = 0o7000;
 
 /// The parts of a config so far.
@@ -43,16 +43,16 @@ pub(crate) struct AssembledUser<'t> {
 pub(crate) struct AssembledFile<'t> {
     pub(crate) at: u32,
     pub(crate) path: String,
-    /// What it holds, if what is there is to be replaced.
+    /// The contents, if an existing file is to be replaced.
     pub(crate) body: Option<FileBody>,
-    /// What is put behind it.
+    /// What is appended to it.
     pub(crate) append: Vec<FileBody>,
     pub(crate) mode: Option<(u32, u32)>,
     pub(crate) user: Option<Node<'t>>,
     pub(crate) group: Option<Node<'t>>,
 }
 
-/// Bytes of a file, with the offset of what they are made from.
+/// Bytes of a file, with the offset of their origin.
 #[derive(Debug)]
 pub(crate) struct FileBody {
     pub(crate) at: u32,
@@ -70,14 +70,14 @@ pub(crate) enum FileSource {
 }
 
 impl<'t> AssembledUser<'t> {
-    /// Gives the account `member` unless it has it.
+    /// Sets `member` unless the account already has it.
     pub(crate) fn set(&mut self, member: &'static str, value: Node<'t>) {
         if self.node.get(member).is_none() {
             self.node.set(member, value);
         }
     }
 
-    /// Gives the account `member` in the place of what it has.
+    /// Sets `member`, replacing any earlier value.
     pub(crate) fn replace(&mut self, member: &'static str, value: Node<'t>) {
         self.node.remove(member);
         self.node.set(member, value);
@@ -89,15 +89,15 @@ impl<'t> AssembledUser<'t> {
         Some(&scalar.text)
     }
 
-    /// A key to log in with; blanks around it and keys that are there already do not matter.
-    pub(crate) fn key(&mut self, at: u32, key: &str) {
+    /// Adds an SSH key. Blanks around it are dropped, and so are duplicates.
+    pub(crate) fn add_key(&mut self, at: u32, key: &str) {
         let key = key.trim();
         if !key.is_empty() {
             self.keys.push((at, key.to_owned()));
         }
     }
 
-    /// Makes the account a member of `group`, once.
+    /// Makes the account a member of `group`. Duplicates are dropped.
     pub(crate) fn join(&mut self, at: u32, group: &str) {
         self.groups.push((at, group.to_owned()));
     }
@@ -109,16 +109,16 @@ impl<'t> AssembledUser<'t> {
             };
             let (at, mut seen) = (*at, HashSet::new());
             let texts = texts.into_iter();
-            let once = texts.filter(|(_, text)| seen.insert(text.clone()));
-            let once = once.map(|(at, text)| Node::text(at, text)).collect();
-            self.node.set(member, Node::list(at, once));
+            let unique = texts.filter(|(_, text)| seen.insert(text.clone()));
+            let unique = unique.map(|(at, text)| Node::text(at, text)).collect();
+            self.node.set(member, Node::list(at, unique));
         }
         self.node
     }
 }
 
 impl<'t> AssembledFile<'t> {
-    /// A file that holds `bytes`, in the place of whatever is there.
+    /// A file that holds `bytes` and replaces whatever is at `path`.
     pub(crate) fn new(
         at: u32,
         path: impl Into<String>,
@@ -136,7 +136,7 @@ impl<'t> AssembledFile<'t> {
         }
     }
 
-    /// `bytes` behind what is there.
+    /// A file to which `bytes` are appended.
     pub(crate) fn appended(
         at: u32,
         path: impl Into<String>,
@@ -175,13 +175,13 @@ impl<'t> AssembledFile<'t> {
 }
 
 impl FileBody {
-    /// These bytes.
+    /// A body of literal bytes.
     pub(crate) fn bytes(at: u32, bytes: impl Into<Vec<u8>>) -> Self {
         let source = FileSource::Bytes(bytes.into());
         FileBody { at, source }
     }
 
-    /// What is at a URL.
+    /// A body to be fetched from `url`.
     pub(crate) fn url(at: u32, url: impl Into<String>) -> Self {
         let source = FileSource::Url {
             url: url.into(),
@@ -196,7 +196,7 @@ impl FileBody {
             FileSource::Bytes(bytes) => {
                 let url = match bytes.is_empty() {
                     true => "data:,".to_owned(),
-                    false => data_url::of(&bytes),
+                    false => data_url::encode(&bytes),
                 };
                 Node::mapping(at).with("source", Node::text(at, url))
             }
@@ -216,7 +216,7 @@ impl FileBody {
 }
 
 impl<'t> Assembly<'t> {
-    /// Nothing yet, for the value at offset `at`.
+    /// An empty config, made from the value at offset `at`.
     pub(crate) fn new(at: u32) -> Self {
         Assembly {
             at,
@@ -224,7 +224,7 @@ impl<'t> Assembly<'t> {
         }
     }
 
-    /// The account called `name`, made if it is not there.
+    /// The account called `name`, created if it does not exist.
     pub(crate) fn user(&mut self, at: u32, name: &str) -> &mut AssembledUser<'t> {
         self.users.or_insert_with(name, || AssembledUser {
             node: Node::mapping(at).with("name", Node::text(at, name.to_owned())),
@@ -233,26 +233,26 @@ impl<'t> Assembly<'t> {
         })
     }
 
-    /// The account called `name`, if it is asked for.
+    /// The account called `name`, if the config has it.
     pub(crate) fn user_named(&self, name: &str) -> Option<&AssembledUser<'t>> {
         self.users.get(name)
     }
 
-    /// True if the group `name` is asked for.
+    /// True if the config has the group `name`.
     pub(crate) fn has_group(&self, name: &str) -> bool {
         self.groups.contains(name)
     }
 
-    /// The group `name`, once.
-    pub(crate) fn group(&mut self, at: u32, name: &str) {
+    /// Adds the group `name` unless it exists.
+    pub(crate) fn add_group(&mut self, at: u32, name: &str) {
         self.groups.or_insert_with(name, || {
             Node::mapping(at).with("name", Node::text(at, name.to_owned()))
         });
     }
 
-    /// A file. One that only appends is added to an earlier file of its path; any other takes its place.
-    /// True if there was an earlier one that is gone now.
-    pub(crate) fn file(&mut self, mut file: AssembledFile<'t>) -> bool {
+    /// Adds a file. One that only appends is joined to an earlier file with the same path; any other replaces it.
+    /// True if an earlier file was replaced.
+    pub(crate) fn add_file(&mut self, mut file: AssembledFile<'t>) -> bool {
         self.links.remove(&file.path);
         let earlier = self.files.get_mut(&file.path);
         if let Some(earlier) = earlier.filter(|_| file.body.is_none()) {
@@ -266,8 +266,8 @@ impl<'t> Assembly<'t> {
         self.files.insert(&path, file).is_some()
     }
 
-    /// A directory, once. Without a mode, one that is there keeps its own.
-    pub(crate) fn directory(
+    /// Adds a directory unless it exists. Without a mode, an existing directory on the target keeps its own.
+    pub(crate) fn add_directory(
         &mut self,
         at: u32,
         path: &str,
@@ -278,7 +278,7 @@ impl<'t> Assembly<'t> {
         self.owned_directory(at, path, mode, (owner.map(name), None));
     }
 
-    /// [`Assembly::directory`] with a user and a group. What was said of it first counts.
+    /// Like [`Assembly::add_directory`], with a user and a group. Attributes that are already set are kept.
     pub(crate) fn owned_directory(
         &mut self,
         at: u32,
@@ -297,13 +297,13 @@ impl<'t> Assembly<'t> {
         }
     }
 
-    /// Homes that accounts are given.
+    /// Home directories that are set for accounts.
     pub(crate) fn homes(&self) -> impl Iterator<Item = &str> {
         self.users.iter().filter_map(|user| user.text("homeDir"))
     }
 
-    /// A symbolic link in the place of whatever is there.
-    pub(crate) fn link(&mut self, at: u32, path: &str, target: impl Into<Cow<'t, str>>) {
+    /// Adds a symbolic link that replaces whatever is at `path`.
+    pub(crate) fn add_link(&mut self, at: u32, path: &str, target: impl Into<Cow<'t, str>>) {
         self.files.remove(path);
         let node = Node::mapping(at)
             .with("path", Node::text(at, path.to_owned()))
@@ -312,8 +312,8 @@ impl<'t> Assembly<'t> {
         self.links.insert(path, node);
     }
 
-    /// A unit that is written and enabled.
-    pub(crate) fn unit(&mut self, at: u32, name: &str, contents: impl Into<Cow<'t, str>>) {
+    /// Adds a unit file and enables it.
+    pub(crate) fn add_unit(&mut self, at: u32, name: &str, contents: impl Into<Cow<'t, str>>) {
         let node = Node::mapping(at)
             .with("name", Node::text(at, name.to_owned()))
             .with("enabled", Node::flag(at, true))
@@ -321,8 +321,8 @@ impl<'t> Assembly<'t> {
         self.units.insert(name, node);
     }
 
-    /// A unit as `node` says.
-    pub(crate) fn whole_unit(&mut self, name: &str, node: Node<'t>) {
+    /// Adds a unit as described by `node`.
+    pub(crate) fn add_unit_node(&mut self, name: &str, node: Node<'t>) {
         self.units.insert(name, node);
     }
 
@@ -331,18 +331,18 @@ impl<'t> Assembly<'t> {
         self.files.contains(path)
     }
 
-    /// The offset that the file at `path` is made from, if there is one.
+    /// The offset in the config that the file at `path` originates from, if there is such a file.
     pub(crate) fn file_at(&self, path: &str) -> Option<u32> {
         self.files.get(path).map(|file| file.at)
     }
 
     /// Drops the file at `path`. True if there was one.
-    pub(crate) fn drop_file(&mut self, path: &str) -> bool {
+    pub(crate) fn remove_file(&mut self, path: &str) -> bool {
         self.files.remove(path).is_some()
     }
 
-    /// A unit that the system has, to be enabled.
-    pub(crate) fn enable(&mut self, at: u32, name: &str) {
+    /// Enables a unit that is part of the system.
+    pub(crate) fn enable_unit(&mut self, at: u32, name: &str) {
         self.units.or_insert_with(name, || {
             Node::mapping(at)
                 .with("name", Node::text(at, name.to_owned()))
@@ -350,18 +350,18 @@ impl<'t> Assembly<'t> {
         });
     }
 
-    /// A config at `url` that is merged into this one.
-    pub(crate) fn include(&mut self, at: u32, url: impl Into<Cow<'t, str>>) {
+    /// Merges the config at `url` into this one.
+    pub(crate) fn add_include(&mut self, at: u32, url: impl Into<Cow<'t, str>>) {
         let node = Node::mapping(at).with("source", Node::text(at, url));
         self.included.push(node);
     }
 
-    /// The whole config, in the oldest version from 3.5.0 that has everything that is asked for.
+    /// The whole config, in the oldest version since 3.5.0 that supports everything in it.
     pub(crate) fn finish(self) -> (Tree<'t>, Version) {
         let at = self.at;
-        let is_special =
+        let has_special_bits =
             |file: &AssembledFile<'_>| file.mode.is_some_and(|(_, m)| m & SPECIAL_BITS != 0);
-        let version = match self.files.iter().any(is_special) {
+        let version = match self.files.iter().any(has_special_bits) {
             true => Version::V3_6,
             false => Version::V3_5,
         };
@@ -400,7 +400,7 @@ impl<'t> Assembly<'t> {
     }
 }
 
-/// An absolute path without `.`, `..`, doubled slashes; a relative one counts from `/`.
+/// An absolute path without `.`, `..` and doubled slashes; a relative one is taken from `/`.
 pub(crate) fn clean_path(path: &str) -> String {
     simplify(&format!("/{path}"))
 }
@@ -434,9 +434,9 @@ mod tests {
     #[test]
     fn a_later_file_wins_and_fragments_add_up() {
         let mut assembly = Assembly::new(0);
-        assert!(!assembly.file(AssembledFile::new(0, "/a", 0o644, "1")));
-        assert!(assembly.file(AssembledFile::new(1, "/a", 0o600, "2")));
-        assert!(!assembly.file(AssembledFile::appended(2, "/a", 0o600, "3")));
+        assert!(!assembly.add_file(AssembledFile::new(0, "/a", 0o644, "1")));
+        assert!(assembly.add_file(AssembledFile::new(1, "/a", 0o600, "2")));
+        assert!(!assembly.add_file(AssembledFile::appended(2, "/a", 0o600, "3")));
         let file = assembly.files.get("/a").unwrap();
         assert_eq!((file.at, file.append.len()), (1, 1));
     }
@@ -445,7 +445,7 @@ mod tests {
     fn special_bits_need_a_later_version() {
         for (mode, want) in [(0o755, Version::V3_5), (0o4755, Version::V3_6)] {
             let mut assembly = Assembly::new(0);
-            assembly.file(AssembledFile::new(0, "/a", mode, ""));
+            assembly.add_file(AssembledFile::new(0, "/a", mode, ""));
             assert_eq!(assembly.finish().1, want, "{mode:o}");
         }
     }

@@ -1,4 +1,4 @@
-//! Which language a text is in.
+//! Detects the language of a text.
 
 use super::family::{self, Family};
 use super::languages::Language;
@@ -9,16 +9,16 @@ use super::target::{Distribution, Target};
 use super::yaml;
 use crate::config::{self, Finding, LineStarts, Severity};
 
-/// A text that is in no language of ours.
+/// The text is in no known language.
 #[derive(Debug)]
 pub struct DetectError {
-    /// What it is instead.
+    /// What the text is instead.
     pub finding: Finding,
 }
 
-/// What a text begins with that only cloud-init takes. The header of a cloud-config counts for it with more behind it
-/// and blanks before it too.
-const CLOUD_INIT_STARTS: [&str; 7] = [
+/// Beginnings of texts that only cloud-init accepts. The header of a cloud-config counts as one even with leading
+/// blanks or trailing words.
+const CLOUD_INIT_PREFIXES: [&str; 7] = [
     "#cloud-config",
     "#cloud-boothook",
     "#include",
@@ -28,7 +28,7 @@ const CLOUD_INIT_STARTS: [&str; 7] = [
     "##template:",
 ];
 
-/// Types of parts that only cloud-init takes.
+/// Media types of parts that only cloud-init accepts.
 const CLOUD_INIT_TYPES: [&str; 11] = [
     "text/x-include-url",
     "text/x-include-once-url",
@@ -43,7 +43,7 @@ const CLOUD_INIT_TYPES: [&str; 11] = [
     "text/x-shellscript-per-once",
 ];
 
-/// All that a Container Linux Config may have at its top.
+/// All top-level keys of a Container Linux Config.
 const CONTAINER_LINUX_KEYS: [&str; 11] = [
     "version",
     "ignition",
@@ -61,36 +61,36 @@ const CONTAINER_LINUX_KEYS: [&str; 11] = [
 const LANGUAGES: &str = "a config is in JSON with `ignition`, in YAML with `variant`, begins with #cloud-config, or is a \
                          Container Linux Config or a config of k3OS";
 
-/// Messages may be inside of each other this deep.
+/// How deep messages may be nested.
 const MAX_DEPTH: usize = 8;
 
-/// Characters of a key that are shown.
+/// How many characters of a key are shown.
 const MAX_SHOWN: usize = 40;
 
-/// [`detect_for`] a system that is not known.
+/// [`detect_for`] an unknown system.
 ///
 /// # Errors
-/// As there.
+/// As [`detect_for`].
 pub fn detect(text: &[u8]) -> Result<Language, DetectError> {
     detect_for(text, &Target::default())
 }
 
-/// The language of `text`, by what is in it, and by the system that it is for where it can be in two.
+/// The language of `text`, decided by its contents, and by the system it is for if it can be in two languages.
 ///
 /// # Errors
-/// It is none that is known.
+/// If the text is in no known language, or has keys of two.
 pub fn detect_for(text: &[u8], target: &Target<'_>) -> Result<Language, DetectError> {
-    part(text, target, 0)
+    detect_part(text, target, 0)
 }
 
-fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, DetectError> {
+fn detect_part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, DetectError> {
     let body = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let start = body.trim_ascii_start();
     if start.is_empty() {
         return Ok(Language::Ignition);
     }
     if start.starts_with(b"{")
-        && let Some(language) = json(body)
+        && let Some(language) = detect_json(body)
     {
         return Ok(language);
     }
@@ -106,24 +106,24 @@ fn part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, Dete
     if first_line.trim_ascii_end() == b"#cloud-config" {
         return cloud_config(text, target);
     }
-    let is_for_cloud_init = |beginning: &&str| {
-        let head = start.get(..beginning.len());
-        head.is_some_and(|head| head.eq_ignore_ascii_case(beginning.as_bytes()))
+    let is_for_cloud_init = |prefix: &&str| {
+        let head = start.get(..prefix.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
     };
-    if CLOUD_INIT_STARTS.iter().any(is_for_cloud_init) {
+    if CLOUD_INIT_PREFIXES.iter().any(is_for_cloud_init) {
         return Ok(Language::CloudInit);
     }
     if mime::is_multipart(body) {
-        return message(body, target, depth);
+        return detect_message(body, target, depth);
     }
-    // coreos-cloudinit knows messages with parts only.
+    // coreos-cloudinit only supports multipart messages.
     if mime::single_part(body).is_some() {
         return Ok(Language::CloudInit);
     }
-    other(text)
+    detect_yaml(text)
 }
 
-/// A cloud-config with its header, or what says that it is one.
+/// The language of a cloud-config with its header.
 fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, DetectError> {
     match yaml_root(text, family::of) {
         Some(Family::Of(language)) => Ok(language),
@@ -135,7 +135,7 @@ fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, DetectErro
             ))
         }
         Some(Family::Shared) => Ok(family::of_target(target)),
-        // Whoever reads it says what is wrong with it.
+        // The reader of the language reports what is wrong with the text.
         None => Ok(match has_line(text, "coreos:") {
             true => Language::CoreosCloudinit,
             false => family::of_target(target),
@@ -143,31 +143,31 @@ fn cloud_config(text: &[u8], target: &Target<'_>) -> Result<Language, DetectErro
     }
 }
 
-fn yaml_root<T>(text: &[u8], look: impl FnOnce(&Node<'_>) -> T) -> Option<T> {
+fn yaml_root<T>(text: &[u8], inspect: impl FnOnce(&Node<'_>) -> T) -> Option<T> {
     let text = std::str::from_utf8(text).ok()?;
     let lines = LineStarts::of(text.as_bytes());
     let document = yaml::read(text, &lines).ok()?;
-    Some(look(&document.root))
+    Some(inspect(&document.root))
 }
 
 fn has_line(text: &[u8], line: &str) -> bool {
     let mut lines = text.split(|b| *b == b'\n');
-    lines.any(|have| have.trim_ascii_end() == line.as_bytes())
+    lines.any(|candidate| candidate.trim_ascii_end() == line.as_bytes())
 }
 
-/// A message: what one of its parts is that is in one language only.
-fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, DetectError> {
-    let Some(whole) = mime::message(text, 0..text.len()) else {
+/// The language of a MIME message: that of a part which is in one language only.
+fn detect_message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, DetectError> {
+    let Some(message) = mime::message(text, 0..text.len()) else {
         return Ok(Language::CloudInit);
     };
-    let parts = whole.parts(text).unwrap_or_default();
-    if whole.media_type() != "multipart/mixed" || depth > MAX_DEPTH {
+    let parts = message.parts(text).unwrap_or_default();
+    if message.media_type() != "multipart/mixed" || depth > MAX_DEPTH {
         return Ok(Language::CloudInit);
     }
     let mut is_for_cloud_init = false;
-    for one in parts {
-        let kind = one.media_type();
-        let Ok(bytes) = one.decoded(text) else {
+    for part in parts {
+        let kind = part.media_type();
+        let Ok(bytes) = part.decoded(text) else {
             continue;
         };
         let bytes: &[u8] = &bytes;
@@ -178,7 +178,7 @@ fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, D
             _ if bytes.starts_with(b"#!") => None,
             _ if bytes.trim_ascii_end().is_empty() => None,
             _ if bytes.starts_with(b"#cloud-config") => yaml_root(bytes, family::of),
-            _ => part(bytes, target, depth + 1).ok().map(Family::Of),
+            _ => detect_part(bytes, target, depth + 1).ok().map(Family::Of),
         };
         match family {
             Some(Family::Of(Language::CoreosCloudinit)) => return Ok(Language::CoreosCloudinit),
@@ -192,15 +192,31 @@ fn message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Language, D
     })
 }
 
-/// An object of JSON. `None` for what is none, or only in YAML.
-fn json(text: &[u8]) -> Option<Language> {
+/// The language of a JSON object.
+fn detect_json(text: &[u8]) -> Option<Language> {
     let mut seen = TopLevelKeys::default();
-    let end = seen.look(text);
+    let end = seen.read(text);
     match (seen, end) {
-        (TopLevelKeys { old: true, .. }, _) => Some(Language::OldIgnition),
-        (TopLevelKeys { ignition: true, .. }, _) => Some(Language::Ignition),
-        (TopLevelKeys { variant: true, .. }, _) => Some(Language::Butane),
-        // YAML has the same form without quotes around keys, so this may be some; else it is broken JSON.
+        (
+            TopLevelKeys {
+                has_old_version: true,
+                ..
+            },
+            _,
+        ) => Some(Language::OldIgnition),
+        (
+            TopLevelKeys {
+                has_ignition: true, ..
+            },
+            _,
+        ) => Some(Language::Ignition),
+        (
+            TopLevelKeys {
+                has_variant: true, ..
+            },
+            _,
+        ) => Some(Language::Butane),
+        // A YAML flow mapping looks the same, with unquoted keys. Anything else is broken JSON.
         _ => match yaml_root(text, by_keys) {
             Some(Some(language)) => Some(language),
             _ => Some(Language::Ignition),
@@ -221,18 +237,18 @@ fn by_keys(root: &Node<'_>) -> Option<Language> {
     if entries.iter().any(|entry| family::is_k3os_key(&entry.key)) {
         return Some(Language::K3os);
     }
-    let is_of_ignition = root
+    let is_ignition = root
         .get("ignition")
         .is_some_and(|ignition| ignition.get("version").is_some());
     let is_known = entries
         .iter()
         .all(|e| CONTAINER_LINUX_KEYS.contains(&&*e.key));
-    (is_known && !entries.is_empty() && !is_of_ignition).then_some(Language::ContainerLinux)
+    (is_known && !entries.is_empty() && !is_ignition).then_some(Language::ContainerLinux)
 }
 
-/// YAML without a header, or nothing that is known.
-fn other(text: &[u8]) -> Result<Language, DetectError> {
-    // The one key that decides by itself: a large config need not be read twice to find it.
+/// The language of YAML without a header.
+fn detect_yaml(text: &[u8]) -> Result<Language, DetectError> {
+    // This key decides by itself, so a large config need not be parsed twice.
     if has_key_line(text, &["variant"]) {
         return Ok(Language::Butane);
     }
@@ -245,7 +261,7 @@ fn other(text: &[u8]) -> Result<Language, DetectError> {
     });
     match found {
         Some(found) => found,
-        // Broken YAML: who it is for says what is wrong with it.
+        // Broken YAML: the reader of the language reports what is wrong with it.
         None if has_key_line(text, &["k3os", "run_cmd", "boot_cmd", "init_cmd"]) => {
             Ok(Language::K3os)
         }
@@ -279,18 +295,18 @@ fn unknown_mapping(root: &Node<'_>, text: &[u8]) -> DetectError {
         return unknown(text);
     }
     let is_known = |key: &str| CONTAINER_LINUX_KEYS.contains(&key);
-    let odd = entries.iter().find(|entry| !is_known(&entry.key));
-    let message = match odd {
-        Some(odd) => format!(
+    let unexpected = entries.iter().find(|entry| !is_known(&entry.key));
+    let message = match unexpected {
+        Some(unexpected) => format!(
             "unrecognised format: YAML with the key `{}`",
-            shown(&odd.key)
+            shortened(&unexpected.key)
         ),
         None => "unrecognised format: YAML".into(),
     };
     undetected(message, LANGUAGES)
 }
 
-fn shown(key: &str) -> String {
+fn shortened(key: &str) -> String {
     let shown: String = key.escape_debug().take(MAX_SHOWN).collect();
     match key.chars().count() > MAX_SHOWN {
         true => format!("{shown}..."),
@@ -298,7 +314,7 @@ fn shown(key: &str) -> String {
     }
 }
 
-/// What a text is that is in no language.
+/// The error for a text in no known language.
 fn unknown(text: &[u8]) -> DetectError {
     match config::foreign(text) {
         Some((what, help)) => undetected(format!("unrecognised format: {what}"), help),
@@ -413,7 +429,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown() {
+    fn unknown_texts() {
         let cases: [(&[u8], &str); 7] = [
             (b"hello: 1\n", "`hello`"),
             (b"storage: {}\nfoo: 1\n", "`foo`"),

@@ -1,4 +1,4 @@
-//! The one YAML document that a text should be, or what to say about it.
+//! Reads a text that must be one YAML document.
 
 use super::findings::Remarks;
 use super::result::TranslationResult;
@@ -26,12 +26,12 @@ pub(crate) fn read<'t>(
     yaml::read(text, lines).map_err(|e| Box::new(refused(lines, e.offset, &e.message, e.help)))
 }
 
-/// Refuses keys that a mapping has twice, as the originals do, and warns of what else of a document does not count.
+/// Rejects duplicate keys, as the originals do, and warns of further documents, which are ignored.
 pub(crate) fn check(document: &Yaml<'_>, remarks: &mut Remarks) {
     for repeated in &document.repeated {
-        remarks.about_two(
+        remarks.add_about_two(
             Severity::Error,
-            (repeated.again, repeated.first),
+            (repeated.later, repeated.first),
             format!("duplicate key `{}`", repeated.key),
             Some("remove one of them".into()),
         );
@@ -41,7 +41,7 @@ pub(crate) fn check(document: &Yaml<'_>, remarks: &mut Remarks) {
     }
 }
 
-/// Nothing but an error at `offset`.
+/// A result with nothing but an error at `offset`.
 pub(crate) fn refused<'t>(
     lines: &LineStarts,
     offset: u32,

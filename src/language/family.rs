@@ -1,14 +1,14 @@
-//! Which of the programs that read `#cloud-config` a text is for, by its keys.
+//! Determines which of the programs that read `#cloud-config` a text is for, by its keys.
 
 use super::cloud_init::modules::MODULES;
 use super::languages::Language;
 use super::node::{Node, NodeContent};
 use super::target::{Distribution, Target};
 
-/// Keys that only k3OS has, in their squashed form.
+/// Keys that only k3OS has, in lower case and without underscores.
 const K3OS_KEYS: [&str; 3] = ["k3os", "bootcmd", "initcmd"];
 
-/// Keys that mean the same to every one of the programs, or nearly.
+/// Keys that mean the same, or nearly, to all of the programs.
 const SHARED_KEYS: [&str; 5] = [
     "hostname",
     "ssh_authorized_keys",
@@ -27,23 +27,23 @@ const CLOUD_INIT_USER_KEYS: [&str; 4] =
 /// Keys of a file that only cloud-init has.
 const CLOUD_INIT_FILE_KEYS: [&str; 3] = ["append", "defer", "source"];
 
-/// Begins every key of a user that only coreos-cloudinit has.
-const COREOS_USER_KEYS: &str = "coreos_ssh_import_";
+/// Prefix of the keys of a user that only coreos-cloudinit has.
+const COREOS_USER_KEY_PREFIX: &str = "coreos_ssh_import_";
 
-/// What the keys of a cloud-config say.
+/// The programs that a cloud-config can be for, by its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Family {
     Of(Language),
-    /// They mean the same to all.
+    /// All keys mean the same to all programs.
     Shared,
-    /// Keys of two of them, which cannot be in one config.
+    /// It has keys of two programs, which cannot be in one config.
     Mixed,
 }
 
-/// Who reads `root`.
+/// The family of `root`.
 pub(super) fn of(root: &Node<'_>) -> Family {
     let keys: Vec<String> = root.entries().iter().map(|e| snake(&e.key)).collect();
-    let has = |key: &str| keys.iter().any(|have| have == key);
+    let has = |key: &str| keys.iter().any(|known| known == key);
     match (
         has("coreos"),
         root.entries().iter().any(|e| is_k3os_key(&e.key)),
@@ -56,20 +56,20 @@ pub(super) fn of(root: &Node<'_>) -> Family {
     let is_cloud_init_key = |key: &String| {
         let mut all = MODULES.iter().flat_map(|module| module.keys);
         let is_shared = SHARED_KEYS.contains(&key.as_str());
-        !is_shared && (MERGE_KEYS.contains(&key.as_str()) || all.any(|have| have == key))
+        !is_shared && (MERGE_KEYS.contains(&key.as_str()) || all.any(|known| known == key))
     };
     if keys.iter().any(is_cloud_init_key) || is_for_cloud_init(root) {
         return Family::Of(Language::CloudInit);
     }
     let users = root.get("users").map(Node::elements).unwrap_or_default();
     let mut keys = users.iter().flat_map(Node::entries);
-    match keys.any(|e| snake(&e.key).starts_with(COREOS_USER_KEYS)) {
+    match keys.any(|e| snake(&e.key).starts_with(COREOS_USER_KEY_PREFIX)) {
         true => Family::Of(Language::CoreosCloudinit),
         false => Family::Shared,
     }
 }
 
-/// Who reads a text in which only shared keys are.
+/// The language of a text that has shared keys only.
 pub(super) fn of_target(target: &Target<'_>) -> Language {
     match target.distribution {
         Distribution::CoreOs | Distribution::Flatcar => Language::CoreosCloudinit,
@@ -77,8 +77,8 @@ pub(super) fn of_target(target: &Target<'_>) -> Language {
     }
 }
 
-/// True for `k3os` and the command lists of k3OS. `bootcmd` and `runcmd` are spellings of these too, but those of
-/// cloud-init.
+/// True for `k3os` and the command lists of k3OS, which also accepts `bootcmd` and `runcmd`; but these are cloud-init's
+/// spellings.
 pub(super) fn is_k3os_key(key: &str) -> bool {
     if matches!(key, "bootcmd" | "runcmd") {
         return false;
@@ -87,10 +87,10 @@ pub(super) fn is_k3os_key(key: &str) -> bool {
     K3OS_KEYS.contains(&squashed.as_str()) || squashed == "runcmd"
 }
 
-/// True if a value under a shared key is one that only cloud-init takes.
+/// True if a shared key has a value that only cloud-init accepts.
 fn is_for_cloud_init(root: &Node<'_>) -> bool {
     let users = root.get("users");
-    // A mapping, or a text with names between commas.
+    // A mapping, or a text with comma-separated names.
     let is_other_form = users.is_some_and(|users| match &users.value {
         NodeContent::Mapping(entries) => !entries.is_empty(),
         NodeContent::Scalar(_) => !users.is_null(),

@@ -1,9 +1,9 @@
-//! SSH keys that are fetched before anything is changed, beside those that a config has itself.
+//! SSH keys that are fetched before anything is changed, in addition to those in the config itself.
 
 use super::assembly::{AssembledFile, Assembly, FileBody};
 use super::node::Node;
 
-/// Where fetched keys go. Keys of the config have the file `authorized_keys`, which can have one origin only.
+/// File of fetched keys. Those in the config are in `authorized_keys`, which can have one origin only.
 const FILE: &str = "authorized_keys2";
 
 /// The server reads both files by default, but many systems set the first one alone.
@@ -21,17 +21,17 @@ pub(super) fn add(
     if keys.is_empty() {
         return;
     }
-    let folder = match (home, name) {
+    let directory = match (home, name) {
         (Some(home), _) => format!("{}/.ssh", home.trim_end_matches('/')),
         (None, "root") => "/root/.ssh".to_owned(),
         (None, name) => format!("/home/{name}/.ssh"),
     };
-    assembly.directory(at, &folder, Some(0o700), Some(name));
+    assembly.add_directory(at, &directory, Some(0o700), Some(name));
     let owner = Node::mapping(at).with("name", Node::text(at, name.to_owned()));
-    assembly.file(AssembledFile {
+    assembly.add_file(AssembledFile {
         append: keys,
         user: Some(owner),
-        ..AssembledFile::appended(at, format!("{folder}/{FILE}"), 0o600, "")
+        ..AssembledFile::appended(at, format!("{directory}/{FILE}"), 0o600, "")
     });
-    assembly.file(AssembledFile::new(at, SERVER_FILE, 0o644, SERVER_SETTING));
+    assembly.add_file(AssembledFile::new(at, SERVER_FILE, 0o644, SERVER_SETTING));
 }

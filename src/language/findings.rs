@@ -1,8 +1,8 @@
-//! Findings of a language while it reads: collected with offsets, placed when all is known.
+//! Findings of a language: collected with offsets while it reads, converted to lines and paths at the end.
 
 use crate::config::{Finding, JsonPath, LineStarts, Severity, WrittenPaths};
 
-/// What a language has to say so far.
+/// The findings so far.
 #[derive(Debug, Default)]
 pub(crate) struct Remarks(Vec<Remark>);
 
@@ -10,20 +10,20 @@ pub(crate) struct Remarks(Vec<Remark>);
 struct Remark {
     severity: Severity,
     at: u32,
-    /// Where the path of the value at `at` is not what is meant.
+    /// Set if the path is not that of the value at `at`.
     path: Option<JsonPath>,
-    /// Of several values that begin at `at`, the outermost is meant.
+    /// If several values begin at `at`, the path is that of the outermost.
     is_outermost: bool,
-    /// What follows the path of the value at `at`, in a text inside this one.
+    /// Path inside a nested text, to be appended to that of the value at `at`.
     below: Option<JsonPath>,
-    /// Offset of another value that the message is about as well.
+    /// Offset of another value that the message is also about.
     other: Option<u32>,
     message: String,
     help: Option<String>,
 }
 
 impl Remarks {
-    /// The config cannot be used, because of the value at offset `at`.
+    /// Reports that the config cannot be used, because of the value at offset `at`.
     pub(crate) fn error(&mut self, at: u32, message: impl Into<String>) {
         self.push(Severity::Error, at, message.into(), None);
     }
@@ -38,7 +38,7 @@ impl Remarks {
         self.push(Severity::Error, at, message.into(), Some(help.into()));
     }
 
-    /// The value at offset `at` does something other than its author may think.
+    /// Warns that the value at offset `at` does something other than its author may expect.
     pub(crate) fn warn(&mut self, at: u32, message: impl Into<String>) {
         self.push(Severity::Warning, at, message.into(), None);
     }
@@ -53,7 +53,7 @@ impl Remarks {
         self.push(Severity::Warning, at, message.into(), Some(help.into()));
     }
 
-    /// The value at offset `at` does what its author may know already; with what to do about it.
+    /// Notes what the value at offset `at` does, which its author may know already, with what to do about it.
     pub(crate) fn info_with_help(
         &mut self,
         at: u32,
@@ -63,8 +63,8 @@ impl Remarks {
         self.push(Severity::Info, at, message.into(), Some(help.into()));
     }
 
-    /// A remark at offset `at` about `path`, e.g. a key that has no value of its own or stands elsewhere.
-    pub(crate) fn at_path(
+    /// Adds a remark at offset `at` about `path`, e.g. a key that has no value of its own or is elsewhere.
+    pub(crate) fn add_at_path(
         &mut self,
         severity: Severity,
         at: u32,
@@ -78,8 +78,8 @@ impl Remarks {
         }
     }
 
-    /// A remark about the values at offsets `at` and `other`. The message gets the path and the line of `other`.
-    pub(crate) fn about_two(
+    /// Adds a remark about the values at offsets `at` and `other`. The message gets the path and the line of `other`.
+    pub(crate) fn add_about_two(
         &mut self,
         severity: Severity,
         (at, other): (u32, u32),
@@ -105,8 +105,8 @@ impl Remarks {
         });
     }
 
-    /// A remark about a text inside this one, which the value at `at` holds or names: `path` is that in the inner text.
-    pub(crate) fn inside(
+    /// Adds a remark about a nested text, which the value at `at` holds or names: `path` is that in the nested text.
+    pub(crate) fn add_nested(
         &mut self,
         severity: Severity,
         at: u32,
@@ -120,7 +120,7 @@ impl Remarks {
         }
     }
 
-    /// A remark about member `name` of the object at `at`, whether the object has it or not.
+    /// Adds a remark about member `name` of the object at `at`, which may lack it.
     pub(crate) fn about_member(
         &mut self,
         severity: Severity,
@@ -129,10 +129,10 @@ impl Remarks {
         help: Option<String>,
     ) {
         let member = JsonPath::root().join(name);
-        self.inside(severity, at, Some(&member), message, help);
+        self.add_nested(severity, at, Some(&member), message, help);
     }
 
-    /// A remark about the list at `at`: one of YAML that is not indented begins where its first element does.
+    /// Adds a remark about the list at `at`. An unindented YAML list begins at the same offset as its first element.
     pub(crate) fn about_list(&mut self, severity: Severity, at: u32, message: impl Into<String>) {
         self.push(severity, at, message.into(), None);
         if let Some(last) = self.0.last_mut() {
@@ -140,22 +140,22 @@ impl Remarks {
         }
     }
 
-    /// The config cannot be used, because the object at `at` has nothing in member `name`.
+    /// Adds an error: the object at `at` has no value for member `name`.
     pub(crate) fn missing(&mut self, at: u32, name: &str, message: impl Into<String>) {
         self.about_member(Severity::Error, (at, name), message, None);
     }
 
-    /// How many there are.
+    /// The number of remarks.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// True if there is an error among them.
+    /// True if there is an error.
     pub(crate) fn is_fatal(&self) -> bool {
         self.0.iter().any(|r| r.severity == Severity::Error)
     }
 
-    /// Adds what another text has to say, which begins at offset `start` of both together.
+    /// Adds the remarks about another text, which begins at offset `start` of both together.
     pub(crate) fn extend_from(&mut self, start: u32, later: Remarks) {
         let moved = |at: u32| at.saturating_add(start);
         self.0.extend(later.0.into_iter().map(|remark| Remark {
@@ -165,31 +165,31 @@ impl Remarks {
         }));
     }
 
-    /// All of them by text, in the order of each, where they are about several texts.
-    pub(crate) fn placed_in(self, texts: &[TextPart<'_>]) -> Vec<Vec<Finding>> {
-        let mut placed: Vec<Vec<Finding>> = texts.iter().map(|_| Vec::new()).collect();
+    /// The findings of each of `texts`, in the order of the text.
+    pub(crate) fn into_findings_by_text(self, texts: &[TextPart<'_>]) -> Vec<Vec<Finding>> {
+        let mut findings: Vec<Vec<Finding>> = texts.iter().map(|_| Vec::new()).collect();
         let mut rest = self.0;
-        for (index, (text, found)) in texts.iter().zip(&mut placed).enumerate() {
+        for (index, (text, found)) in texts.iter().zip(&mut findings).enumerate() {
             let end = texts.get(index + 1).map_or(u32::MAX, |next| next.start);
             let (here, later): (Vec<_>, Vec<_>) = rest.into_iter().partition(|r| r.at < end);
             rest = later;
             let here = here
                 .into_iter()
-                .map(|remark| local(remark, text, end, texts));
-            *found = Remarks(here.collect()).placed(text.lines, text.paths);
+                .map(|remark| localized(remark, text, end, texts));
+            *found = Remarks(here.collect()).into_findings(text.lines, text.paths);
         }
-        placed
+        findings
     }
 
-    /// All of them in the order of the text.
-    pub(crate) fn placed(self, lines: &LineStarts, paths: &WrittenPaths) -> Vec<Finding> {
+    /// The findings, in the order of the text.
+    pub(crate) fn into_findings(self, lines: &LineStarts, paths: &WrittenPaths) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self
             .0
             .into_iter()
             .map(|remark| Finding {
                 severity: remark.severity,
                 message: match remark.other {
-                    Some(other) => naming(remark.message, other, lines, paths, None),
+                    Some(other) => with_other_location(remark.message, other, lines, paths, None),
                     None => remark.message,
                 },
                 path: remark
@@ -217,24 +217,30 @@ pub(crate) struct TextPart<'p> {
     pub(crate) paths: &'p WrittenPaths,
 }
 
-/// A remark about `text` with offsets in it. Another value that it is about may be in another text, which is named.
-fn local(mut remark: Remark, text: &TextPart<'_>, end: u32, texts: &[TextPart<'_>]) -> Remark {
+/// `remark` with offsets in `text`. If it is also about a value in another text, that is named.
+fn localized(mut remark: Remark, text: &TextPart<'_>, end: u32, texts: &[TextPart<'_>]) -> Remark {
     remark.at -= text.start.min(remark.at);
     let Some(other) = remark.other.take() else {
         return remark;
     };
     if (text.start..end).contains(&other) {
         remark.other = Some(other - text.start);
-    } else if let Some(there) = texts.iter().rev().find(|text| text.start <= other) {
+    } else if let Some(other_text) = texts.iter().rev().find(|text| text.start <= other) {
         let message = std::mem::take(&mut remark.message);
-        let other = other - there.start;
-        remark.message = naming(message, other, there.lines, there.paths, Some(there.name));
+        let other = other - other_text.start;
+        remark.message = with_other_location(
+            message,
+            other,
+            other_text.lines,
+            other_text.paths,
+            Some(other_text.name),
+        );
     }
     remark
 }
 
 /// `message` with the path and the line of the value at `other`.
-fn naming(
+fn with_other_location(
     message: String,
     other: u32,
     lines: &LineStarts,

@@ -12,7 +12,7 @@ pub(crate) fn read(text: &[u8]) -> Result<Node<'_>, SyntaxError> {
     Ok(root)
 }
 
-/// Containers may be nested this deep; the languages have less than ten levels.
+/// How deep containers may be nested; the languages have less than ten levels.
 const MAX_DEPTH: usize = 200;
 
 fn value<'t>(cursor: &mut Cursor<'t>) -> Result<Node<'t>, SyntaxError> {
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn scalars_keep_their_places_and_kinds() {
+    fn scalars_keep_their_offsets_and_types() {
         let text = br#"{"a": [1, "1", null, true, 1.5, 99999999999999999999]}"#;
         let root = read(text).expect("JSON");
         let list = root.get("a").expect("a member");
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_is_bounded_and_syntax_has_a_place() {
+    fn depth_is_limited_and_syntax_errors_have_an_offset() {
         let deep = "[".repeat(MAX_DEPTH + 2);
         let error = read(deep.as_bytes()).expect_err("too deep");
         assert!(error.message.contains("nested deeper"), "{error:?}");

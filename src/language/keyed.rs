@@ -1,19 +1,19 @@
-//! Values in their order, found by a name.
+//! An ordered list with lookup by name.
 
 use std::collections::HashMap;
 
-/// A list whose elements have names, each once.
+/// A list whose elements have unique names.
 #[derive(Debug)]
 pub(crate) struct KeyedList<T> {
     values: Vec<(String, T)>,
-    places: HashMap<String, usize>,
+    indices: HashMap<String, usize>,
 }
 
 impl<T> Default for KeyedList<T> {
     fn default() -> Self {
         KeyedList {
             values: Vec::new(),
-            places: HashMap::new(),
+            indices: HashMap::new(),
         }
     }
 }
@@ -21,48 +21,48 @@ impl<T> Default for KeyedList<T> {
 impl<T> KeyedList<T> {
     /// True if there is a value called `name`.
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.places.contains_key(name)
+        self.indices.contains_key(name)
     }
 
     /// The value called `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&T> {
-        let place = self.places.get(name)?;
-        self.values.get(*place).map(|(_, value)| value)
+        let index = self.indices.get(name)?;
+        self.values.get(*index).map(|(_, value)| value)
     }
 
-    /// [`KeyedList::get`], to be changed.
+    /// Mutable [`KeyedList::get`].
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut T> {
-        let place = self.places.get(name)?;
-        self.values.get_mut(*place).map(|(_, value)| value)
+        let index = self.indices.get(name)?;
+        self.values.get_mut(*index).map(|(_, value)| value)
     }
 
-    /// Puts a value at the end, or in the place of the one that is called so; that one is given back.
+    /// Appends a value, or replaces the one called `name`, which is returned.
     pub(crate) fn insert(&mut self, name: &str, value: T) -> Option<T> {
         if let Some(earlier) = self.get_mut(name) {
             return Some(std::mem::replace(earlier, value));
         }
-        self.places.insert(name.to_owned(), self.values.len());
+        self.indices.insert(name.to_owned(), self.values.len());
         self.values.push((name.to_owned(), value));
         None
     }
 
-    /// The value called `name`, made if it is not there.
+    /// The value called `name`, inserted if there is none.
     pub(crate) fn or_insert_with(&mut self, name: &str, value: impl FnOnce() -> T) -> &mut T {
         let end = self.values.len();
-        let place = *self.places.entry(name.to_owned()).or_insert(end);
-        if place == end {
+        let index = *self.indices.entry(name.to_owned()).or_insert(end);
+        if index == end {
             self.values.push((name.to_owned(), value()));
         }
-        &mut self.values[place].1
+        &mut self.values[index].1
     }
 
-    /// Takes a value out. As slow as the list is long, if there is one.
+    /// Removes a value, in time linear in the length of the list.
     pub(crate) fn remove(&mut self, name: &str) -> Option<T> {
-        let place = self.places.remove(name)?;
-        for other in self.places.values_mut().filter(|other| **other > place) {
+        let index = self.indices.remove(name)?;
+        for other in self.indices.values_mut().filter(|other| **other > index) {
             *other -= 1;
         }
-        Some(self.values.remove(place).1)
+        Some(self.values.remove(index).1)
     }
 
     /// All values in their order.
@@ -70,7 +70,7 @@ impl<T> KeyedList<T> {
         self.values.iter().map(|(_, value)| value)
     }
 
-    /// All values in their order, on their own.
+    /// All values in their order.
     pub(crate) fn into_values(self) -> impl Iterator<Item = T> {
         self.values.into_iter().map(|(_, value)| value)
     }

@@ -50,7 +50,7 @@ pub struct KnownInstance {
 }
 
 impl Knowledge {
-    /// What a text is told.
+    /// The surroundings of a config text.
     #[must_use]
     pub fn surroundings(&self) -> Surroundings<'_> {
         Surroundings {

@@ -22,7 +22,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// All of them.
+    /// All languages.
     pub const ALL: [Language; 8] = [
         Language::Ignition,
         Language::OldIgnition,
@@ -34,7 +34,7 @@ impl Language {
         Language::MachineConfig,
     ];
 
-    /// The name that options and kernel arguments have for it.
+    /// Its name in options and kernel arguments.
     pub const fn name(self) -> &'static str {
         match self {
             Language::Ignition => "ignition",
@@ -48,7 +48,7 @@ impl Language {
         }
     }
 
-    /// What it is called in a sentence.
+    /// Its name in messages.
     pub const fn title(self) -> &'static str {
         match self {
             Language::Ignition => "Ignition 3",
@@ -62,8 +62,8 @@ impl Language {
         }
     }
 
-    /// The language of a name; see [`Language::name`].
-    pub fn named(name: &str) -> Option<Self> {
+    /// The language called `name`; see [`Language::name`].
+    pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
             .find(|language| language.name() == name)

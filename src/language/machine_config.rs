@@ -1,7 +1,7 @@
-//! A MachineConfig of OpenShift: the config in its `spec.config` counts.
+//! A MachineConfig of OpenShift, of which the config in `spec.config` is used.
 //!
-//! That is Ignition written in YAML. It is put into JSON, read as such, and everything that is said of it is brought
-//! back to the places of the YAML.
+//! That is an Ignition config written in YAML. It is converted to JSON and read as such, and the positions of all
+//! findings are mapped back to the YAML.
 
 use super::detect::detect;
 use super::findings::Remarks;
@@ -12,8 +12,8 @@ use crate::config::{
     Finding, Findings, JsonPath, LineStarts, ParseError, ParseResult, Position, Severity,
 };
 
-/// What else a MachineConfig may hold, which is the business of its operator.
-const ONLY_OF_THE_OPERATOR: [&str; 6] = [
+/// Other settings of a MachineConfig, which only its operator applies.
+const OPERATOR_SETTINGS: [&str; 6] = [
     "baseOSExtensionsContainerImage",
     "extensions",
     "fips",
@@ -22,13 +22,13 @@ const ONLY_OF_THE_OPERATOR: [&str; 6] = [
     "osImageURL",
 ];
 
-/// Where the config is.
-const INSIDE: &str = "$.spec.config";
+/// Path of the config.
+const CONFIG_PATH: &str = "$.spec.config";
 
-/// Reads `text`; `parse_inside` reads the config in it.
+/// Reads `text`; `parse_config` reads the config in it.
 pub(super) fn parse(
     text: &[u8],
-    parse_inside: impl FnOnce(&[u8], Language) -> ParseResult,
+    parse_config: impl FnOnce(&[u8], Language) -> ParseResult,
 ) -> ParseResult {
     let lines = LineStarts::of(text);
     let yaml = match document::read(text, &lines) {
@@ -41,30 +41,30 @@ pub(super) fn parse(
     let paths = paths::of(root);
     remarks.warn(
         root.at,
-        "this is a MachineConfig of OpenShift; the Ignition config in it is taken",
+        "this is a MachineConfig of OpenShift; the Ignition config in it is used",
     );
-    let Some(inside) = inside(root, &mut remarks).filter(|_| !remarks.is_fatal()) else {
-        return refused(remarks.placed(&lines, &paths));
+    let Some(config) = inner_config(root, &mut remarks).filter(|_| !remarks.is_fatal()) else {
+        return refused(remarks.into_findings(&lines, &paths));
     };
     let mut json = Json::default();
-    json.write(inside);
+    json.write(config);
     let mut parsed = match detect(json.text.as_bytes()) {
         Ok(language @ (Language::Ignition | Language::OldIgnition)) => {
-            parse_inside(json.text.as_bytes(), language)
+            parse_config(json.text.as_bytes(), language)
         }
         _ => {
             let message = "`spec.config` must be an Ignition config, with its version";
-            remarks.error(inside.at, message);
-            return refused(remarks.placed(&lines, &paths));
+            remarks.error(config.at, message);
+            return refused(remarks.into_findings(&lines, &paths));
         }
     };
-    let mut findings = remarks.placed(&lines, &paths);
-    findings.extend(brought_back(&mut parsed, &json, &lines));
+    let mut findings = remarks.into_findings(&lines, &paths);
+    findings.extend(mapped_findings(&mut parsed, &json, &lines));
     findings.sort_by_key(|finding| finding.position);
     let outcome = match parsed.outcome {
         Ok(document) => {
             let origin = |offset: u32| json.origin(offset);
-            Ok(document.brought_back(lines, paths, &origin))
+            Ok(document.relocated(lines, paths, &origin))
         }
         Err(ParseError::Decode) => Err(ParseError::Decode),
         Err(_) => Err(ParseError::Invalid),
@@ -76,8 +76,8 @@ pub(super) fn parse(
     }
 }
 
-/// Takes the findings of the config inside, with their places in the YAML.
-fn brought_back(parsed: &mut ParseResult, json: &Json, lines: &LineStarts) -> Vec<Finding> {
+/// Takes the findings of the inner config, with their positions mapped to the YAML.
+fn mapped_findings(parsed: &mut ParseResult, json: &Json, lines: &LineStarts) -> Vec<Finding> {
     // The JSON is one line.
     let position = |at: Position| lines.position(json.origin(at.column.saturating_sub(1)));
     let mut findings = Vec::new();
@@ -86,18 +86,18 @@ fn brought_back(parsed: &mut ParseResult, json: &Json, lines: &LineStarts) -> Ve
     {
         findings.push(Finding {
             severity: Severity::Error,
-            path: Some(JsonPath::new(format!("{INSIDE}.ignition"))),
+            path: Some(JsonPath::new(format!("{CONFIG_PATH}.ignition"))),
             position: error.version_position().map(position),
             message,
             help: Some(help),
         });
     }
-    let said = std::mem::take(&mut parsed.findings.0);
-    findings.extend(said.into_iter().map(|finding| {
+    let inner = std::mem::take(&mut parsed.findings.0);
+    findings.extend(inner.into_iter().map(|finding| {
         let below = finding.path.unwrap_or_else(JsonPath::root);
         let below = below.as_str().trim_start_matches('$');
         Finding {
-            path: Some(JsonPath::new(format!("{INSIDE}{below}"))),
+            path: Some(JsonPath::new(format!("{CONFIG_PATH}{below}"))),
             position: finding.position.map(position),
             ..finding
         }
@@ -113,16 +113,16 @@ fn refused(findings: Vec<Finding>) -> ParseResult {
     }
 }
 
-/// The config of a MachineConfig, and what is not taken.
-fn inside<'n, 't>(root: &'n Node<'t>, remarks: &mut Remarks) -> Option<&'n Node<'t>> {
+/// The config in a MachineConfig. Warns of settings that are not used.
+fn inner_config<'n, 't>(root: &'n Node<'t>, remarks: &mut Remarks) -> Option<&'n Node<'t>> {
     let spec = root.get("spec");
     for entry in spec.map_or(&[][..], Node::entries) {
-        let says_something = match &entry.value.value {
+        let is_set = match &entry.value.value {
             NodeContent::Scalar(scalar) => !scalar.text.is_empty() && scalar.text != "false",
             NodeContent::List(elements) => !elements.is_empty(),
             NodeContent::Mapping(entries) => !entries.is_empty(),
         };
-        if ONLY_OF_THE_OPERATOR.contains(&&*entry.key) && says_something {
+        if OPERATOR_SETTINGS.contains(&&*entry.key) && is_set {
             let message = format!(
                 "`{}` has no effect here; the operator of OpenShift does that",
                 entry.key
@@ -142,21 +142,21 @@ fn inside<'n, 't>(root: &'n Node<'t>, remarks: &mut Remarks) -> Option<&'n Node<
     config
 }
 
-/// A tree as JSON in one line, and where each part of it was.
+/// A tree as one line of JSON, with the origin of each part.
 #[derive(Debug, Default)]
 struct Json {
     text: String,
-    /// Offsets of the JSON, and those of the text they came from.
+    /// Offsets in the JSON, with those in the text they came from.
     origins: Vec<(u32, u32)>,
 }
 
 impl Json {
-    fn here(&mut self, origin: u32) {
+    fn record_origin(&mut self, origin: u32) {
         let offset = u32::try_from(self.text.len()).unwrap_or(u32::MAX);
         self.origins.push((offset, origin));
     }
 
-    /// Where the byte at `offset` came from.
+    /// The origin of the byte at `offset`.
     fn origin(&self, offset: u32) -> u32 {
         let after = self.origins.partition_point(|(at, _)| *at <= offset);
         let found = self.origins.get(after.saturating_sub(1));
@@ -164,11 +164,12 @@ impl Json {
     }
 
     fn write(&mut self, node: &Node<'_>) {
-        self.here(node.at);
+        self.record_origin(node.at);
         match &node.value {
-            NodeContent::Scalar(scalar) => self.scalar(scalar),
+            NodeContent::Scalar(scalar) => self.write_scalar(scalar),
             NodeContent::List(elements) => {
-                // The place of a list or an object is behind its bracket, where nothing else may be.
+                // Readers place a list or an object after its bracket; the blank keeps that apart from its first
+                // element.
                 self.text.push_str("[ ");
                 for (index, element) in elements.iter().enumerate() {
                     if index > 0 {
@@ -184,8 +185,8 @@ impl Json {
                     if index > 0 {
                         self.text.push(',');
                     }
-                    self.here(entry.key_at);
-                    self.quoted(&entry.key);
+                    self.record_origin(entry.key_at);
+                    self.write_quoted(&entry.key);
                     self.text.push(':');
                     self.write(&entry.value);
                 }
@@ -194,21 +195,21 @@ impl Json {
         }
     }
 
-    fn scalar(&mut self, scalar: &Scalar<'_>) {
+    fn write_scalar(&mut self, scalar: &Scalar<'_>) {
         if scalar.is_null() {
             self.text.push_str("null");
         } else if scalar.style == Style::Quoted || scalar.tag.as_deref() == Some("str") {
-            self.quoted(&scalar.text);
+            self.write_quoted(&scalar.text);
         } else if let Some(number) = scalars::int(scalar) {
             self.text.push_str(&number.to_string());
         } else if let Some(flag) = scalars::flag(scalar) {
             self.text.push_str(if flag { "true" } else { "false" });
         } else {
-            self.quoted(&scalar.text);
+            self.write_quoted(&scalar.text);
         }
     }
 
-    fn quoted(&mut self, text: &str) {
+    fn write_quoted(&mut self, text: &str) {
         self.text
             .push_str(&serde_json::Value::from(text).to_string());
     }
@@ -232,27 +233,27 @@ mod tests {
         crate::language::parse("mc.yaml", text.as_bytes(), &Surroundings::default())
     }
 
-    fn said(parsed: &ParseResult) -> Vec<String> {
-        let said = parsed.findings.0.iter().map(|f| {
+    fn messages(parsed: &ParseResult) -> Vec<String> {
+        let messages = parsed.findings.0.iter().map(|f| {
             let line = f.position.map_or(0, |at| at.line);
             let path = f.path.as_ref().map_or("", JsonPath::as_str);
             format!("{} {line} {path}: {}", f.severity, f.message)
         });
-        said.collect()
+        messages.collect()
     }
 
     #[test]
-    fn the_config_inside_is_taken_with_its_places() {
+    fn the_inner_config_is_read_with_its_positions() {
         let parsed = read(TEXT);
-        let said = said(&parsed);
-        let wanted = [
-            "warning 1 $: this is a MachineConfig of OpenShift; the Ignition config in it is taken",
+        let messages = messages(&parsed);
+        let expected = [
+            "warning 1 $: this is a MachineConfig of OpenShift; the Ignition config in it is used",
             "warning 6 $.spec.kernelArguments: `kernelArguments` has no effect here; the operator of OpenShift does that",
             "warning 15 $.spec.config.storage.files.0.odd: ",
         ];
-        assert_eq!(said.len(), wanted.len(), "{said:#?}");
-        for (said, wanted) in said.iter().zip(wanted) {
-            assert!(said.starts_with(wanted), "{said}");
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
+        for (message, expected) in messages.iter().zip(expected) {
+            assert!(message.starts_with(expected), "{message}");
         }
         let document = parsed.outcome.expect("a config");
         let file = &document.config().storage.files[0];
@@ -274,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn the_older_ones_have_ignition_2() {
+    fn older_machine_configs_have_ignition_2() {
         let text = TEXT
             .replace("3.2.0", "2.2.0")
             .replace("path: /etc", "filesystem: root\n        path: /etc");
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn errors_are_reported_with_their_positions() {
         let cases = [
             (TEXT.replace("mode: 0644", "mode: [1]"), "error 14 $.spec.config.storage.files.0.mode: "),
             (TEXT.replace("path: /etc/a", "path: etc/a"), "error 13 $.spec.config.storage.files.0.path: "),
@@ -302,10 +303,10 @@ mod tests {
         for (text, want) in cases {
             let parsed = read(&text);
             assert!(parsed.outcome.is_err(), "{text}");
-            let said = said(&parsed);
+            let messages = messages(&parsed);
             assert!(
-                said.iter().any(|line| line.starts_with(want)),
-                "{want}\n{said:#?}"
+                messages.iter().any(|line| line.starts_with(want)),
+                "{want}\n{messages:#?}"
             );
         }
     }

@@ -1,7 +1,7 @@
-//! What becomes of each line of a config in an old language.
+//! Explains what each line of a config in an old language becomes.
 //!
-//! Every value of a translated config knows the place it was made from, so this needs nothing from the languages: it
-//! is the translation, read backwards.
+//! Every value of a translated config has the offset of its origin, so this needs nothing from the languages: it is the
+//! translation, read backwards.
 
 use super::languages::Language;
 use super::node::{Node, NodeContent};
@@ -10,30 +10,30 @@ use super::{shaped, translation};
 use crate::config::{Finding, JsonPath, LineStarts, Position};
 use std::collections::HashMap;
 
-/// Results of one value that are named; of a unit that a section makes there may be many.
+/// How many results of one value are named; a section that becomes a unit may have many.
 const MAX_NAMED_RESULTS: usize = 4;
 
-/// A value of the old config and what becomes of it.
+/// A value of the old config and what it becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStep {
-    /// Where it is.
+    /// Its position in the text.
     pub position: Position,
     /// Its path in the old spelling.
     pub old: JsonPath,
-    /// Paths of the same value in Ignition 3. Empty if something else is made of it; then see `part_of`.
+    /// Paths of the same value in Ignition 3. Empty if it becomes something else; then see `part_of`.
     pub new: Vec<JsonPath>,
-    /// Paths of what is made of the section that the value is part of; empty if it has no counterpart.
+    /// Paths of what the section around the value becomes; empty if that has no counterpart.
     pub part_of: Vec<JsonPath>,
-    /// What there is to say about it.
+    /// Findings about it.
     pub remarks: Vec<Finding>,
 }
 
-/// A config, value by value.
+/// The migration of a config, value by value.
 #[derive(Debug)]
 pub struct Migration {
     /// In the order of the text.
     pub steps: Vec<MigrationStep>,
-    /// What there is to say about the config as a whole.
+    /// Findings about the config as a whole.
     pub remarks: Vec<Finding>,
     /// True if it can be translated.
     pub is_possible: bool,
@@ -42,31 +42,34 @@ pub struct Migration {
 /// Explains `text`, which is in `language`.
 pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>) -> Migration {
     let lines = LineStarts::of(text);
-    let outcome = translation::outcome(text, &lines, language, surroundings);
-    let made = outcome
+    let outcome = translation::read_as(text, &lines, language, surroundings);
+    let results = outcome
         .config
         .map(|(root, _)| by_offset(&shaped::node(root)))
         .unwrap_or_default();
-    // With what the rules of the new version say.
+    // This includes the findings by the rules of the new version.
     let parsed = translation::parse_as("", text, language, surroundings);
     let mut findings: HashMap<JsonPath, Vec<Finding>> = HashMap::new();
     let mut remarks = Vec::new();
     for finding in parsed.findings.0 {
         match finding.path.clone() {
-            // That is about the config as a whole.
+            // Findings at the root are about the config as a whole.
             Some(path) if path == JsonPath::root() => remarks.push(finding),
             Some(path) => findings.entry(path).or_default().push(finding),
             None => remarks.push(finding),
         }
     }
-    let of = |offset: u32| made.get(&offset).cloned().unwrap_or_default();
+    let results_of = |offset: u32| results.get(&offset).cloned().unwrap_or_default();
     let mut steps: Vec<MigrationStep> = outcome
         .paths
         .leaves()
         .map(|(offset, old, above)| {
-            let new = of(offset);
+            let new = results_of(offset);
             let part_of = match new.is_empty() {
-                true => above.into_iter().map(of).find(|paths| !paths.is_empty()),
+                true => above
+                    .into_iter()
+                    .map(results_of)
+                    .find(|paths| !paths.is_empty()),
                 false => None,
             };
             MigrationStep {
@@ -78,7 +81,7 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
             }
         })
         .collect();
-    // Findings about values that hold others: they stand for themselves.
+    // Findings about containers become steps of their own.
     for (old, remarks) in findings {
         let position = remarks.iter().find_map(|finding| finding.position);
         steps.push(MigrationStep {
@@ -97,9 +100,9 @@ pub fn explain(text: &[u8], language: Language, surroundings: &Surroundings<'_>)
     }
 }
 
-/// Paths in the result, by the place that each value was made from.
+/// Paths in the result, by the offset of each value's origin.
 fn by_offset(root: &Node<'_>) -> HashMap<u32, Vec<JsonPath>> {
-    let mut made: HashMap<u32, Vec<JsonPath>> = HashMap::new();
+    let mut results: HashMap<u32, Vec<JsonPath>> = HashMap::new();
     let mut rest = vec![(root, JsonPath::root())];
     while let Some((node, path)) = rest.pop() {
         match &node.value {
@@ -113,15 +116,15 @@ fn by_offset(root: &Node<'_>) -> HashMap<u32, Vec<JsonPath>> {
                 rest.extend(below.map(|entry| (&entry.value, path.join(&entry.key))));
             }
         }
-        let paths = made.entry(node.at).or_default();
+        let paths = results.entry(node.at).or_default();
         let is_below = |above: &JsonPath| path.as_str().starts_with(above.as_str());
         if paths.len() < MAX_NAMED_RESULTS && !paths.iter().any(is_below) {
             paths.push(path);
         }
     }
-    // The root is where everything is; it says nothing.
-    for paths in made.values_mut() {
+    // The root contains everything, so it says nothing.
+    for paths in results.values_mut() {
         paths.retain(|path| *path != JsonPath::root());
     }
-    made
+    results
 }

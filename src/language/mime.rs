@@ -1,13 +1,13 @@
-//! MIME messages, as far as user data has them: header fields, parts behind a boundary, base64.
+//! MIME messages as far as user data uses them: header fields, parts separated by a boundary, base64.
 
 use super::packed;
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// A message may have this many parts.
+/// How many parts a message may have.
 const MAX_PARTS: usize = 1000;
 
-/// The field that says what a message is must be within so many bytes.
+/// Within how many bytes the Content-Type of a message must begin.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 const CONTENT_TYPE: &[u8] = b"content-type:";
@@ -17,13 +17,13 @@ const CONTENT_TYPE: &[u8] = b"content-type:";
 pub(crate) struct MimeMessage {
     /// Names in lower case.
     fields: Vec<(String, String)>,
-    /// Where the body is in the text.
+    /// Range of the body in the text.
     pub(crate) body: Range<usize>,
 }
 
 /// Why a text has no parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Malformed {
+pub(crate) enum MimeError {
     #[error("the Content-Type has no boundary")]
     NoBoundary,
     #[error("the boundary is nowhere in the text")]
@@ -34,7 +34,7 @@ pub(crate) enum Malformed {
 
 /// True for a text that begins with header fields of a multipart message.
 pub(crate) fn is_multipart(text: &[u8]) -> bool {
-    // YAML looks like header fields, with most of a config as the value of one.
+    // YAML looks like header fields as well, and collecting them would copy most of a config.
     if !has_content_type(text) {
         return false;
     }
@@ -42,7 +42,7 @@ pub(crate) fn is_multipart(text: &[u8]) -> bool {
     message.is_some_and(|message| message.media_type().starts_with("multipart/"))
 }
 
-/// A text that is a message without parts, and says so.
+/// The message that `text` is if it declares its MIME version and has no parts.
 pub(crate) fn single_part(text: &[u8]) -> Option<MimeMessage> {
     if !has_content_type(text) {
         return None;
@@ -52,7 +52,7 @@ pub(crate) fn single_part(text: &[u8]) -> Option<MimeMessage> {
     (is_said && !whole.media_type().starts_with("multipart/")).then_some(whole)
 }
 
-/// True if a line before the first empty one begins as the field that says what a message is.
+/// True if one of the lines before the first empty one is the Content-Type.
 fn has_content_type(text: &[u8]) -> bool {
     let end = text.len().min(MAX_HEAD_BYTES);
     let mut at = 0;
@@ -68,7 +68,7 @@ fn has_content_type(text: &[u8]) -> bool {
     false
 }
 
-/// The message at `range` of `text`; none if it does not begin with a header field.
+/// The message at `range` of `text`; `None` if it does not begin with a header field.
 pub(crate) fn message(text: &[u8], range: Range<usize>) -> Option<MimeMessage> {
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut at = range.start;
@@ -89,7 +89,7 @@ pub(crate) fn message(text: &[u8], range: Range<usize>) -> Option<MimeMessage> {
         {
             fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         } else if fields.is_empty() && line.starts_with("From ") {
-            // The line that mailboxes have in front.
+            // The separator line of mbox files.
         } else {
             return None;
         }
@@ -105,13 +105,13 @@ fn is_field_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
-/// The offset behind the line at `at`.
+/// The offset after the line at `at`.
 fn line_end(text: &[u8], at: usize, end: usize) -> usize {
     let rest = text.get(at..end).unwrap_or_default();
     memchr::memchr(b'\n', rest).map_or(end, |length| at + length + 1)
 }
 
-/// A line without its end.
+/// A line without its terminator.
 fn trimmed(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -120,7 +120,7 @@ fn trimmed(line: &[u8]) -> &[u8] {
 impl MimeMessage {
     /// The field called `name`, which is in lower case.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
-        let field = self.fields.iter().find(|(have, _)| have == name);
+        let field = self.fields.iter().find(|(known, _)| known == name);
         field.map(|(_, value)| value.as_str())
     }
 
@@ -131,7 +131,7 @@ impl MimeMessage {
         kind.trim().to_ascii_lowercase()
     }
 
-    /// The name that the part has as a file.
+    /// The file name of the part.
     pub(crate) fn file_name(&self) -> Option<String> {
         let disposition = self.field("content-disposition");
         let name = disposition.and_then(|value| parameter(value, "filename"));
@@ -139,8 +139,8 @@ impl MimeMessage {
         name.or_else(|| kind.and_then(|value| parameter(value, "name")))
     }
 
-    /// The bytes of the body, out of base64 if that is what they are in.
-    pub(crate) fn decoded<'t>(&self, text: &'t [u8]) -> Result<Cow<'t, [u8]>, packed::Broken> {
+    /// The bytes of the body, decoded if they are base64.
+    pub(crate) fn decoded<'t>(&self, text: &'t [u8]) -> Result<Cow<'t, [u8]>, packed::UnpackError> {
         let body = text.get(self.body.clone()).unwrap_or_default();
         let encoding = self.field("content-transfer-encoding").unwrap_or_default();
         match encoding.trim().eq_ignore_ascii_case("base64") {
@@ -149,11 +149,11 @@ impl MimeMessage {
         }
     }
 
-    /// [`MimeMessage::decoded`], out of quoted-printable as well.
+    /// Like [`MimeMessage::decoded`], but decodes quoted-printable as well.
     pub(crate) fn decoded_fully<'t>(
         &self,
         text: &'t [u8],
-    ) -> Result<Cow<'t, [u8]>, packed::Broken> {
+    ) -> Result<Cow<'t, [u8]>, packed::UnpackError> {
         let encoding = self.field("content-transfer-encoding").unwrap_or_default();
         if !encoding.trim().eq_ignore_ascii_case("quoted-printable") {
             return self.decoded(text);
@@ -163,10 +163,10 @@ impl MimeMessage {
     }
 
     /// The parts of a multipart message. A part without fields has the whole of itself as its body.
-    pub(crate) fn parts(&self, text: &[u8]) -> Result<Vec<MimeMessage>, Malformed> {
+    pub(crate) fn parts(&self, text: &[u8]) -> Result<Vec<MimeMessage>, MimeError> {
         let kind = self.field("content-type").unwrap_or_default();
         let boundary = parameter(kind, "boundary").filter(|boundary| !boundary.is_empty());
-        let delimiter = format!("--{}", boundary.ok_or(Malformed::NoBoundary)?);
+        let delimiter = format!("--{}", boundary.ok_or(MimeError::NoBoundary)?);
         let mut parts = Vec::new();
         let mut begin: Option<usize> = None;
         let mut at = self.body.start;
@@ -176,10 +176,10 @@ impl MimeMessage {
             let rest = line.strip_prefix(delimiter.as_bytes());
             if let Some(rest) = rest.filter(|rest| rest.is_empty() || *rest == b"--") {
                 if let Some(begin) = begin {
-                    parts.push(part(text, begin..without_line_end(text, begin, at)));
+                    parts.push(parse_part(text, begin..without_line_end(text, begin, at)));
                 }
                 if parts.len() > MAX_PARTS {
-                    return Err(Malformed::TooMany);
+                    return Err(MimeError::TooMany);
                 }
                 begin = Some(next);
                 if rest == b"--" {
@@ -188,14 +188,14 @@ impl MimeMessage {
             }
             at = next;
         }
-        // The last boundary is missing: what is there counts.
-        let begin = begin.ok_or(Malformed::NoParts)?;
-        parts.push(part(text, begin..self.body.end));
+        // The closing boundary is missing: the rest is the last part.
+        let begin = begin.ok_or(MimeError::NoParts)?;
+        parts.push(parse_part(text, begin..self.body.end));
         Ok(parts)
     }
 }
 
-/// What is in quoted-printable. A sign that begins no escape stands for itself.
+/// Decodes quoted-printable. A `=` that does not begin an escape is kept.
 fn quoted_printable(body: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(body.len());
     let mut rest = body;
@@ -203,7 +203,7 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
         let (before, escape) = rest.split_at(at);
         plain.extend_from_slice(before);
         rest = match escape {
-            // The line goes on.
+            // A soft line break.
             [_, b'\n', after @ ..] | [_, b'\r', b'\n', after @ ..] => after,
             [sign, after @ ..] => match escaped(after) {
                 Some(byte) => {
@@ -222,16 +222,16 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The byte that the two digits at the beginning of `text` stand for.
+/// The byte encoded by the two hexadecimal digits at the beginning of `text`.
 fn escaped(text: &[u8]) -> Option<u8> {
     let digits = std::str::from_utf8(text.get(..2)?).ok()?;
     let is_plain = digits.bytes().all(|b| b.is_ascii_hexdigit());
     u8::from_str_radix(digits, 16).ok().filter(|_| is_plain)
 }
 
-fn part(text: &[u8], range: Range<usize>) -> MimeMessage {
+fn parse_part(text: &[u8], range: Range<usize>) -> MimeMessage {
     let first = text.get(range.start).copied();
-    // An empty line at once: no fields.
+    // It begins with an empty line, so it has no fields.
     let has_fields = !matches!(first, Some(b'\n' | b'\r') | None);
     let found = message(text, range.clone()).filter(|_| has_fields);
     found.unwrap_or_else(|| {
@@ -244,7 +244,7 @@ fn part(text: &[u8], range: Range<usize>) -> MimeMessage {
     })
 }
 
-/// The line end in front of a boundary belongs to the boundary.
+/// `end` without the line end before it, which belongs to the boundary.
 fn without_line_end(text: &[u8], begin: usize, end: usize) -> usize {
     let body = text.get(begin..end).unwrap_or_default();
     begin + trimmed(body).len()
@@ -275,14 +275,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_have_bodies_and_places() {
+    fn parts_have_bodies_and_offsets() {
         let text = b"Content-Type: multipart/mixed;\n boundary=\"X Y\"\nMIME-Version: 1.0\n\n\
             preamble\n--X Y\nContent-Type: text/x-shellscript; charset=\"utf-8\"\n\
             Content-Disposition: attachment; filename=\"s.sh\"\n\n#!/bin/sh\n\n--X Y\r\n\
             Content-Transfer-Encoding: base64\r\n\r\naGk=\r\n--X Y\n\nplain\n--X Y--\nrest\n";
         assert!(is_multipart(text));
-        let whole = message(text, 0..text.len()).unwrap();
-        let parts = whole.parts(text).unwrap();
+        let outer = message(text, 0..text.len()).unwrap();
+        let parts = outer.parts(text).unwrap();
         let bodies: Vec<_> = parts.iter().map(|p| p.decoded(text).unwrap()).collect();
         assert_eq!(bodies, [&b"#!/bin/sh\n"[..], b"hi", b"plain"]);
         assert_eq!(parts[0].media_type(), "text/x-shellscript");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn quoted_printable_is_undone() {
+    fn quoted_printable_is_decoded() {
         let text = b"Content-Transfer-Encoding: Quoted-Printable\n\na=3Db =C3=a9=\r\nc=\nd=x =+1==";
         let whole = message(text, 0..text.len()).unwrap();
         let plain = whole.decoded_fully(text).unwrap();
@@ -311,16 +311,16 @@ mod tests {
             assert!(!is_multipart(text), "{text:?}");
             assert_eq!(single_part(text), None, "{text:?}");
         }
-        let whole = |text: &[u8]| message(text, 0..text.len()).unwrap().parts(text);
+        let parts = |text: &[u8]| message(text, 0..text.len()).unwrap().parts(text);
         assert_eq!(
-            whole(b"content-type: multipart/mixed\n\n"),
-            Err(Malformed::NoBoundary)
+            parts(b"content-type: multipart/mixed\n\n"),
+            Err(MimeError::NoBoundary)
         );
         assert_eq!(
-            whole(b"content-type: multipart/mixed; boundary=x\n\nabc"),
-            Err(Malformed::NoParts)
+            parts(b"content-type: multipart/mixed; boundary=x\n\nabc"),
+            Err(MimeError::NoParts)
         );
         let open = b"content-type: multipart/mixed; boundary=x\n\n--x\n\nabc";
-        assert_eq!(whole(open).map(|parts| parts.len()), Ok(1));
+        assert_eq!(parts(open).map(|parts| parts.len()), Ok(1));
     }
 }

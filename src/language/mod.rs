@@ -1,9 +1,9 @@
-//! The languages that configs are written in, apart from Ignition's own of today.
+//! The languages that configs are written in, other than Ignition's current versions.
 //!
-//! Each language has a folder. It reads a text as a tree of [`node::Node`]s, judges what is its own, and gives a tree
-//! with the names of an Ignition config, in which every value keeps the place of what it was made from. [`crate::config`]
-//! judges that tree as any config, so findings, plans, reports and failures name the line that a person wrote.
-//! No language knows the machine: what a translation needs from outside comes through [`Surroundings`].
+//! Each language has a directory. It reads a text as a tree of [`node::Node`]s, checks what is specific to it, and
+//! returns a tree with the names of an Ignition config, in which every value keeps the offset of its origin.
+//! [`crate::config`] checks that tree like any config, so findings, plans, reports and failures name the line that the
+//! user wrote. No language knows the machine: what a translation needs from outside comes through [`Surroundings`].
 
 mod assembly;
 mod base64_url;
@@ -49,7 +49,7 @@ pub use languages::Language;
 pub use migration::{Migration, MigrationStep, explain};
 pub use old_ignition::{FamilyResult, Member, append, appends, named_filesystems, references};
 pub use surroundings::{
-    InstanceData, LocalError, LocalFolder, LocalKind, LocalNode, SectorBytes, Surroundings,
+    InstanceData, LocalDirectory, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings,
     refuses_scripts,
 };
 pub use target::{Distribution, K3s, Layer, NetworkManager, SystemConfig, Target, TimeClient};

@@ -1,12 +1,12 @@
-//! A text as a tree of values with places, whatever language it is written in.
+//! A text as a tree of values with offsets, in whatever language it is written.
 //!
-//! What scalars mean is left to the language: `0644` is a text in one member and a number in another. What a language
-//! makes of a document is a tree of the same kind, in which each value keeps the place of what it was made from.
+//! What scalars mean is up to the language: `0644` is a text in one member and a number in another. A language turns a
+//! document into a tree of the same kind, in which each value keeps the offset of its origin.
 
 use crate::text::is_same_name;
 use std::borrow::Cow;
 
-/// A value and its place.
+/// A value with its offset.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node<'t> {
     /// Offset of its first byte in the text. For a mapping in block style, that is its first key.
@@ -14,7 +14,7 @@ pub(crate) struct Node<'t> {
     pub(crate) value: NodeContent<'t>,
 }
 
-/// What a node is.
+/// The content of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum NodeContent<'t> {
     Scalar(Scalar<'t>),
@@ -39,14 +39,14 @@ pub(crate) struct Scalar<'t> {
     /// Without quotes, with escapes and folds resolved.
     pub(crate) text: Cow<'t, str>,
     pub(crate) style: Style,
-    /// The part of a tag behind `!!`, or a whole local one.
+    /// The part of a tag after `!!`, or a whole local tag.
     pub(crate) tag: Option<Box<str>>,
 }
 
 /// How a scalar is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
-    /// Without quotes: its form decides what it is.
+    /// Without quotes: its spelling decides its type.
     Plain,
     /// In quotes, or as a block: a text.
     Quoted,
@@ -58,7 +58,7 @@ impl<'t> Node<'t> {
         Self::scalar(at, text.into(), Style::Quoted)
     }
 
-    /// A number, a flag or null in the words of JSON.
+    /// A number, a flag or null, as JSON spells it.
     pub(crate) fn plain(at: u32, text: impl Into<Cow<'t, str>>) -> Self {
         Self::scalar(at, text.into(), Style::Plain)
     }
@@ -72,7 +72,7 @@ impl<'t> Node<'t> {
         Self::plain(at, if value { "true" } else { "false" })
     }
 
-    /// A value that is not there.
+    /// A null.
     pub(crate) fn null(at: u32) -> Self {
         Self::plain(at, "null")
     }
@@ -104,7 +104,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// Appends an entry to a mapping, with the key where its value is. Nothing else is changed.
+    /// Appends an entry to a mapping; its key gets the offset of the value. Does nothing to other nodes.
     pub(crate) fn set(&mut self, key: impl Into<Cow<'t, str>>, value: Node<'t>) {
         if let NodeContent::Mapping(entries) = &mut self.value {
             entries.push(MappingEntry {
@@ -115,7 +115,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// Puts everything at the places that `place` gives for its offsets. As deep as a document can be.
+    /// Maps all offsets by `place`. Recurses as deep as a document can be.
     pub(crate) fn relocate(&mut self, place: &dyn Fn(u32) -> u32) {
         self.at = place(self.at);
         match &mut self.value {
@@ -130,7 +130,7 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// The same with texts of its own. As deep as a document can be.
+    /// The same with owned texts. Recurses as deep as a document can be.
     pub(crate) fn into_owned(self) -> Node<'static> {
         let value = match self.value {
             NodeContent::Scalar(scalar) => NodeContent::Scalar(Scalar {
@@ -153,19 +153,19 @@ impl<'t> Node<'t> {
         Node { at: self.at, value }
     }
 
-    /// A part of another text on its own, at the places that `place` gives.
+    /// An owned copy of a part of another text, with its offsets mapped by `place`.
     pub(crate) fn detached(mut self, place: &dyn Fn(u32) -> u32) -> Node<'static> {
         self.relocate(place);
         self.into_owned()
     }
 
-    /// Takes the value out; null stays in its place.
+    /// Takes the value out and leaves a null.
     pub(crate) fn take(&mut self) -> Node<'t> {
         let null = Node::null(self.at);
         std::mem::replace(self, null)
     }
 
-    /// Takes all entries of `key` out of a mapping; the last one is what it was.
+    /// Removes all entries of `key` from a mapping and returns the value of the last one.
     pub(crate) fn remove(&mut self, key: &str) -> Option<Node<'t>> {
         let NodeContent::Mapping(entries) = &mut self.value else {
             return None;
@@ -180,7 +180,7 @@ impl<'t> Node<'t> {
         removed
     }
 
-    /// [`Node::set`], as a chain.
+    /// [`Node::set`] for method chains.
     #[must_use]
     pub(crate) fn with(mut self, key: impl Into<Cow<'t, str>>, value: Node<'t>) -> Self {
         self.set(key, value);
@@ -196,7 +196,7 @@ impl<'t> Node<'t> {
             .map(|entry| &entry.value)
     }
 
-    /// [`Node::get`], to change it.
+    /// Mutable [`Node::get`].
     pub(crate) fn get_mut(&mut self, key: &str) -> Option<&mut Node<'t>> {
         match &mut self.value {
             NodeContent::Mapping(entries) => entries
@@ -208,17 +208,17 @@ impl<'t> Node<'t> {
         }
     }
 
-    /// What the keys of `path` lead to, one in the other.
+    /// The value that the nested keys of `path` lead to.
     pub(crate) fn at_path(&self, path: &[&str]) -> Option<&Node<'t>> {
         path.iter().try_fold(self, |node, key| node.get(key))
     }
 
-    /// [`Node::at_path`], to change it.
+    /// Mutable [`Node::at_path`].
     pub(crate) fn at_path_mut(&mut self, path: &[&str]) -> Option<&mut Node<'t>> {
         path.iter().try_fold(self, |node, key| node.get_mut(key))
     }
 
-    /// The elements of a list, to change them; of anything else, none.
+    /// The mutable elements of a list; of anything else, none.
     pub(crate) fn elements_mut(&mut self) -> &mut [Node<'t>] {
         match &mut self.value {
             NodeContent::List(elements) => elements,
@@ -265,7 +265,7 @@ impl<'t> Node<'t> {
         self.as_scalar().is_some_and(Scalar::is_null)
     }
 
-    /// What it is, with an article, for messages.
+    /// Its type with an article, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             NodeContent::Scalar(_) if self.is_null() => "null",

@@ -1,12 +1,12 @@
-//! Base64 and gzip around the contents of files.
+//! Contents of files that are packed in base64 and gzip.
 
-use crate::text::{self, GzipTrouble, MAX_UNPACKED_BYTES};
+use crate::text::{self, GzipError, MAX_UNPACKED_BYTES};
 use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::cell::Cell;
 
-/// Padding that is there must be right, unused bits of the last character need not be zero.
+/// Padding must be canonical, but unused bits of the last character need not be zero.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -14,7 +14,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
 );
 
-/// What is around the bytes of a file.
+/// How the bytes of a file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Packing {
     pub(crate) is_base64: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Packing {
 
 /// Why bytes cannot be unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Broken {
+pub(crate) enum UnpackError {
     #[error("is not base64 with padding")]
     Base64,
     #[error("is not a whole gzip stream")]
@@ -32,7 +32,7 @@ pub(crate) enum Broken {
     TooLarge,
 }
 
-/// The packing that `encoding` names; none for a name that is unknown.
+/// The packing that `encoding` names; `None` for an unknown name.
 pub(crate) fn packing(encoding: &str) -> Option<Packing> {
     let (is_base64, is_gzip) = match encoding {
         "" => (false, false),
@@ -44,7 +44,7 @@ pub(crate) fn packing(encoding: &str) -> Option<Packing> {
     Some(Packing { is_base64, is_gzip })
 }
 
-/// How many bytes may still come out of gzip, for all contents of a config together.
+/// How many bytes may still be decompressed, for all contents of a config together.
 #[derive(Debug)]
 pub(crate) struct Budget(Cell<usize>);
 
@@ -55,8 +55,8 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// [`unpack`], within what is left.
-    pub(crate) fn unpack(&self, bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, Broken> {
+    /// [`unpack`], within the remaining budget.
+    pub(crate) fn unpack(&self, bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, UnpackError> {
         let bytes = match packing.is_base64 {
             true => base64(&bytes)?,
             false => bytes,
@@ -67,13 +67,13 @@ impl Budget {
         }
     }
 
-    /// [`gunzip`], within what is left.
-    pub(crate) fn gunzip(&self, bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+    /// [`gunzip`], within the remaining budget.
+    pub(crate) fn gunzip(&self, bytes: &[u8]) -> Result<Vec<u8>, UnpackError> {
         let left = self.0.get();
         let unpacked = gunzip_within(bytes, left);
         let used = match &unpacked {
             Ok(bytes) => bytes.len(),
-            Err(Broken::TooLarge) => left,
+            Err(UnpackError::TooLarge) => left,
             Err(_) => 0,
         };
         self.0.set(left - used);
@@ -81,30 +81,30 @@ impl Budget {
     }
 }
 
-/// What is in `bytes`. Base64 is outside of gzip.
-pub(crate) fn unpack(bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, Broken> {
+/// Unpacks `bytes`: base64 first, then gzip.
+pub(crate) fn unpack(bytes: Vec<u8>, packing: Packing) -> Result<Vec<u8>, UnpackError> {
     Budget::default().unpack(bytes, packing)
 }
 
-/// What is in base64, in which white space does not matter.
-pub(crate) fn base64(text: &[u8]) -> Result<Vec<u8>, Broken> {
+/// Decodes base64, ignoring white space.
+pub(crate) fn base64(text: &[u8]) -> Result<Vec<u8>, UnpackError> {
     let text: Vec<u8> = text
         .iter()
         .copied()
         .filter(|b| !b.is_ascii_whitespace())
         .collect();
-    BASE64.decode(text).map_err(|_| Broken::Base64)
+    BASE64.decode(text).map_err(|_| UnpackError::Base64)
 }
 
-/// What is in gzip.
-pub(crate) fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, Broken> {
+/// Decompresses gzip data.
+pub(crate) fn gunzip(bytes: &[u8]) -> Result<Vec<u8>, UnpackError> {
     Budget::default().gunzip(bytes)
 }
 
-fn gunzip_within(bytes: &[u8], limit: usize) -> Result<Vec<u8>, Broken> {
+fn gunzip_within(bytes: &[u8], limit: usize) -> Result<Vec<u8>, UnpackError> {
     text::gunzip(bytes, limit).map_err(|trouble| match trouble {
-        GzipTrouble::TooLarge => Broken::TooLarge,
-        GzipTrouble::CutOff | GzipTrouble::Damaged | GzipTrouble::Followed => Broken::Gzip,
+        GzipError::TooLarge => UnpackError::TooLarge,
+        GzipError::Truncated | GzipError::Damaged | GzipError::TrailingData => UnpackError::Gzip,
     })
 }
 
@@ -113,32 +113,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_unpacked_is_bounded_in_all() {
+    fn unpacked_bytes_are_limited_in_total() {
         let packed = text::gzip(&[7; 600]);
         let budget = Budget(Cell::new(1000));
         assert_eq!(budget.gunzip(&packed), Ok(vec![7; 600]));
         assert_eq!(
             budget.gunzip(&packed[..packed.len() - 9]),
-            Err(Broken::TooLarge)
+            Err(UnpackError::TooLarge)
         );
-        assert_eq!(budget.gunzip(&packed), Err(Broken::TooLarge));
-        assert_eq!(budget.gunzip(b"text"), Err(Broken::Gzip));
+        assert_eq!(budget.gunzip(&packed), Err(UnpackError::TooLarge));
+        assert_eq!(budget.gunzip(b"text"), Err(UnpackError::Gzip));
     }
 
     #[test]
-    fn unpacks() {
+    fn encodings_are_unpacked() {
         let packed = b"H4sIAAAAAAACA0vKyU\n9VyC9KzwEAtJqjvQsAAAA=".to_vec();
         let text = b"aGVs\nbG8=".to_vec();
         let plain = packing("b64").unwrap();
         assert_eq!(unpack(text, plain).unwrap(), b"hello");
         assert_eq!(
             unpack(b"a".to_vec(), packing("base64").unwrap()),
-            Err(Broken::Base64)
+            Err(UnpackError::Base64)
         );
         let both = packing("gzip+b64").unwrap();
         assert!(matches!(
             unpack(packed, both),
-            Err(Broken::Gzip | Broken::Base64)
+            Err(UnpackError::Gzip | UnpackError::Base64)
         ));
         assert_eq!(packing("nope"), None);
     }

@@ -5,20 +5,20 @@ use sha2::{Digest, Sha512};
 /// The alphabet of crypt(5), in the order of its values.
 const ALPHABET: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// Characters of a salt: the most that this kind of hash takes.
+/// Length of a salt in characters, the maximum for this kind of hash.
 const SALT_CHARACTERS: usize = 16;
 
 /// The hash of the password of `account` as crypt(5) writes it: SHA-512 in 5000 rounds.
 ///
-/// The same account and password give the same hash, so that a config that is applied twice changes nothing. The salt
-/// is part of another hash of the password: it tells nothing that could be tried faster than the result itself.
+/// The same account and password give the same hash, so that applying a config twice changes nothing. The salt is part
+/// of another hash of the password: it reveals nothing that could be tried faster than the result itself.
 pub(crate) fn hash(account: &str, password: &str) -> String {
     let first = hash_with(password, &salt_of(Sha512::digest(account).as_ref()));
     let salt = first.rsplit('$').next().unwrap_or_default();
     hash_with(password, salt.get(..SALT_CHARACTERS).unwrap_or(salt))
 }
 
-/// A character for each of the first bytes.
+/// A salt with one character for each of the first bytes.
 fn salt_of(bytes: &[u8]) -> String {
     let bytes = bytes.iter().take(SALT_CHARACTERS);
     bytes
@@ -34,17 +34,18 @@ fn hash_with(password: &str, salt: &str) -> String {
     );
     let mut out = format!("$6${salt}$");
     let byte = |i: usize| u32::from(digest[i]);
-    // Three bytes make four characters; the three are 21 apart, and each group begins one further than the last.
+    // Three bytes make four characters. They are 21 bytes apart, and each group begins 22 bytes after the last, modulo
+    // 63.
     for group in 0..21 {
         let first = 22 * group % 63;
         let bits = byte(first) << 16 | byte((first + 21) % 63) << 8 | byte((first + 42) % 63);
-        push(&mut out, bits, 4);
+        push_characters(&mut out, bits, 4);
     }
-    push(&mut out, byte(63), 2);
+    push_characters(&mut out, byte(63), 2);
     out
 }
 
-fn push(out: &mut String, mut bits: u32, characters: usize) {
+fn push_characters(out: &mut String, mut bits: u32, characters: usize) {
     for _ in 0..characters {
         out.push(char::from(ALPHABET[(bits & 0x3f) as usize]));
         bits >>= 6;
@@ -65,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_are_those_of_an_account() {
+    fn hashes_depend_on_the_account() {
         assert_eq!(hash("core", "secret"), hash("core", "secret"));
         let salt = |account: &str, password: &str| {
             let hash = hash(account, password);

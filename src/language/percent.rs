@@ -1,4 +1,4 @@
-//! Bytes as percent-encoded `data:` URLs, the way that translators of configs write them.
+//! Bytes as percent-encoded `data:` URLs, as the translators of configs write them.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 

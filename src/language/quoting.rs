@@ -1,4 +1,4 @@
-//! Texts in the quotes of a shell, of a unit, of an environment file.
+//! Quoting of texts for shells, units, environment files and YAML.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ pub(crate) fn shell(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// `text` as one argument of a command line in a unit: specifiers and variables in it stay what they are.
+/// `text` as one argument of a command line in a unit: specifiers and variables in it are not expanded.
 pub(crate) fn unit_argument(text: &str) -> String {
     let needs_quotes = text.is_empty()
         || text
@@ -40,7 +40,7 @@ pub(crate) fn unit_assignment(key: &str, value: &str) -> String {
     }
 }
 
-/// `path` as part of a unit's name, as `systemd-escape --path` makes it.
+/// `path` as part of a unit name, escaped like `systemd-escape --path`.
 pub(crate) fn unit_path(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if parts.is_empty() {
@@ -72,7 +72,7 @@ pub(crate) fn environment(key: &str, value: &str) -> String {
     out
 }
 
-/// `text` as a string of YAML and JSON.
+/// `text` as a string in YAML and JSON.
 pub(crate) fn double_quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

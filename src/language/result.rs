@@ -1,29 +1,29 @@
-//! What every language gives, and how it becomes a config.
+//! The result of reading a language, and how it becomes a config.
 
 use super::butane::machine_config::MachineConfig;
 use crate::config::tree::Tree;
 use crate::config::write;
 use crate::config::{
-    self, EncodedContents, Finding, Findings, JudgedDocument, LineStarts, ParseError, ParseResult,
-    Severity, TranslatedConfig, TranslatedText, Version, WrittenPaths,
+    self, EncodedContents, Finding, Findings, LineStarts, ParseError, ParseResult, Severity,
+    TranslatedConfig, TranslatedText, ValidationResult, Version, WrittenPaths,
 };
 
-/// What a language makes of a text.
+/// The translation of a text.
 #[derive(Default)]
 pub(crate) struct TranslationResult<'t> {
-    /// What it has to say. With an error among it, there is no config.
+    /// The findings. If one of them is an error, there is no config.
     pub(crate) findings: Vec<Finding>,
     /// Paths of the text.
     pub(crate) paths: WrittenPaths,
     /// The config in the shape of its version; see [`shaped`](super::shaped).
     pub(crate) config: Option<(Tree<'t>, Version)>,
-    /// Contents of files that are put aside, of a config that is not printed; see [`EncodedContents`].
+    /// Contents of files that are kept apart, if the config is not printed; see [`EncodedContents`].
     pub(crate) encoded: Vec<EncodedContents>,
     /// What the config is wrapped in when it is printed.
     pub(crate) wrapper: Option<MachineConfig>,
 }
 
-/// Judges an outcome and prints it in one line, whatever it would be wrapped in.
+/// Checks an outcome and prints it on one line, without its wrapper.
 pub(super) fn printed(
     lines: LineStarts,
     outcome: TranslationResult<'_>,
@@ -33,7 +33,7 @@ pub(super) fn printed(
     (parsed.findings, text)
 }
 
-/// Judges what a language made of a text, and prints it before it becomes a config of the latest version.
+/// Checks the translation of a text, and prints it before it becomes a config of the latest version.
 pub(super) fn finish<T>(
     source: &str,
     lines: LineStarts,
@@ -59,7 +59,7 @@ pub(super) fn finish<T>(
         paths: outcome.paths,
         findings: outcome.findings,
     };
-    let JudgedDocument { findings, outcome } = config::judge(TranslatedConfig {
+    let ValidationResult { findings, outcome } = config::validate(TranslatedConfig {
         root,
         version,
         texts: vec![text],

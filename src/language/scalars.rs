@@ -1,4 +1,4 @@
-//! What scalars mean by YAML 1.1, as programs in Go read it.
+//! The meaning of scalars in YAML 1.1, as Go programs read it.
 
 use super::node::{Scalar, Style};
 use base64::Engine;
@@ -19,16 +19,16 @@ pub(crate) fn text<'t>(scalar: Scalar<'t>) -> Result<Cow<'t, str>, &'static str>
         .map_err(|_| "`!!binary` data that is not UTF-8 text; put it in a file of its own")
 }
 
-/// The flag that a scalar is.
+/// The flag that a scalar spells.
 pub(crate) fn flag(scalar: &Scalar<'_>) -> Option<bool> {
     if scalar.style != Style::Plain || scalar.tag.as_deref() == Some("str") {
         return None;
     }
-    word(&scalar.text)
+    parse_flag(&scalar.text)
 }
 
-/// The flag that a word means.
-pub(crate) fn word(text: &str) -> Option<bool> {
+/// The flag that a text spells.
+pub(crate) fn parse_flag(text: &str) -> Option<bool> {
     match text {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
             Some(true)
@@ -40,16 +40,16 @@ pub(crate) fn word(text: &str) -> Option<bool> {
     }
 }
 
-/// The whole number that a scalar is: decimal, `0` or `0o` octal, `0x`, `0b`, or a float without a fraction.
+/// The integer that a scalar spells: decimal, `0` or `0o` octal, `0x`, `0b`, or a float without a fraction.
 pub(crate) fn int(scalar: &Scalar<'_>) -> Option<i64> {
     if scalar.style != Style::Plain || scalar.tag.as_deref() == Some("str") {
         return None;
     }
-    number(&scalar.text)
+    parse_int(&scalar.text)
 }
 
-/// The whole number that a text means; see [`int`].
-pub(crate) fn number(text: &str) -> Option<i64> {
+/// The integer that a text spells; see [`int`].
+pub(crate) fn parse_int(text: &str) -> Option<i64> {
     let text: Cow<'_, str> = match text.contains('_') {
         true => text.replace('_', "").into(),
         false => text.into(),
@@ -84,16 +84,16 @@ fn magnitude(digits: &str) -> Option<u64> {
     if let Some(number) = octal.or_else(|| digits.parse().ok()) {
         return Some(number);
     }
-    whole(digits)
+    integral_float(digits)
 }
 
-/// `1e3`, `2.0`: floats that are whole numbers.
-fn whole(digits: &str) -> Option<u64> {
+/// An integer that is written as a float, e.g. `1e3` or `2.0`.
+fn integral_float(digits: &str) -> Option<u64> {
     let is_float = digits
         .bytes()
         .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-'));
     let float: f64 = digits.parse().ok().filter(|_| is_float)?;
-    // Below 2^53 every whole number is a float of its own.
+    // Below 2^53, every integer has a float of its own.
     let is_whole = float.fract() == 0.0 && float < 9_007_199_254_740_992.0;
     is_whole.then(|| format!("{float:.0}").parse().ok())?
 }

@@ -1,7 +1,7 @@
-//! From the tree that a language makes to a tree in the shape of the table of the config language.
+//! Converts the tree of a language to one that follows the table of the config language.
 //!
-//! Languages give members their right types and names; anything else is dropped here as if it were not there, since a
-//! tree must never hold what its type does not allow.
+//! Languages give members their right types and names; anything else is dropped here as if it were absent, since a tree
+//! must never hold what its type does not allow.
 
 use super::node::{Node, NodeContent, Scalar};
 use crate::config::Version;
@@ -13,16 +13,16 @@ use crate::text::{find_in_turn, is_same_name};
 pub(crate) fn config(node: Node<'_>, version: Version) -> Tree<'_> {
     let shape = VersionShape {
         version,
-        fills: true,
+        fills_defaults: true,
     };
     shape.object(node, &ROOT)
 }
 
-/// [`config`] without the texts that the version gives to absent members, for merging.
+/// [`config`] without the default texts of absent members, for merging.
 pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
     let shape = VersionShape {
         version,
-        fills: false,
+        fills_defaults: false,
     };
     shape.object(node, &ROOT)
 }
@@ -31,12 +31,12 @@ pub(crate) fn part(node: Node<'_>, version: Version) -> Tree<'_> {
 pub(crate) fn file(node: Node<'_>, version: Version) -> Tree<'_> {
     let shape = VersionShape {
         version,
-        fills: true,
+        fills_defaults: true,
     };
     shape.object(node, &FILE)
 }
 
-/// The way back: a config as a node.
+/// The reverse: a config as a node.
 pub(crate) fn node(tree: Tree<'_>) -> Node<'_> {
     let at = tree.at.offset;
     match tree.value {
@@ -56,7 +56,7 @@ pub(crate) fn node(tree: Tree<'_>) -> Node<'_> {
 #[derive(Clone, Copy)]
 struct VersionShape {
     version: Version,
-    fills: bool,
+    fills_defaults: bool,
 }
 
 impl VersionShape {
@@ -71,13 +71,13 @@ impl VersionShape {
         let mut next = 0;
         let mut members: Vec<(&'static Field, Tree<'t>)> = Vec::with_capacity(entries.len());
         for entry in &mut entries {
-            let is_meant =
+            let is_match =
                 |f: &Field| is_same_name(f.name, &entry.key) && f.since() <= self.version;
-            if let Some(field) = find_in_turn(of.fields, &mut next, is_meant) {
+            if let Some(field) = find_in_turn(of.fields, &mut next, is_match) {
                 members.push((field, self.value(entry.value.take(), field.kind)));
             }
         }
-        // In the order of the table, which all of them are in. Of several values the last one counts.
+        // Put them in the order of the table, which is that of its addresses. Of repeated members the last one counts.
         members.sort_by_key(|(field, _)| std::ptr::from_ref(*field).addr());
         members.dedup_by(|later, earlier| {
             let is_same = std::ptr::eq(later.0, earlier.0);
@@ -90,7 +90,7 @@ impl VersionShape {
             at,
             value: Value::Object(members),
         };
-        if self.fills {
+        if self.fills_defaults {
             tree.fill_plain_texts(of, self.version);
         }
         tree

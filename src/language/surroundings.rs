@@ -3,41 +3,41 @@
 use super::target::Target;
 use std::fmt;
 
-/// What is known beside the text. The default is that of a boot: nothing.
+/// What is known besides the text. The default is that of a boot: nothing.
 #[derive(Clone, Copy, Default)]
 pub struct Surroundings<'s> {
     /// Local files that a text may name; none at boot.
-    pub files: Option<&'s dyn LocalFolder>,
-    /// The platform that the result is for, by the name that its language has for it.
+    pub files: Option<&'s dyn LocalDirectory>,
+    /// The platform that the result is for, by its name in the language.
     pub platform: Option<&'s str>,
-    /// File systems that a text of Ignition 2 may name besides `root`, with where they are mounted.
+    /// File systems that an Ignition 2 text may name besides `root`, with their mount points.
     pub filesystems: &'s [(String, String)],
-    /// File systems that configs which refer to this one name, with where they are mounted; those that this one
-    /// names itself come first.
+    /// File systems that configs which refer to this one name, with their mount points; those that this one names
+    /// itself take precedence.
     pub inherited_filesystems: &'s [(String, String)],
-    /// What the text appends is read with it afterwards, and may define what it names.
+    /// True if what the text appends is read with it afterwards, and may define what it names.
     pub is_followed: bool,
-    /// Of Ignition 1 and 2, only what the converters of old translate is accepted.
+    /// True if of Ignition 1 and 2 only what the old converters translate is accepted.
     pub is_strict: bool,
-    /// Scripts that are user data, or a part of it, are refused.
+    /// True if scripts that are user data, or a part of it, are rejected.
     pub refuses_scripts: bool,
-    /// Bytes of the logical sectors that configs of Ignition 1 and 2 count; 512 if it is not known.
+    /// Size of the logical sectors that Ignition 1 and 2 configs count in; 512 bytes if it is not known.
     pub sector_bytes: Option<SectorBytes>,
-    /// The text is translated for a machine that boots now, not at a desk.
+    /// True if the text is translated for a machine that is booting, rather than offline.
     pub is_boot: bool,
-    /// The result is printed, so the shortest form of it is worth some work.
+    /// True if the result is printed, so that its shortest form is worth some work.
     pub is_printed: bool,
-    /// Plain Ignition, where a variant would be wrapped in something else.
+    /// True for plain Ignition, even if a variant would be wrapped in something else.
     pub is_raw: bool,
     /// The system that the result is for.
     pub target: Target<'s>,
-    /// What the platform says of the machine.
+    /// What the platform states about the machine.
     pub instance: InstanceData<'s>,
-    /// What cannot be done is left out with a warning instead of being refused.
+    /// True if unsupported settings are left out with a warning instead of being rejected.
     pub ignore_unsupported: bool,
 }
 
-/// True if a policy on scripts among user data refuses them; nothing for a word that names no policy.
+/// True if a policy on scripts in user data rejects them; `None` for an unknown policy.
 pub fn refuses_scripts(policy: &str) -> Option<bool> {
     match policy {
         "run" => Some(false),
@@ -46,23 +46,23 @@ pub fn refuses_scripts(policy: &str) -> Option<bool> {
     }
 }
 
-/// What is said of a script where there may be none.
+/// The message about a script where none is allowed.
 pub(crate) const SCRIPTS_REFUSED: &str =
     "this is a script, and scripts among user data are refused";
-/// What to do about it.
+/// The help text about a rejected script.
 pub(crate) const SCRIPTS_HELP: &str = "write what it does as units and files, or allow scripts (--scripts=run; kindling.config.scripts=run at boot)";
 
 /// The size of a logical sector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SectorBytes {
-    /// Of most disks.
+    /// That of most disks.
     B512,
-    /// Of disks that do not pretend.
+    /// That of disks without 512-byte emulation.
     B4096,
 }
 
 impl SectorBytes {
-    /// As a number.
+    /// The size as a number.
     pub const fn count(self) -> i64 {
         match self {
             SectorBytes::B512 => 512,
@@ -71,52 +71,52 @@ impl SectorBytes {
     }
 }
 
-/// What a platform says of the machine that it gives a text to.
+/// What a platform states about the machine that it gives a text to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct InstanceData<'s> {
-    /// What tells this machine from the one before it.
+    /// The identity that distinguishes this machine from its predecessors.
     pub id: Option<&'s str>,
-    /// The name that it is to have unless the text gives one.
+    /// Its host name, unless the text gives one.
     pub hostname: Option<&'s str>,
-    /// Public keys for the default account.
+    /// SSH public keys for the default account.
     pub keys: &'s [String],
-    /// Values by the names that templates have for them, e.g. `v1.instance_id`.
+    /// Values by their names in templates, e.g. `v1.instance_id`.
     pub variables: &'s [(String, String)],
-    /// User data of whoever runs the platform, below that of whoever runs the machine.
+    /// Vendor data: user data of the platform's operator, over which that of the machine's owner is merged.
     pub vendor_data: Option<&'s [u8]>,
 }
 
-/// A folder of local files. Paths are those of a text: relative to the folder, a leading `/` stays inside.
-pub trait LocalFolder {
-    /// What is at a path, without following a link there.
+/// A directory of local files. Paths are as a text gives them: relative to the directory, even with a leading `/`.
+pub trait LocalDirectory {
+    /// The node at a path, without following a link there.
     ///
     /// # Errors
-    /// It is outside of the folder, is not there, or cannot be looked at.
-    fn look(&self, path: &str) -> Result<LocalNode, LocalError>;
+    /// If it is outside of the directory, does not exist, or cannot be inspected.
+    fn inspect(&self, path: &str) -> Result<LocalNode, LocalError>;
 
     /// The bytes of a file. Links are followed.
     ///
     /// # Errors
-    /// As [`LocalFolder::look`], and if it is not a file, is too large, or cannot be read.
+    /// As [`LocalDirectory::inspect`], and if it is not a file, is too large, or cannot be read.
     fn read(&self, path: &str) -> Result<Vec<u8>, LocalError>;
 
-    /// Names in a directory, in the order of their bytes.
+    /// The names in a directory, in byte order.
     ///
     /// # Errors
-    /// As [`LocalFolder::look`], and if it is not a directory or has a name that is not UTF-8.
+    /// As [`LocalDirectory::inspect`], and if it is not a directory or has a name that is not UTF-8.
     fn list(&self, path: &str) -> Result<Vec<String>, LocalError>;
 }
 
-/// Something in a folder of local files.
+/// A node in a directory of local files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LocalNode {
-    /// What it is.
+    /// Its type.
     pub kind: LocalKind,
     /// Permission bits, octal 07777 at most.
     pub mode: u32,
 }
 
-/// What a local node is.
+/// The type of a local node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LocalKind {
     /// A regular file.
@@ -129,21 +129,21 @@ pub enum LocalKind {
     Other,
 }
 
-/// Why a local file cannot be had.
+/// Why a local file cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LocalError {
-    /// The path leads out of the folder.
+    /// The path leads out of the directory.
     #[error("{path} is outside of the files directory")]
     Outside {
         /// As written.
         path: String,
     },
-    /// Anything the system says.
+    /// Any error of the system.
     #[error("cannot read {path}: {cause}")]
     Unreadable {
         /// As written.
         path: String,
-        /// The system's words.
+        /// The system's error message.
         cause: String,
     },
 }

@@ -1,56 +1,56 @@
-//! What is known of the system that a result is for.
+//! What is known about the system that a result is for.
 
-/// The system that the result is for, as far as it is known. The default is that of a desk: nothing.
+/// The system that the result is for, as far as it is known. By default, nothing is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Target<'s> {
-    /// Whose conventions hold.
+    /// The distribution whose conventions apply.
     pub distribution: Distribution,
-    /// The account that keys and passwords without a name are for, where it is not that of the distribution.
+    /// The account for keys and passwords without a name, if it is not that of the distribution.
     pub default_user: Option<&'s str>,
-    /// Accounts that the system has, if they could be looked at.
+    /// The accounts of the system, if they could be read.
     pub accounts: Option<&'s [String]>,
-    /// What manages wireless networks.
+    /// The program that manages wireless networks.
     pub wireless: Option<NetworkManager>,
-    /// What sets the clock.
+    /// The program that sets the clock.
     pub time_client: Option<TimeClient>,
-    /// Where it has k3s.
+    /// Where k3s is installed.
     pub k3s: Option<K3s>,
-    /// Bytes of its disks, by their paths.
+    /// Paths of its disks with their sizes in bytes.
     pub disks: &'s [(String, u64)],
-    /// Names of the time zones that it has, sorted.
+    /// The names of its time zones, sorted.
     pub zones: Option<&'s [String]>,
-    /// Arguments of the kernel; some languages have settings among them.
+    /// Kernel arguments; some languages have settings among them.
     pub kernel_arguments: Option<&'s str>,
-    /// Configs that the system has of its own, in the language of the text.
+    /// The system's own configs, in the language of the text.
     pub configs: &'s [SystemConfig],
 }
 
-/// A config that a system has of its own, below or above the text.
+/// A config of the system itself, with lower or higher precedence than the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SystemConfig {
-    /// Where it is, from the root of the system.
+    /// Its path in the system.
     pub path: String,
-    /// What it says.
+    /// Its text.
     pub text: Vec<u8>,
-    /// Where it belongs among the sources.
+    /// Its precedence among the sources.
     pub layer: Layer,
 }
 
-/// The sources of a config, each of which is on top of the one before it.
+/// The sources of a config, each of which is merged over the one before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// What the image comes with; arguments of the kernel are on top of it.
+    /// What the image comes with; kernel arguments are merged over it.
     Image,
-    /// What the machine has kept; what the platform says and then the text are on top of it.
+    /// What the machine has kept; what the platform states and then the text are merged over it.
     Kept,
-    /// What is on top of the text.
+    /// What is merged over the text.
     Last,
 }
 
-/// A family of systems with conventions of its own.
+/// A family of systems with its own conventions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Distribution {
-    /// Not known: the conventions of Debian hold.
+    /// Not known: the conventions of Debian apply.
     #[default]
     Unknown,
     /// Debian.
@@ -59,13 +59,13 @@ pub enum Distribution {
     Ubuntu,
     /// Fedora, not CoreOS.
     Fedora,
-    /// Red Hat Enterprise Linux and what is made from it.
+    /// Red Hat Enterprise Linux and its derivatives.
     RedHat,
     /// AlmaLinux, which differs from Red Hat in its default account.
     AlmaLinux,
-    /// Amazon Linux, the same.
+    /// Amazon Linux, which differs from Red Hat in its default account and in what chrony reads.
     Amazon,
-    /// Rocky Linux, the same.
+    /// Rocky Linux, which differs from Red Hat in its default account.
     Rocky,
     /// openSUSE and SUSE Linux Enterprise.
     Suse,
@@ -82,17 +82,17 @@ pub enum Distribution {
 /// A program that manages networks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NetworkManager {
-    /// ConnMan, what k3OS has.
+    /// ConnMan, as in k3OS.
     Connman,
     /// NetworkManager.
     NetworkManager,
     /// iwd by itself.
     Iwd,
-    /// None that is known here.
+    /// None that is supported.
     Other,
 }
 
-/// Where k3s is, of the places that its unit can name.
+/// Where k3s is installed, of the places that its unit can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum K3s {
     /// Nowhere.
@@ -112,18 +112,18 @@ pub enum TimeClient {
     Chrony,
 }
 
-/// The account that a distribution has for who comes first.
+/// The account that the images of a distribution have for the first user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DefaultUser {
     pub(crate) name: &'static str,
     pub(crate) gecos: &'static str,
     pub(crate) groups: &'static [&'static str],
     pub(crate) shell: &'static str,
-    /// The image has it already, so nothing but what is asked for is changed.
+    /// True if the image already has it, so that only what is requested is changed.
     pub(crate) exists: bool,
 }
 
-/// Accounts that every system has, by the list of Debian.
+/// Accounts that every system has, after the list of Debian.
 const BASE_ACCOUNTS: [&str; 18] = [
     "root",
     "daemon",
@@ -181,15 +181,15 @@ impl Distribution {
 
     /// [`Distribution::of`] the text of an os-release file.
     pub fn of_os_release(text: &str) -> Self {
-        let value = |wanted: &str| {
+        let value = |requested: &str| {
             let mut lines = text.lines().filter_map(|line| line.split_once('='));
-            let value = lines.find(|(key, _)| key.trim() == wanted);
+            let value = lines.find(|(key, _)| key.trim() == requested);
             value.map_or("", |(_, value)| value.trim().trim_matches(['"', '\'']))
         };
         Self::of(value("ID"), value("VARIANT_ID"), value("ID_LIKE"))
     }
 
-    /// Whose conventions it has in all but its default account.
+    /// The distribution whose conventions it follows, apart from a few such as the default account.
     pub(crate) const fn family(self) -> Self {
         match self {
             Distribution::AlmaLinux | Distribution::Amazon | Distribution::Rocky => {
@@ -199,7 +199,7 @@ impl Distribution {
         }
     }
 
-    /// What it is called in a sentence.
+    /// What it is name in messages.
     pub(crate) const fn title(self) -> &'static str {
         match self {
             Distribution::Unknown => "not known",
@@ -218,7 +218,7 @@ impl Distribution {
         }
     }
 
-    /// True where the name of a machine is its whole one.
+    /// True if host names are fully qualified.
     pub(crate) fn has_long_hostname(self) -> bool {
         matches!(
             self.family(),
@@ -226,7 +226,7 @@ impl Distribution {
         )
     }
 
-    /// True for Debian, what is made from it, and where nothing is known.
+    /// True for Debian, its derivatives, and an unknown system.
     pub(crate) fn is_debian(self) -> bool {
         matches!(
             self,
@@ -234,7 +234,7 @@ impl Distribution {
         )
     }
 
-    /// The account that its images have by default.
+    /// The default account of its images.
     pub(crate) fn default_user(self) -> DefaultUser {
         let user = |name, gecos, groups| DefaultUser {
             name,
@@ -268,7 +268,7 @@ impl Distribution {
 }
 
 impl Target<'_> {
-    /// True if the system has the account `name`, as far as is known.
+    /// True if the system has the account `name`, as far as it is known.
     pub(crate) fn has_account(&self, name: &str) -> bool {
         match self.accounts {
             Some(accounts) => accounts.iter().any(|account| account == name),

@@ -1,4 +1,4 @@
-//! From a text in any language to a config.
+//! Translates a text in any language to a config.
 
 use super::detect::{DetectError, detect_for};
 use super::languages::Language;
@@ -8,12 +8,12 @@ use super::{butane, clc, cloud_init, coreos_cloudinit, k3os, machine_config, old
 use crate::config::write;
 use crate::config::{self, Findings, LineStarts, ParseError, ParseResult};
 
-/// A text in the words of Ignition.
+/// A text translated to Ignition.
 #[derive(Debug)]
 pub struct Translation {
-    /// Everything there is to say, in the order of the text.
+    /// All findings, in the order of the text.
     pub findings: Findings,
-    /// The translated text without a line end behind it, or why there is none.
+    /// The translated text without a trailing newline, or why there is none.
     pub outcome: Result<String, ParseError>,
 }
 
@@ -40,17 +40,17 @@ pub fn parse_as(
         return config::parse(source, text);
     }
     if language == Language::MachineConfig {
-        return machine_config::parse(text, |inside, language| {
-            parse_as(source, inside, language, surroundings)
+        return machine_config::parse(text, |config, language| {
+            parse_as(source, config, language, surroundings)
         });
     }
     let lines = LineStarts::of(text);
-    let outcome = outcome(text, &lines, language, surroundings);
+    let outcome = read_as(text, &lines, language, surroundings);
     let (parsed, _) = finish(source, lines, outcome, |_| ());
     parsed
 }
 
-/// Translates `text`, which is in `language`, to the version of Ignition that belongs to it.
+/// Translates `text`, which is in `language`, to the corresponding version of Ignition.
 pub fn translate(
     source: &str,
     text: &[u8],
@@ -59,14 +59,14 @@ pub fn translate(
     is_pretty: bool,
 ) -> Translation {
     if language == Language::MachineConfig {
-        return taken_out(parse_as(source, text, language, surroundings), is_pretty);
+        return printed_document(parse_as(source, text, language, surroundings), is_pretty);
     }
     let lines = LineStarts::of(text);
     let surroundings = Surroundings {
         is_printed: true,
         ..*surroundings
     };
-    let mut outcome = outcome(text, &lines, language, &surroundings);
+    let mut outcome = read_as(text, &lines, language, &surroundings);
     let wrapper = outcome.wrapper.take();
     let (parsed, printed) = finish(source, lines, outcome, |tree| match &wrapper {
         Some(wrapper) => wrapper.print(tree),
@@ -78,8 +78,8 @@ pub fn translate(
     }
 }
 
-/// A config that is in the words of Ignition already, in its own version.
-fn taken_out(parsed: ParseResult, is_pretty: bool) -> Translation {
+/// Prints a config that is Ignition already, in its own version.
+fn printed_document(parsed: ParseResult, is_pretty: bool) -> Translation {
     let version = parsed.version.unwrap_or(config::LATEST_VERSION);
     let outcome = parsed.outcome.and_then(|document| {
         let text = document.express(version, is_pretty);
@@ -91,8 +91,8 @@ fn taken_out(parsed: ParseResult, is_pretty: bool) -> Translation {
     }
 }
 
-/// What `language` makes of `text`.
-pub(super) fn outcome<'t>(
+/// Reads `text` as `language`.
+pub(super) fn read_as<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     language: Language,

@@ -1,5 +1,5 @@
-//! A tree held against a table of what a language knows: names in one spelling, values of the right types, nothing
-//! unknown, no null.
+//! Checks a tree against the schema of a language: names in one spelling, values of the right types, nothing unknown,
+//! no null.
 
 use super::findings::Remarks;
 use super::node::{MappingEntry, Node, NodeContent, Scalar};
@@ -7,8 +7,8 @@ use super::scalars;
 use crate::config::{Severity, WrittenPaths};
 use std::borrow::Cow;
 
-/// Unknown keys at least this alike to a known one are worth a suggestion.
-const ALIKE: f64 = 0.8;
+/// Similarity from which a known key is suggested in the place of an unknown one.
+const MIN_SIMILARITY: f64 = 0.8;
 
 /// An object type: its members.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct FieldSchema(pub(crate) &'static str, pub(crate) FieldKind);
 pub(crate) enum FieldKind {
     /// A scalar, as it is written.
     Text,
-    /// A scalar that may be tagged as binary; left as it is.
+    /// A scalar that may be tagged as binary; kept as it is.
     Bytes,
     Int,
     /// A number that is not negative.
@@ -32,19 +32,19 @@ pub(crate) enum FieldKind {
     Texts,
     Object(&'static ObjectSchema),
     Objects(&'static ObjectSchema),
-    /// A mapping that is looked at elsewhere.
+    /// A mapping that is checked elsewhere.
     Mapping,
-    /// Anything; looked at elsewhere.
+    /// Anything; checked elsewhere.
     Any,
 }
 
-/// Holds trees against tables.
+/// Checks trees against schemas.
 pub(crate) struct Decoder<'p> {
-    /// `-` in a key means `_`.
+    /// True if `-` in a key stands for `_`.
     pub(crate) has_dashes: bool,
-    /// Values of a wrong type are left out with a warning.
+    /// True if values of a wrong type are dropped with a warning rather than rejected.
     pub(crate) is_lenient: bool,
-    /// Null in a list is an empty element; else it is none.
+    /// Null in a list is an empty element; otherwise it is skipped.
     pub(crate) keeps_null: bool,
     /// Paths of the text.
     pub(crate) paths: &'p WrittenPaths,
@@ -52,13 +52,13 @@ pub(crate) struct Decoder<'p> {
 }
 
 impl Decoder<'_> {
-    /// `node` as an object of `shape`; an empty one if it is none.
+    /// `node` as an object of `shape`; an empty one if it is not a mapping.
     pub(crate) fn root<'t>(&mut self, node: Node<'t>, shape: &'static ObjectSchema) -> Node<'t> {
         let at = node.at;
         match node.value {
             NodeContent::Mapping(entries) => self.object(at, entries, shape),
             value => {
-                let found = found(&Node { at, value });
+                let found = type_name(&Node { at, value });
                 let message = format!("a config is a mapping, not {found}");
                 self.remarks.error(at, message);
                 Node::mapping(at)
@@ -94,14 +94,14 @@ impl Decoder<'_> {
                 Ok(node) => Some(node),
                 Err(scalar) => {
                     let value = NodeContent::Scalar(scalar);
-                    self.misfit(kind, &Node { at, value }, name)
+                    self.report_misfit(kind, &Node { at, value }, name)
                 }
             },
-            (kind, value) => self.misfit(kind, &Node { at, value }, name),
+            (kind, value) => self.report_misfit(kind, &Node { at, value }, name),
         }
     }
 
-    /// The elements of the list `name`, each of `kind`.
+    /// Decodes the elements of the list `name`, each as `kind`.
     fn elements<'t>(
         &mut self,
         elements: Vec<Node<'t>>,
@@ -126,8 +126,13 @@ impl Decoder<'_> {
         elements.collect()
     }
 
-    fn misfit<'t>(&mut self, kind: FieldKind, node: &Node<'_>, name: &str) -> Option<Node<'t>> {
-        let wanted = match kind {
+    fn report_misfit<'t>(
+        &mut self,
+        kind: FieldKind,
+        node: &Node<'_>,
+        name: &str,
+    ) -> Option<Node<'t>> {
+        let expected = match kind {
             FieldKind::Text | FieldKind::Bytes => "a text",
             FieldKind::Int => "a whole number",
             FieldKind::Count => "a whole number that is not negative",
@@ -139,11 +144,11 @@ impl Decoder<'_> {
             true => name.to_owned(),
             false => format!("`{name}`"),
         };
-        let message = format!("{name} must be {wanted}, not {}", found(node));
+        let message = format!("{name} must be {expected}, not {}", type_name(node));
         self.left_out(node.at, message)
     }
 
-    /// Says why the value at `at` cannot be used.
+    /// Reports why the value at `at` cannot be used: as a warning if lenient, otherwise as an error.
     fn left_out<'t>(&mut self, at: u32, message: String) -> Option<Node<'t>> {
         match self.is_lenient {
             true => {
@@ -155,7 +160,7 @@ impl Decoder<'_> {
         None
     }
 
-    /// Of a repeated key the last value counts.
+    /// Of repeated keys the last value counts.
     fn object<'t>(
         &mut self,
         at: u32,
@@ -170,7 +175,7 @@ impl Decoder<'_> {
             };
             let Some(FieldSchema(name, kind)) = shape.0.iter().find(|field| field.0 == key) else {
                 let names = shape.0.iter().map(|field| field.0);
-                self.unknown(&entry, names);
+                self.report_unknown(&entry, names);
                 continue;
             };
             decoded.retain(|earlier| earlier.key != *name);
@@ -188,22 +193,22 @@ impl Decoder<'_> {
         }
     }
 
-    /// Says that the key of `entry` is none of `names`.
-    pub(crate) fn unknown(
+    /// Reports that the key of `entry` is none of `names`.
+    pub(crate) fn report_unknown(
         &mut self,
         entry: &MappingEntry<'_>,
         names: impl Iterator<Item = &'static str>,
     ) {
         let message = format!("key `{}` is unknown and has no effect", entry.key);
-        let likeness = |name: &str| strsim::jaro_winkler(&entry.key.to_ascii_lowercase(), name);
-        let closest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
-        let closest = closest.filter(|name| likeness(name) >= ALIKE);
+        let similarity = |name: &str| strsim::jaro_winkler(&entry.key.to_ascii_lowercase(), name);
+        let closest = names.max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
+        let closest = closest.filter(|name| similarity(name) >= MIN_SIMILARITY);
         let help = closest.map(|name| format!("did you mean `{name}`?"));
-        self.about_key(entry, message, help);
+        self.report_key(entry, message, help);
     }
 
-    /// A warning about a key.
-    pub(crate) fn about_key(
+    /// Warns about a key.
+    pub(crate) fn report_key(
         &mut self,
         entry: &MappingEntry<'_>,
         message: String,
@@ -213,7 +218,7 @@ impl Decoder<'_> {
         match (self.paths.path_to(entry.value.at, false), help) {
             (Some(path), help) => {
                 let at = entry.key_at;
-                self.remarks.at_path(severity, at, path, message, help);
+                self.remarks.add_at_path(severity, at, path, message, help);
             }
             (None, Some(help)) => self.remarks.warn_with_help(entry.key_at, message, help),
             (None, None) => self.remarks.warn(entry.key_at, message),
@@ -221,8 +226,8 @@ impl Decoder<'_> {
     }
 }
 
-/// What a value is, with an article, for messages.
-pub(crate) fn found(node: &Node<'_>) -> &'static str {
+/// The type of a value with an article, for messages.
+pub(crate) fn type_name(node: &Node<'_>) -> &'static str {
     let Some(scalar) = node.as_scalar() else {
         return node.kind();
     };
@@ -254,14 +259,14 @@ fn scalar_of<'t>(at: u32, kind: FieldKind, scalar: Scalar<'t>) -> Result<Node<'t
     }
 }
 
-/// The text of member `key`, if it has one that is not empty, and its place.
+/// The text of member `key` with its offset, unless it is absent or empty.
 pub(crate) fn text<'n>(object: &'n Node<'_>, key: &str) -> Option<(u32, &'n str)> {
     let node = object.get(key)?;
     let text = &*node.as_scalar()?.text;
     (!text.is_empty()).then_some((node.at, text))
 }
 
-/// True if member `key` is a flag that is set.
+/// True if member `key` is a flag and true.
 pub(crate) fn is_set(object: &Node<'_>, key: &str) -> bool {
     let scalar = object.get(key).and_then(Node::as_scalar);
     scalar.is_some_and(|scalar| scalar.text == "true")

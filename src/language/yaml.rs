@@ -1,7 +1,8 @@
 //! YAML: the first document of a text as a [`Node`].
 //!
-//! `saphyr-parser` reads, and [`simple`] what most large configs are; here it becomes a tree, aliases are replaced by
-//! copies of what they name, and merge keys (`<<`) by the entries they bring. All of it is bounded, so that a short text cannot become a huge tree.
+//! `saphyr-parser` parses it, or [`simple`], which handles what most large configs use. Here the events become a tree,
+//! aliases are replaced by copies of what they name, and merge keys (`<<`) by the entries they bring. All of it is
+//! bounded, so that a short text cannot become a huge tree.
 
 mod simple;
 
@@ -15,25 +16,25 @@ use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
-/// Lists and mappings may be nested this deep.
+/// How deep lists and mappings may be nested.
 const MAX_DEPTH: usize = 200;
 
-/// Aliases may add this many nodes to a document in all.
+/// How many nodes aliases may add to a document in all.
 const MAX_ALIASED_NODES: usize = 200_000;
 
-/// Aliases may add this many bytes of text to a document in all.
+/// How many bytes of text aliases may add to a document in all.
 const MAX_ALIASED_BYTES: usize = 64 << 20;
 
-/// As many entries of a mapping are looked through one by one.
-const FEW: usize = 16;
+/// Up to how many entries of a mapping are searched one by one.
+const MAX_SEARCHED_ENTRIES: usize = 16;
 
-/// Keys that are kept to find them again.
-const MAX_FIRST_KEYS: usize = 32;
+/// How many keys are interned.
+const MAX_INTERNED_KEYS: usize = 32;
 
-/// Entries that a mapping has room for at least: what is inline becomes two members.
-const LEAST_ROOM: usize = 2;
+/// Capacity of a mapping, in entries, at least: what is inline becomes two members.
+const MIN_CAPACITY: usize = 2;
 
-/// What reading gives.
+/// The result of reading a text.
 #[derive(Debug)]
 pub(crate) struct Yaml<'t> {
     /// The first document; null if there is none.
@@ -42,27 +43,27 @@ pub(crate) struct Yaml<'t> {
     pub(crate) repeated: Vec<RepeatedKey>,
     /// Offset of a second document.
     pub(crate) second_document: Option<u32>,
-    /// Paths of everything in `root`, if they were made on the way.
+    /// Paths of everything in `root`, if they were collected while reading.
     paths: Option<WrittenPaths>,
 }
 
 impl Yaml<'_> {
     /// Paths of everything in `root`.
     pub(crate) fn paths(&mut self) -> WrittenPaths {
-        let made = self.paths.take();
-        made.unwrap_or_else(|| paths::of(&self.root))
+        let collected = self.paths.take();
+        collected.unwrap_or_else(|| paths::of(&self.root))
     }
 }
 
-/// A key that was there before in the same mapping, with the offsets of the two values.
+/// A repeated key of a mapping, with the offsets of both values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RepeatedKey {
     pub(crate) key: String,
     pub(crate) first: u32,
-    pub(crate) again: u32,
+    pub(crate) later: u32,
 }
 
-/// Why a text is not YAML that can be used.
+/// Why a text cannot be read as YAML.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct YamlError {
     pub(crate) offset: u32,
@@ -82,7 +83,7 @@ pub(crate) fn read<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, Ya
 fn read_simple<'t>(text: &'t str, lines: &LineStarts) -> Option<Yaml<'t>> {
     let body = body(text);
     let mut builder = NodeBuilder::new(Offsets::new(text, body, lines));
-    simple::read(body, &mut |part| builder.put(part).ok())?;
+    simple::read(body, &mut |part| builder.add_simple(part).ok())?;
     Some(Yaml {
         root: builder.document?,
         repeated: builder.repeated,
@@ -107,7 +108,7 @@ fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError
             Err(_) if builder.is_complete => break,
             Err(error) => return Err(builder.offsets.syntax(error.marker(), error.info())),
         };
-        if builder.take(event, span)? == ParseStep::Done {
+        if builder.add_event(event, span)? == ParseStep::Done {
             break;
         }
     }
@@ -120,19 +121,19 @@ fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError
     })
 }
 
-/// From the marks of the parser, which count characters, to bytes.
+/// Converts the markers of the parser, which count characters, to byte offsets.
 struct Offsets<'t, 'l> {
     text: &'t str,
     lines: &'l LineStarts,
     /// Bytes before the text that the parser sees: a byte order mark.
     skipped: u32,
-    /// Columns are bytes then. Found out when the first mark is looked for.
+    /// True if columns are bytes. Determined when the first marker is converted.
     is_ascii: OnceCell<bool>,
-    /// The mark that was looked for last. The next one is near, so a long line is not searched from its start.
+    /// The marker converted last. The next one is near, so a long line is not searched from its start.
     last: Cell<ColumnOffset>,
 }
 
-/// A column and the byte in its line that it is.
+/// A column with its byte offset in the line.
 #[derive(Clone, Copy, Default)]
 struct ColumnOffset {
     line: usize,
@@ -170,7 +171,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
         u32::try_from(start + byte).unwrap_or(u32::MAX)
     }
 
-    /// The byte of a mark in the text of its line.
+    /// The byte offset of a marker in the text of its line.
     fn byte_of(&self, rest: &str, mark: &Marker) -> usize {
         let last = self.last.get();
         let from = match last.line == mark.line() {
@@ -178,10 +179,10 @@ impl<'t, 'l> Offsets<'t, 'l> {
             false => ColumnOffset::default(),
         };
         let before = rest.get(..from.byte).unwrap_or_default();
-        let behind = rest.get(from.byte..).unwrap_or_default();
+        let after = rest.get(from.byte..).unwrap_or_default();
         let byte = match mark.col().checked_sub(from.column) {
             Some(ahead) => {
-                let found = behind.char_indices().nth(ahead);
+                let found = after.char_indices().nth(ahead);
                 found.map_or(rest.len(), |(at, _)| from.byte + at)
             }
             None => {
@@ -190,7 +191,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
                 found.map_or(0, |(at, _)| at)
             }
         };
-        // Behind the end of a line, columns and bytes do not belong together.
+        // Beyond the end of a line, columns do not correspond to bytes.
         if byte < rest.len() {
             self.last.set(ColumnOffset {
                 line: mark.line(),
@@ -201,7 +202,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
         byte
     }
 
-    /// Where the header of a block scalar is, whose mark is that of its text at `at`.
+    /// The offset of the header of a block scalar, whose marker is that of its text at `at`.
     fn block_header(&self, previous_end: u32, at: u32) -> u32 {
         let between = self.text.get(previous_end as usize..at as usize);
         let mut is_comment = false;
@@ -229,16 +230,16 @@ impl<'t, 'l> Offsets<'t, 'l> {
         }
     }
 
-    /// What is often wrong on the line of an error.
+    /// A hint if the line of an error has a common mistake.
     fn help(&self, offset: u32) -> Option<String> {
         let Position { line, .. } = self.lines.position(offset);
         let range = self.lines.line(line as usize, self.text.len())?;
-        let here = self.text.get(range)?;
-        let indent = here.len() - here.trim_start().len();
-        if here[..indent].contains('\t') {
+        let line_text = self.text.get(range)?;
+        let indent = line_text.len() - line_text.trim_start().len();
+        if line_text[..indent].contains('\t') {
             return Some("indent with blanks; YAML does not allow tabs there".into());
         }
-        let value = here.split_once(": ").map(|(_, value)| value.trim());
+        let value = line_text.split_once(": ").map(|(_, value)| value.trim());
         let unquoted = value.filter(|value| !value.starts_with(['"', '\'', '{', '[', '|', '>']));
         if unquoted.is_some_and(|value| value.contains(": ") || value.starts_with(['@', '`', '%']))
         {
@@ -254,14 +255,14 @@ enum ParseStep {
     Done,
 }
 
-/// A list or mapping that has begun.
+/// An open list or mapping.
 struct OpenNode<'t> {
     node: Node<'t>,
     written: WrittenValue,
     anchor: usize,
-    /// The key whose value comes next, and where it is.
+    /// The key whose value comes next, with its offset.
     key: Option<(Cow<'t, str>, u32)>,
-    /// Keys that were there, and the offsets of their values, once there are more than [`FEW`].
+    /// Keys so far, with the offsets of their values, once there are more than [`MAX_SEARCHED_ENTRIES`].
     keys: HashMap<String, u32>,
     /// Values of merge keys.
     merged: Vec<Node<'t>>,
@@ -277,15 +278,15 @@ struct NodeBuilder<'t, 'l> {
     document: Option<Node<'t>>,
     is_complete: bool,
     second_document: Option<u32>,
-    /// Where the previous event ended.
+    /// Offset of the end of the previous event.
     previous_end: u32,
-    /// Paths of what is put; of what is taken there are none.
+    /// Paths of simple events; those of the parser have none.
     paths: WrittenPaths,
-    /// Memory for the entries of mappings that are open, to be used again: a mapping gets memory of its own when it is
-    /// known how much.
+    /// Buffers for the entries of open mappings, to be reused: a finished mapping gets an allocation of its own, of the
+    /// right size.
     spare: Vec<Vec<MappingEntry<'t>>>,
-    /// The first keys of the text.
-    first_keys: Vec<&'t str>,
+    /// Interned keys: the first ones in the text.
+    interned_keys: Vec<&'t str>,
 }
 
 impl<'t, 'l> NodeBuilder<'t, 'l> {
@@ -303,11 +304,11 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
             previous_end: 0,
             paths: WrittenPaths::default(),
             spare: Vec::new(),
-            first_keys: Vec::new(),
+            interned_keys: Vec::new(),
         }
     }
 
-    fn take(&mut self, event: Event<'t>, span: Span) -> Result<ParseStep, YamlError> {
+    fn add_event(&mut self, event: Event<'t>, span: Span) -> Result<ParseStep, YamlError> {
         let mut at = self.offsets.of(&span.start);
         if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = event {
             at = self.offsets.block_header(self.previous_end, at);
@@ -339,8 +340,8 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
         Ok(ParseStep::More)
     }
 
-    /// [`NodeBuilder::take`] for a part of a simple text.
-    fn put(&mut self, part: YamlEvent<'t>) -> Result<(), YamlError> {
+    /// [`NodeBuilder::add_event`] for a part of a simple text.
+    fn add_simple(&mut self, part: YamlEvent<'t>) -> Result<(), YamlError> {
         let start = self.offsets.start();
         let place = |at: usize| u32::try_from(at).unwrap_or(u32::MAX) + start;
         match part {
@@ -366,7 +367,7 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
         }
     }
 
-    /// Notes the path of the value at `at`, which comes next. Keys have none.
+    /// Records the path of the value at `at`, which comes next. Keys have none.
     fn write_path(&mut self, at: u32) -> WrittenValue {
         match self.open.last() {
             None => {
@@ -384,7 +385,7 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
         }
     }
 
-    /// The innermost list or mapping ends.
+    /// Ends the innermost list or mapping.
     fn end(&mut self) -> Result<(), YamlError> {
         let Some(open) = self.open.pop() else {
             return Ok(());
@@ -422,7 +423,7 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
         Ok(())
     }
 
-    /// What an alias stands for.
+    /// A copy of what an alias names.
     fn copy(&mut self, at: u32, anchor: usize) -> Result<Node<'t>, YamlError> {
         let Some(node) = self.anchors.get(&anchor) else {
             return Err(YamlError {
@@ -444,14 +445,14 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
                 help: None,
             });
         }
-        // What is in it keeps its places; as a whole it stands here.
+        // Its parts keep their offsets; the copy as a whole has that of the alias.
         Ok(Node {
             at,
             value: node.value.clone(),
         })
     }
 
-    /// Puts a whole value where it belongs.
+    /// Adds a complete value to the innermost open one.
     fn finish(&mut self, node: Node<'t>, anchor: usize) -> Result<(), YamlError> {
         if anchor != 0 {
             self.anchors.insert(anchor, node.clone());
@@ -466,7 +467,7 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
         }
         let Some((key, key_at)) = open.key.take() else {
             let (key, at) = key_of(node)?;
-            open.key = Some((first(&mut self.first_keys, key), at));
+            open.key = Some((interned(&mut self.interned_keys, key), at));
             return Ok(());
         };
         if key == "<<" {
@@ -476,7 +477,7 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
             self.repeated.push(RepeatedKey {
                 key: key.clone().into_owned(),
                 first,
-                again: node.at,
+                later: node.at,
             });
         }
         open.push(MappingEntry {
@@ -489,7 +490,7 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
 }
 
 impl<'t> OpenNode<'t> {
-    /// Keeps the value of a merge key.
+    /// Stores the value of a merge key.
     fn merge(&mut self, node: Node<'t>, key_at: u32) -> Result<(), YamlError> {
         let sources = match node.value {
             NodeContent::List(elements) => elements,
@@ -509,10 +510,10 @@ impl<'t> OpenNode<'t> {
         Ok(())
     }
 
-    /// Offset of the value that `key` had first in this mapping.
+    /// Offset of the first value of `key` in this mapping.
     fn earlier(&mut self, key: &str) -> Option<u32> {
         let entries = self.node.entries();
-        if entries.len() <= FEW {
+        if entries.len() <= MAX_SEARCHED_ENTRIES {
             let same = entries.iter().find(|entry| is_same_name(&entry.key, key));
             return same.map(|entry| entry.value.at);
         }
@@ -534,7 +535,8 @@ impl<'t> OpenNode<'t> {
         }
     }
 
-    /// The whole value, and memory that it does not need. Entries of its own win over merged ones, of those the first.
+    /// The complete value, and a buffer to be reused. Its own entries win over merged ones, of which the first one
+    /// wins.
     fn close(mut self) -> (Node<'t>, Option<Vec<MappingEntry<'t>>>) {
         for source in std::mem::take(&mut self.merged) {
             let NodeContent::Mapping(merged) = source.value else {
@@ -546,28 +548,28 @@ impl<'t> OpenNode<'t> {
                 }
             }
         }
-        let NodeContent::Mapping(roomy) = &mut self.node.value else {
+        let NodeContent::Mapping(buffer) = &mut self.node.value else {
             return (self.node, None);
         };
-        let mut spare = std::mem::take(roomy);
-        let mut entries = Vec::with_capacity(spare.len().max(LEAST_ROOM));
+        let mut spare = std::mem::take(buffer);
+        let mut entries = Vec::with_capacity(spare.len().max(MIN_CAPACITY));
         entries.append(&mut spare);
-        *roomy = entries;
+        *buffer = entries;
         (self.node, Some(spare))
     }
 }
 
-/// `key`, where it was first in the text if it is a common one: all of a large text is compared with few bytes then,
-/// which are at hand.
-fn first<'t>(first: &mut Vec<&'t str>, key: Cow<'t, str>) -> Cow<'t, str> {
+/// `key`, or its first occurrence in the text if it is a common one: then all of a large text is compared with a few
+/// bytes, which stay in the cache.
+fn interned<'t>(interned_keys: &mut Vec<&'t str>, key: Cow<'t, str>) -> Cow<'t, str> {
     let Cow::Borrowed(text) = key else {
         return key;
     };
-    if let Some(known) = first.iter().find(|known| is_same_name(known, text)) {
+    if let Some(known) = interned_keys.iter().find(|known| is_same_name(known, text)) {
         return Cow::Borrowed(known);
     }
-    if first.len() < MAX_FIRST_KEYS {
-        first.push(text);
+    if interned_keys.len() < MAX_INTERNED_KEYS {
+        interned_keys.push(text);
     }
     key
 }
@@ -655,7 +657,7 @@ mod tests {
             ("a: # > x\n  |\n  d\n", "{a@0:\"d\\n\"@11}@0"),
             ("a:\n- b\n- c: d\n", "{a@0:[b@5 {c@9:d@12}@9]@5}@0"),
             ("{\"a\": [1, ~]}", "{a@1:[1@7 ~@10]@6}@0"),
-            // After a byte order mark, and behind characters of several bytes.
+            // After a byte order mark, and after characters of several bytes.
             ("\u{feff}a: b\n", "{a@3:b@6}@3"),
             ("a: ä\nö: [ü, z]\n", "{a@0:ä@3 ö@6:[ü@11 z@15]@10}@0"),
             ("a: b\r\nc: d\r\n", "{a@0:b@3 c@6:d@9}@0"),
@@ -690,12 +692,12 @@ mod tests {
     }
 
     #[test]
-    fn repeated_keys_and_second_documents_are_told() {
+    fn repeated_keys_and_second_documents_are_reported() {
         let yaml = parsed("a: 1\nb: 2\na: 3\n---\nc: d\n").expect("YAML");
         let repeated = RepeatedKey {
             key: "a".into(),
             first: 3,
-            again: 13,
+            later: 13,
         };
         assert_eq!(yaml.repeated, [repeated]);
         assert_eq!(yaml.second_document, Some(15));
@@ -704,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_yaml_is_refused_with_its_place() {
+    fn invalid_yaml_is_rejected_with_its_offset() {
         let deep = "[".repeat(MAX_DEPTH + 1);
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c \
                     [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e \
@@ -732,7 +734,7 @@ mod tests {
     }
 
     #[test]
-    fn places_behind_other_letters_are_right_in_long_lines() {
+    fn offsets_after_non_ascii_letters_are_right_in_long_lines() {
         let text = format!("é: [{}]\nü: {{ä: é, b: ö}}\n", "{k: xé}, ".repeat(50));
         let mut rest = vec![parsed(&text).expect("YAML").root];
         let mut scalars = 0;
@@ -740,9 +742,9 @@ mod tests {
             match node.value {
                 NodeContent::Scalar(scalar) => {
                     scalars += 1;
-                    let here = text.get(node.at as usize..).unwrap_or_default();
+                    let tail = text.get(node.at as usize..).unwrap_or_default();
                     assert!(
-                        here.starts_with(&*scalar.text),
+                        tail.starts_with(&*scalar.text),
                         "{} at {}",
                         scalar.text,
                         node.at
@@ -751,9 +753,9 @@ mod tests {
                 NodeContent::List(elements) => rest.extend(elements),
                 NodeContent::Mapping(entries) => {
                     for entry in entries {
-                        let here = text.get(entry.key_at as usize..).unwrap_or_default();
+                        let tail = text.get(entry.key_at as usize..).unwrap_or_default();
                         assert!(
-                            here.starts_with(&*entry.key),
+                            tail.starts_with(&*entry.key),
                             "{} at {}",
                             entry.key,
                             entry.key_at
@@ -766,7 +768,7 @@ mod tests {
         assert_eq!(scalars, 52);
     }
 
-    /// Both ways of reading give the same, for texts that are simple and for those that almost are.
+    /// Both readers give the same result, for texts that are simple and for those that almost are.
     #[test]
     fn simple_texts_are_read_as_any_other() {
         let simple = [
@@ -835,11 +837,14 @@ mod tests {
         assert_eq!(fast.root, any.root, "{text:?}");
         assert_eq!(fast.repeated, any.repeated, "{text:?}");
         assert_eq!(fast.second_document, any.second_document, "{text:?}");
-        let made = fast.paths.as_ref().expect("made on the way");
-        assert!(made.leaves().eq(paths::of(&any.root).leaves()), "{text:?}");
+        let collected = fast.paths.as_ref().expect("made on the way");
+        assert!(
+            collected.leaves().eq(paths::of(&any.root).leaves()),
+            "{text:?}"
+        );
     }
 
-    /// Random lines out of what matters in YAML: whatever is taken for simple must be read as any other text.
+    /// Random lines of YAML syntax: whatever is taken as simple must be read like any other text.
     #[test]
     fn random_texts_are_read_alike() {
         let words = [

@@ -1,8 +1,8 @@
-//! Log lines in the form that readers of Ignition's log know, and tools search for.
+//! Log lines in Ignition's form, which people know and tools search for.
 //!
-//! A message carries the prefixes of the thread it comes from: the stage, the part of the stage, and the
-//! operations under way, e.g. `disks: createFilesystems: op(5): [started]  ...`. Each worker has a stack of
-//! its own, so concurrent operations never mix theirs.
+//! A message has the prefixes of the thread that logs it: the stage, the part of the stage, and the operations in
+//! progress, e.g. `disks: createFilesystems: op(5): [started]  ...`. Each worker has a stack of its own, so concurrent
+//! operations never mix theirs.
 
 mod quote;
 mod sink;
@@ -16,26 +16,26 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-/// Severities as syslog numbers them. EMERGENCY and ALERT are never used.
+/// Severities, with the numbers of syslog. EMERGENCY and ALERT are never used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     /// An operation failed, or the run did.
     Critical = 2,
     /// Something went wrong that may or may not end the run.
     Error = 3,
-    /// Worth a look.
+    /// Something deserves attention.
     Warning = 4,
-    /// Unusual, harmless.
+    /// Something unusual but harmless.
     Notice = 5,
-    /// Normal course.
+    /// Normal progress.
     Info = 6,
     /// Commands and digests.
     Debug = 7,
 }
 
 impl LogLevel {
-    /// The word in front of the colon.
-    pub fn word(self) -> &'static str {
+    /// The name at the start of a log line.
+    pub fn name(self) -> &'static str {
         match self {
             LogLevel::Critical => "CRITICAL",
             LogLevel::Error => "ERROR",
@@ -51,19 +51,19 @@ thread_local! {
     static PREFIXES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The log of a process; shared by its threads.
+/// The log of a process, shared by its threads.
 #[derive(Debug)]
 pub struct Log {
     sink: Mutex<Sink>,
     operations: AtomicU64,
 }
 
-/// A prefix that is on the stack of this thread while the value lives.
+/// Keeps a prefix on the stack of this thread until it is dropped.
 #[derive(Debug)]
-#[must_use = "the prefix goes when this value does"]
-pub struct Prefixed(());
+#[must_use = "dropping the guard removes the prefix"]
+pub struct PrefixGuard(());
 
-impl Drop for Prefixed {
+impl Drop for PrefixGuard {
     fn drop(&mut self) {
         PREFIXES.with_borrow_mut(|stack| {
             stack.pop();
@@ -80,8 +80,8 @@ impl Log {
         }
     }
 
-    /// The log of a program called by one of Ignition's names: the system's log, or standard output if
-    /// that is asked for, or if there is no other.
+    /// The log of a program called by one of Ignition's names: the system log, or standard output if that is requested
+    /// or there is no system log.
     pub fn open(to_stdout: bool) -> Self {
         if to_stdout {
             return Self::new(Sink::Stdout);
@@ -94,9 +94,8 @@ impl Log {
         log
     }
 
-    /// Writes one message with the prefixes of this thread. A log that cannot be written is no reason
-    /// to stop.
-    pub fn say(&self, level: LogLevel, message: impl Display) {
+    /// Writes one message with the prefixes of this thread. Errors are ignored: a broken log must not stop a boot.
+    pub fn write(&self, level: LogLevel, message: impl Display) {
         let mut text = PREFIXES.with_borrow(|stack| {
             stack.iter().fold(String::new(), |mut text, prefix| {
                 text.push_str(prefix);
@@ -108,44 +107,44 @@ impl Log {
         let mut sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
         sink.write(level, &text);
     }
-    /// A critical message.
+    /// Logs a critical message.
     pub fn critical(&self, message: impl Display) {
-        self.say(LogLevel::Critical, message);
+        self.write(LogLevel::Critical, message);
     }
     pub fn error(&self, message: impl Display) {
-        self.say(LogLevel::Error, message);
+        self.write(LogLevel::Error, message);
     }
     pub fn warning(&self, message: impl Display) {
-        self.say(LogLevel::Warning, message);
+        self.write(LogLevel::Warning, message);
     }
     pub fn notice(&self, message: impl Display) {
-        self.say(LogLevel::Notice, message);
+        self.write(LogLevel::Notice, message);
     }
     pub fn info(&self, message: impl Display) {
-        self.say(LogLevel::Info, message);
+        self.write(LogLevel::Info, message);
     }
-    /// Details.
+    /// Logs a detail.
     pub fn debug(&self, message: impl Display) {
-        self.say(LogLevel::Debug, message);
+        self.write(LogLevel::Debug, message);
     }
 
-    /// Puts a prefix on the stack of this thread.
-    pub fn prefixed(&self, prefix: impl Into<String>) -> Prefixed {
+    /// Pushes a prefix on the stack of this thread.
+    pub fn push_prefix(&self, prefix: impl Into<String>) -> PrefixGuard {
         PREFIXES.with_borrow_mut(|stack| stack.push(prefix.into()));
-        Prefixed(())
+        PrefixGuard(())
     }
 
-    /// Starts an operation: a number, a line, and a prefix until it ends.
-    pub fn begin(&self, description: impl Display) -> Prefixed {
+    /// Logs the start of an operation; its number is a prefix until [`Log::end`].
+    pub fn begin(&self, description: impl Display) -> PrefixGuard {
         let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
-        let prefix = self.prefixed(format!("op({number:x})"));
+        let prefix = self.push_prefix(format!("op({number:x})"));
         self.info(format_args!("[started]  {description}"));
         prefix
     }
-    /// Ends the operation that `prefix` stands for.
+    /// Logs the end of the operation with this prefix.
     pub fn end<T, E: Display>(
         &self,
-        prefix: Prefixed,
+        prefix: PrefixGuard,
         description: impl Display,
         result: &Result<T, E>,
     ) {
@@ -155,10 +154,10 @@ impl Log {
         }
         drop(prefix);
     }
-    /// Does something as one operation.
+    /// Runs `work` as one operation.
     ///
     /// # Errors
-    /// Whatever `work` says; it is logged.
+    /// That of `work`, which is logged as well.
     pub fn operation<T>(
         &self,
         description: impl Display,
@@ -182,7 +181,7 @@ mod tests {
     fn operations_nest_and_fail_at_every_level() {
         let (sink, text) = Sink::memory();
         let log = Log::new(sink);
-        let stage = log.prefixed("files");
+        let stage = log.push_prefix("files");
         let failed = log.operation("outer", || {
             log.operation("inner", || {
                 log.debug(format_args!("executing: {}", quoted("a\"b")));
@@ -207,10 +206,10 @@ mod tests {
     fn every_thread_has_its_own_prefixes() {
         let (sink, text) = Sink::memory();
         let log = Log::new(sink);
-        let _stage = log.prefixed("disks");
+        let _stage = log.push_prefix("disks");
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let _own = log.prefixed("worker");
+                let _own = log.push_prefix("worker");
                 log.info("hello");
             });
         });

@@ -1,9 +1,9 @@
-//! Strings in double quotes, escaped as C does.
+//! Strings in double quotes, with the escapes of C.
 
 use crate::text::is_unprintable;
 use std::fmt::{self, Display, Write};
 
-/// Shows a string in double quotes, with `"`, `\` and everything not printable escaped.
+/// Displays a string in double quotes, with `"`, `\` and unprintable characters escaped.
 pub(crate) fn quoted(text: &str) -> impl Display + '_ {
     Quoted(text)
 }
@@ -38,7 +38,7 @@ mod tests {
     use super::quoted;
 
     #[test]
-    fn what_cannot_be_printed_is_escaped() {
+    fn unprintable_characters_are_escaped() {
         assert_eq!(
             quoted("a \"b\"\\\n\t\u{1}é\u{85}").to_string(),
             r#""a \"b\"\\\n\t\x01é\u0085""#

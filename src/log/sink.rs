@@ -1,4 +1,4 @@
-//! Where log lines go: standard output, or the system's log socket.
+//! Where log lines go: standard output, standard error, or the system log.
 
 use super::LogLevel;
 use crate::terminal;
@@ -8,15 +8,15 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-/// Log sockets, first that works.
+/// Log sockets; the first one that works is used.
 const SOCKETS: [&str; 3] = ["/dev/log", "/var/run/syslog", "/var/run/log"];
-/// Name readers select by: `journalctl -t ignition`.
+/// The syslog tag, for `journalctl -t ignition`.
 const TAG: &str = "ignition";
 
-/// A log that takes longer to make room for a record loses it: no stage waits for a stuck reader.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// Records that the log does not accept in this time are dropped, so that a stuck reader does not block a stage.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A place for log lines.
+/// A destination of log lines.
 #[derive(Debug)]
 pub enum Sink {
     /// Lines on standard output.
@@ -44,24 +44,24 @@ impl LogConnection {
             let datagram = || {
                 let socket = UnixDatagram::unbound().ok()?;
                 socket.connect(path).ok()?;
-                socket.set_write_timeout(Some(TIMEOUT)).ok()?;
+                socket.set_write_timeout(Some(WRITE_TIMEOUT)).ok()?;
                 Some(LogConnection::Datagram(socket))
             };
             let stream = || {
                 let socket = UnixStream::connect(path).ok()?;
-                socket.set_write_timeout(Some(TIMEOUT)).ok()?;
+                socket.set_write_timeout(Some(WRITE_TIMEOUT)).ok()?;
                 Some(LogConnection::Stream(socket))
             };
             datagram().or_else(stream)
         })
     }
 
-    /// From now on a reader that is stuck costs next to nothing.
-    fn be_brief(&mut self) {
-        let brief = Some(Duration::from_millis(1));
-        lose(match self {
-            LogConnection::Datagram(socket) => socket.set_write_timeout(brief),
-            LogConnection::Stream(socket) => socket.set_write_timeout(brief),
+    /// Reduces the timeout after a reader got stuck, so that further records hardly delay a stage.
+    fn shorten_timeout(&mut self) {
+        let timeout = Some(Duration::from_millis(1));
+        ignore(match self {
+            LogConnection::Datagram(socket) => socket.set_write_timeout(timeout),
+            LogConnection::Stream(socket) => socket.set_write_timeout(timeout),
         });
     }
 
@@ -74,7 +74,7 @@ impl LogConnection {
 }
 
 impl Sink {
-    /// The system's log, if there is one.
+    /// The system log, if there is one.
     pub fn syslog() -> Option<Self> {
         LogConnection::open().map(Sink::Syslog)
     }
@@ -85,12 +85,12 @@ impl Sink {
         (Sink::Memory(Arc::clone(&text)), text)
     }
 
-    /// Writes a message. After an error one new connection is tried; what then fails is lost.
+    /// Writes a message. After an error, reconnects once; if that fails, the message is lost.
     pub fn write(&mut self, level: LogLevel, message: &str) {
-        let line = || format!("{:<9}: {message}\n", level.word());
+        let line = || format!("{:<9}: {message}\n", level.name());
         match self {
             Sink::Stdout => terminal::narrate(&line()),
-            Sink::Stderr => terminal::say(&line()),
+            Sink::Stderr => terminal::eprint(&line()),
             Sink::Memory(text) => text
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
@@ -99,10 +99,12 @@ impl Sink {
                 let record = record(level, message, SystemTime::now());
                 match connection.send(&record) {
                     Ok(()) => {}
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => connection.be_brief(),
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        connection.shorten_timeout()
+                    }
                     Err(_) => {
                         if let Some(mut new) = LogConnection::open() {
-                            lose(new.send(&record));
+                            ignore(new.send(&record));
                             *connection = new;
                         }
                     }
@@ -112,20 +114,20 @@ impl Sink {
     }
 }
 
-/// A log that cannot be written is no reason to stop.
-fn lose(result: std::io::Result<()>) {
+/// Ignores an error: a broken log must not stop a boot.
+fn ignore(result: std::io::Result<()>) {
     drop(result);
 }
 
-/// `<6>Nov  3 02:45:00 ignition[71]: message`. Facility 0, so the number is the bare severity.
+/// A syslog record: `<6>Nov  3 02:45:00 ignition[71]: message`. The facility is 0, so the number is the severity.
 fn record(level: LogLevel, message: &str, now: SystemTime) -> Vec<u8> {
     let pid = std::process::id();
     let number = level as u8;
-    format!("<{number}>{} {TAG}[{pid}]: {message}\n", stamp(now)).into_bytes()
+    format!("<{number}>{} {TAG}[{pid}]: {message}\n", timestamp(now)).into_bytes()
 }
 
-/// `Nov  3 02:45:00`, UTC, as there is no time zone before the real root.
-fn stamp(now: SystemTime) -> String {
+/// `Nov  3 02:45:00`, in UTC because an initramfs has no time zone.
+fn timestamp(now: SystemTime) -> String {
     const MONTHS: [&str; 12] = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ];

@@ -1,8 +1,8 @@
-//! What a person in front of a booting machine gets to see: progress, and why it failed.
+//! Output on the consoles of a booting machine: progress, and why it failed.
 //!
-//! The log goes to the journal; a console shows nothing of it. Only inside an initramfs do consoles
-//! belong to the boot; a stage that is run from a shell leaves them alone. Consoles may be slow, stuck
-//! or gone: a text that cannot be shown is lost, and no stage waits for it.
+//! The log goes to the journal, not to the consoles. They are only written to in an initramfs, not by a stage that is
+//! run from a shell. A console may be slow, stuck or gone: output that it does not accept is dropped, so that it does
+//! not block a stage.
 
 mod progress;
 
@@ -15,14 +15,15 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Marks an initramfs.
+/// Exists in an initramfs only.
 pub(crate) const INITRD_RELEASE: &str = "/etc/initrd-release";
-/// Names of the consoles the kernel writes to.
-const ACTIVE: &str = "/sys/class/tty/console/active";
+/// Lists the names of the consoles that the kernel writes to.
+const ACTIVE_CONSOLES: &str = "/sys/class/tty/console/active";
 
-/// Pause before a full console is tried again, and how often that is done.
-const PAUSE: Duration = Duration::from_millis(10);
-const TRIES: u32 = 20;
+/// How long to wait before retrying to write to a full console.
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+/// How often to try to write to a full console.
+const MAX_TRIES: u32 = 20;
 
 /// The consoles of a boot.
 #[derive(Debug, Default)]
@@ -31,16 +32,16 @@ pub(crate) struct Consoles(Vec<Console>);
 #[derive(Debug)]
 struct Console {
     path: PathBuf,
-    /// It did not make room in time; it is not waited for again.
-    stuck: AtomicBool,
+    /// True after a write timed out; further writes are tried only once.
+    is_stuck: AtomicBool,
 }
 
 impl Consoles {
-    /// Every active console; none outside an initramfs.
+    /// Every active console; none outside of an initramfs.
     pub(crate) fn of_initramfs() -> Self {
         Self::of(
             Path::new(INITRD_RELEASE),
-            Path::new(ACTIVE),
+            Path::new(ACTIVE_CONSOLES),
             Path::new("/dev"),
         )
     }
@@ -56,14 +57,14 @@ impl Consoles {
         }
         let console = |name: &str| Console {
             path: devices.join(name),
-            stuck: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
         };
         Self(names.into_iter().map(console).collect())
     }
 
-    /// Shows a text on each of them.
+    /// Writes a text to each of them.
     pub(crate) fn write(&self, text: &str) {
-        // The line discipline may be raw; a second carriage return does no harm.
+        // The terminal may be in raw mode; otherwise, a second carriage return does no harm.
         let text = text.replace('\n', "\r\n");
         for console in &self.0 {
             console.write(text.as_bytes());
@@ -73,33 +74,33 @@ impl Consoles {
 
 impl Console {
     fn write(&self, text: &[u8]) {
-        // Opened again each time: consoles are hung up when a getty or a shell takes them.
+        // Opened for every write: consoles are hung up when a getty or a shell takes them.
         let flags = nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY;
         let opened = OpenOptions::new()
             .write(true)
             .custom_flags(flags)
             .open(&self.path);
         if let Ok(file) = opened {
-            let tries = if self.stuck.load(Ordering::Relaxed) {
+            let tries = if self.is_stuck.load(Ordering::Relaxed) {
                 1
             } else {
-                TRIES
+                MAX_TRIES
             };
-            let all = write_some(&file, text, tries);
-            self.stuck.store(!all, Ordering::Relaxed);
+            let all = try_write_all(&file, text, tries);
+            self.is_stuck.store(!all, Ordering::Relaxed);
         }
     }
 }
 
-/// Writes what there is room for; true if that was everything.
-fn write_some(mut file: &File, mut text: &[u8], mut tries: u32) -> bool {
+/// Writes as much as the file accepts; true if that is everything.
+fn try_write_all(mut file: &File, mut text: &[u8], mut tries: u32) -> bool {
     while !text.is_empty() {
         match file.write(text) {
             Ok(count) if count > 0 => text = text.get(count..).unwrap_or_default(),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock && tries > 1 => {
                 tries -= 1;
-                std::thread::sleep(PAUSE);
+                std::thread::sleep(RETRY_INTERVAL);
             }
             _ => return false,
         }
@@ -113,9 +114,9 @@ mod tests {
     use std::fs;
     use std::time::Instant;
 
-    struct Scene(tempfile::TempDir);
+    struct Fixture(tempfile::TempDir);
 
-    impl Scene {
+    impl Fixture {
         fn new(files: &[(&str, &str)]) -> Self {
             let directory = tempfile::tempdir().expect("a temporary directory");
             for (name, text) in files {
@@ -140,58 +141,58 @@ mod tests {
 
     #[test]
     fn every_active_console_is_written_to() {
-        let scene = Scene::new(&[
+        let fixture = Fixture::new(&[
             ("initrd-release", ""),
             ("active", "tty0 ttyS0\n"),
             ("tty0", ""),
             ("ttyS0", ""),
             ("console", ""),
         ]);
-        scene.consoles().write("a\nb\n");
-        assert_eq!(scene.text("tty0"), "a\r\nb\r\n");
-        assert_eq!(scene.text("ttyS0"), "a\r\nb\r\n");
-        assert_eq!(scene.text("console"), "");
+        fixture.consoles().write("a\nb\n");
+        assert_eq!(fixture.text("tty0"), "a\r\nb\r\n");
+        assert_eq!(fixture.text("ttyS0"), "a\r\nb\r\n");
+        assert_eq!(fixture.text("console"), "");
     }
 
     #[test]
-    fn without_a_list_it_is_the_default_one() {
-        let scene = Scene::new(&[("initrd-release", ""), ("console", "")]);
-        scene.consoles().write("a\n");
-        assert_eq!(scene.text("console"), "a\r\n");
+    fn without_a_list_the_default_console_is_used() {
+        let fixture = Fixture::new(&[("initrd-release", ""), ("console", "")]);
+        fixture.consoles().write("a\n");
+        assert_eq!(fixture.text("console"), "a\r\n");
     }
 
     #[test]
     fn outside_an_initramfs_nothing_is_written() {
-        let scene = Scene::new(&[("active", "tty0"), ("tty0", ""), ("console", "")]);
-        scene.consoles().write("a\n");
-        assert_eq!(scene.text("tty0") + &scene.text("console"), "");
+        let fixture = Fixture::new(&[("active", "tty0"), ("tty0", ""), ("console", "")]);
+        fixture.consoles().write("a\n");
+        assert_eq!(fixture.text("tty0") + &fixture.text("console"), "");
     }
 
     #[test]
-    fn consoles_that_are_gone_or_stuck_do_not_hold_up_anything() {
-        let scene = Scene::new(&[
+    fn missing_or_stuck_consoles_do_not_block() {
+        let fixture = Fixture::new(&[
             ("initrd-release", ""),
             ("active", "gone full tty0"),
             ("tty0", ""),
         ]);
-        nix::unistd::mkfifo(&scene.path("full"), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+        nix::unistd::mkfifo(&fixture.path("full"), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
         let reader = OpenOptions::new()
             .read(true)
             .custom_flags(nix::libc::O_NONBLOCK)
-            .open(scene.path("full"))
+            .open(fixture.path("full"))
             .expect("a reader that does not read");
-        let consoles = scene.consoles();
+        let consoles = fixture.consoles();
         let start = Instant::now();
-        let much = "x".repeat(100_000);
+        let long = "x".repeat(100_000);
         for _ in 0..20 {
-            consoles.write(&much);
+            consoles.write(&long);
         }
         assert!(
             start.elapsed() < Duration::from_secs(2),
             "{:?}",
             start.elapsed()
         );
-        assert_eq!(scene.text("tty0"), much, "the others are written to");
+        assert_eq!(fixture.text("tty0"), long, "the others are written to");
         drop(reader);
     }
 }

@@ -1,6 +1,6 @@
-//! Structured entries of the journal that distributions select by their message id.
+//! Structured journal entries that distributions select by message id.
 //!
-//! They go through the journal's native socket, as the log socket knows no fields: see
+//! They are sent to the native socket of the journal, because the syslog socket does not support fields: see
 //! <https://systemd.io/JOURNAL_NATIVE_PROTOCOL/>.
 
 use std::io;
@@ -8,14 +8,15 @@ use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where the journal listens.
+/// The native socket of the journal.
 pub(crate) const SOCKET: &str = "/run/systemd/journal/socket";
 
+/// Message id: a config was fetched.
 const FETCHED_CONFIG: &str = "57124006b5c94805b77ce473e92a8aeb";
-/// "Keys of a user were written."
+/// Message id: the SSH keys of a user were written.
 const WROTE_KEYS: &str = "225067b87bbd4a0cb6ab151f82fa364b";
-/// A journal that takes longer to make room for an entry is not worth waiting for.
-const TIMEOUT: Duration = Duration::from_secs(2);
+/// Entries that the journal does not accept in this time are dropped.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A connection to the journal.
 #[derive(Debug)]
@@ -24,26 +25,25 @@ pub(crate) struct Journal(UnixDatagram);
 impl Journal {
     /// The journal of this system; `None` if there is none, which is not an error.
     pub(crate) fn open() -> Option<Self> {
-        Self::at(Path::new(SOCKET)).ok()
+        Self::connect(Path::new(SOCKET)).ok()
     }
 
-    /// The journal that listens at `socket`.
+    /// Connects to the journal at `socket`.
     ///
     /// # Errors
-    /// Nobody listens there.
-    pub(crate) fn at(socket: &Path) -> io::Result<Self> {
+    /// If nothing listens there.
+    pub(crate) fn connect(socket: &Path) -> io::Result<Self> {
         let connection = UnixDatagram::unbound()?;
         connection.connect(socket)?;
-        connection.set_write_timeout(Some(TIMEOUT))?;
+        connection.set_write_timeout(Some(WRITE_TIMEOUT))?;
         Ok(Self(connection))
     }
 
-    /// Tells of one config that was fetched: its kind (`base` or `user`), where it came from, and
-    /// whether another config refers to it.
+    /// Records a fetched config: its kind (`base` or `user`), its source, and whether another config refers to it.
     ///
     /// # Errors
-    /// The journal does not take it.
-    pub(crate) fn fetched_config(
+    /// If the entry cannot be sent.
+    pub(crate) fn record_fetched_config(
         &self,
         kind: &str,
         source: &str,
@@ -65,11 +65,11 @@ impl Journal {
         ])
     }
 
-    /// Tells of a user whose ssh keys were written; `path` includes the target root.
+    /// Records that the SSH keys of a user were written; `path` includes the target root.
     ///
     /// # Errors
-    /// The journal does not take it.
-    pub(crate) fn wrote_keys(&self, user: &str, path: &Path) -> io::Result<()> {
+    /// If the entry cannot be sent.
+    pub(crate) fn record_written_keys(&self, user: &str, path: &Path) -> io::Result<()> {
         self.send(&[
             (
                 "MESSAGE",
@@ -91,7 +91,7 @@ impl Journal {
     }
 }
 
-/// `NAME=value`; a value of several lines stands behind its length.
+/// Appends `NAME=value`; a multiline value is preceded by its length instead.
 fn field(datagram: &mut Vec<u8>, name: &str, value: &str) {
     datagram.extend(name.as_bytes());
     if value.contains('\n') {
@@ -108,12 +108,12 @@ fn field(datagram: &mut Vec<u8>, name: &str, value: &str) {
 mod tests {
     use super::*;
 
-    /// What a journal gets to see of `entry`.
+    /// The datagram that the journal receives for `entry`.
     fn received(entry: impl FnOnce(&Journal) -> io::Result<()>) -> Vec<u8> {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("socket");
         let listener = UnixDatagram::bind(&path).expect("a socket");
-        entry(&Journal::at(&path).expect("it listens")).expect("it is sent");
+        entry(&Journal::connect(&path).expect("it listens")).expect("it is sent");
         let mut datagram = vec![0; 4096];
         let length = listener.recv(&mut datagram).expect("one datagram");
         datagram.truncate(length);
@@ -125,8 +125,8 @@ mod tests {
     }
 
     #[test]
-    fn fetched_configs_are_told() {
-        let entry = text(|journal| journal.fetched_config("user", "qemu", false));
+    fn fetched_configs_are_recorded() {
+        let entry = text(|journal| journal.record_fetched_config("user", "qemu", false));
         let want = "PRIORITY=6\n\
             MESSAGE=fetched user config from \"qemu\"\n\
             MESSAGE_ID=57124006b5c94805b77ce473e92a8aeb\n\
@@ -134,32 +134,36 @@ mod tests {
             IGNITION_CONFIG_SRC=qemu\n\
             IGNITION_CONFIG_REFERENCED=false\n";
         assert_eq!(entry, want);
-        let entry = text(|journal| journal.fetched_config("user", "/a.ign", true));
+        let entry = text(|journal| journal.record_fetched_config("user", "/a.ign", true));
         assert!(entry.contains("MESSAGE=fetched referenced user config from \"/a.ign\"\n"));
         assert!(entry.contains("IGNITION_CONFIG_REFERENCED=true\n"));
     }
 
     #[test]
-    fn written_keys_are_told() {
+    fn written_keys_are_recorded() {
         let path = Path::new("/sysroot/home/core/.ssh/authorized_keys.d/ignition");
         let want = "PRIORITY=6\n\
             MESSAGE=wrote ssh authorized keys file for user: core\n\
             MESSAGE_ID=225067b87bbd4a0cb6ab151f82fa364b\n\
             IGNITION_USER_NAME=core\n\
             IGNITION_PATH=/sysroot/home/core/.ssh/authorized_keys.d/ignition\n";
-        assert_eq!(text(|journal| journal.wrote_keys("core", path)), want);
+        assert_eq!(
+            text(|journal| journal.record_written_keys("core", path)),
+            want
+        );
     }
 
     #[test]
-    fn values_of_several_lines_stand_behind_their_length() {
-        let entry = received(|journal| journal.fetched_config("user", "a\nPRIORITY=0", false));
+    fn multiline_values_follow_their_length() {
+        let entry =
+            received(|journal| journal.record_fetched_config("user", "a\nPRIORITY=0", false));
         let want = b"IGNITION_CONFIG_SRC\n\x0c\0\0\0\0\0\0\0a\nPRIORITY=0\n";
         assert!(entry.windows(want.len()).any(|part| part == want));
     }
 
     #[test]
-    fn nobody_listening_is_told() {
+    fn a_missing_journal_is_an_error() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        assert!(Journal::at(&directory.path().join("socket")).is_err());
+        assert!(Journal::connect(&directory.path().join("socket")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Tells the log what a run does, in the words readers of Ignition's log know.
+//! Logs what a run does, in the wording of Ignition's log.
 
 use super::console::ConsoleProgress;
 use super::journal::Journal;
@@ -6,7 +6,7 @@ use crate::execute::scheduler::{Observer, OperationOutcome, OperationRecord};
 use crate::fetch::{FetchError, FetchEvent, FetchEvents};
 use crate::host::Command;
 use crate::host::command::CommandFailure;
-use crate::log::{Log, Prefixed, quoted};
+use crate::log::{Log, PrefixGuard, quoted};
 use crate::plan::op::{Base, Content, FileAct, OpKind, OpenMode, Phase, SshKeys};
 use crate::plan::{Effect, Operation};
 use std::cell::RefCell;
@@ -14,16 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Where commands are told; a process has one log.
+/// Where commands are logged; a process has one log.
 static COMMANDS: OnceLock<&'static Log> = OnceLock::new();
 
 thread_local! {
-    /// Prefixes of the operation this worker is at; innermost last.
-    static OPEN: RefCell<Vec<Prefixed>> = const { RefCell::new(Vec::new()) };
+    /// Prefixes of this worker's current operation; innermost last.
+    static PREFIXES: RefCell<Vec<PrefixGuard>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Tells every command that runs from now on.
-pub(crate) fn tell_commands(log: &'static Log) {
+/// Logs every command that runs from now on.
+pub(crate) fn log_commands(log: &'static Log) {
     COMMANDS.get_or_init(|| log);
     crate::host::command::listen(|command| {
         if let Some(log) = COMMANDS.get() {
@@ -32,7 +32,7 @@ pub(crate) fn tell_commands(log: &'static Log) {
     });
 }
 
-/// A command with every argument in quotes; secrets stay hidden.
+/// A command with every argument in quotes and secrets hidden.
 pub(crate) fn command_line(command: &Command) -> String {
     let arguments = command.arguments.iter().map(|argument| argument.shown());
     let words = std::iter::once(command.program.as_str()).chain(arguments);
@@ -42,7 +42,7 @@ pub(crate) fn command_line(command: &Command) -> String {
         .join(" ")
 }
 
-/// The chain of causes; a failed command in the form log readers know.
+/// The chain of causes, with failed commands in Ignition's form.
 pub(crate) fn error_text(error: &anyhow::Error) -> String {
     let causes = error.chain().map(|cause| {
         let failure: Option<&CommandFailure> = cause.downcast_ref();
@@ -61,46 +61,46 @@ fn command_failure(failure: &CommandFailure) -> String {
     )
 }
 
-/// Hears of operations and tells the log.
-pub(crate) struct Narrator<'a> {
+/// Logs operations.
+pub(crate) struct OperationLogger<'a> {
     pub log: &'a Log,
-    /// What lines begin with: the stage under way.
+    /// The first prefix of each line: the stage.
     pub prefix: &'static str,
     /// The target root.
     pub root: &'a Path,
-    /// Hears of everything too.
-    pub also: &'a dyn Observer,
+    /// Another observer, to which all events are passed on.
+    pub next: &'a dyn Observer,
 }
 
-impl Observer for Narrator<'_> {
+impl Observer for OperationLogger<'_> {
     fn started(&self, operation: &Operation) {
-        self.also.started(operation);
-        if is_told(operation) {
-            let mut open = vec![self.log.prefixed(self.prefix)];
+        self.next.started(operation);
+        if is_logged(operation) {
+            let mut prefixes = vec![self.log.push_prefix(self.prefix)];
             let parts = parts(operation).iter();
-            open.extend(parts.map(|part| self.log.prefixed(*part)));
-            open.push(self.log.begin(self.describe(operation)));
-            OPEN.set(open);
+            prefixes.extend(parts.map(|part| self.log.push_prefix(*part)));
+            prefixes.push(self.log.begin(self.describe(operation)));
+            PREFIXES.set(prefixes);
         }
     }
 
     fn finished(&self, operation: &Operation, record: &OperationRecord) {
-        if let Some(own) = OPEN.with_borrow_mut(Vec::pop) {
-            self.end(own, operation, record);
-            OPEN.with_borrow_mut(|open| while open.pop().is_some() {});
+        if let Some(operation_prefix) = PREFIXES.with_borrow_mut(Vec::pop) {
+            self.end(operation_prefix, operation, record);
+            PREFIXES.with_borrow_mut(|prefixes| while prefixes.pop().is_some() {});
         } else if let (OpKind::AlreadyRight(right), Effect::Keep) =
             (&operation.kind, operation.effect)
         {
-            let _stage = self.log.prefixed(self.prefix);
+            let _stage = self.log.push_prefix(self.prefix);
             self.log
                 .info(format_args!("{}: {}", right.subject, right.because));
         }
-        self.also.finished(operation, record);
+        self.next.finished(operation, record);
     }
 }
 
-impl Narrator<'_> {
-    fn end(&self, own: Prefixed, operation: &Operation, record: &OperationRecord) {
+impl OperationLogger<'_> {
+    fn end(&self, operation_prefix: PrefixGuard, operation: &Operation, record: &OperationRecord) {
         let description = self.describe(operation);
         match &record.outcome {
             OperationOutcome::Failed(error) => {
@@ -109,38 +109,41 @@ impl Narrator<'_> {
                     self.log
                         .critical(format_args!("Error fetching file: {text}"));
                 }
-                self.log.end(own, description, &Err::<(), _>(text));
+                self.log
+                    .end(operation_prefix, description, &Err::<(), _>(text));
             }
-            _ => self.log.end(own, description, &Ok::<(), String>(())),
+            _ => self
+                .log
+                .end(operation_prefix, description, &Ok::<(), String>(())),
         }
         if let (OpKind::SshKeys(act), OperationOutcome::Done(_)) =
             (&operation.kind, &record.outcome)
         {
-            self.tell_journal(act);
+            self.record_in_journal(act);
         }
         for line in preset_lines(operation) {
-            let (word, unit) = line.split_once(' ').unwrap_or((line, ""));
-            let text = format!("setting preset to {word}d for {}", quoted(unit));
+            let (verb, unit) = line.split_once(' ').unwrap_or((line, ""));
+            let text = format!("setting preset to {verb}d for {}", quoted(unit));
             let prefix = self.log.begin(&text);
             self.log.end(prefix, text, &Ok::<(), String>(()));
         }
     }
 
-    /// Distributions show on the console whose keys were written, by this entry of the journal.
-    fn tell_journal(&self, act: &SshKeys) {
+    /// Records written SSH keys in the journal, from which distributions show them on the console.
+    fn record_in_journal(&self, act: &SshKeys) {
         if let Some(journal) = Journal::open() {
-            let path = self.outside(&format!("{}/{}", act.home, act.file));
-            // Nothing depends on it.
-            let _ = journal.wrote_keys(&act.user, &path);
+            let path = self.host_path(&format!("{}/{}", act.home, act.file));
+            // Without the entry, they are only not shown.
+            let _ = journal.record_written_keys(&act.user, &path);
         }
     }
 
-    fn outside(&self, path: &str) -> PathBuf {
+    fn host_path(&self, path: &str) -> PathBuf {
         self.root.join(path.trim_start_matches('/'))
     }
 
-    fn at(&self, path: &str) -> String {
-        quoted(&self.outside(path).to_string_lossy()).to_string()
+    fn quoted_path(&self, path: &str) -> String {
+        quoted(&self.host_path(path).to_string_lossy()).to_string()
     }
 
     fn describe(&self, operation: &Operation) -> String {
@@ -150,25 +153,25 @@ impl Narrator<'_> {
                 (Some(unit), "/dev/null") => format!("masking unit {}", quoted(unit)),
                 _ => format!(
                     "writing link {} -> {}",
-                    self.at(&act.path),
+                    self.quoted_path(&act.path),
                     quoted(&act.target)
                 ),
             },
             OpKind::HardLink(act) => format!(
                 "writing link {} -> {}",
-                self.at(&act.path),
-                self.at(&act.target)
+                self.quoted_path(&act.path),
+                self.quoted_path(&act.target)
             ),
-            OpKind::Directory(act) => format!("creating directory {}", self.at(&act.path)),
-            OpKind::Remove(act) => format!("removing {}", self.at(&act.path)),
+            OpKind::Directory(act) => format!("creating directory {}", self.quoted_path(&act.path)),
+            OpKind::Remove(act) => format!("removing {}", self.quoted_path(&act.path)),
             OpKind::Mount(act) => format!(
                 "mounting {} at {} with type {} and options {}",
                 quoted(&act.device.to_string()),
-                self.at(&act.point),
+                self.quoted_path(&act.point),
                 quoted(&act.format),
                 quoted(&act.options.join(","))
             ),
-            OpKind::Unmount(act) => format!("umounting {}", self.at(&act.point)),
+            OpKind::Unmount(act) => format!("umounting {}", self.quoted_path(&act.point)),
             OpKind::SshKeys(act) => format!("adding ssh keys to user {}", quoted(&act.user)),
             OpKind::User(act) => {
                 let name = quoted(&act.request.name);
@@ -186,7 +189,7 @@ impl Narrator<'_> {
     }
 
     fn describe_file(&self, act: &FileAct) -> String {
-        let path = self.at(&act.path);
+        let path = self.quoted_path(&act.path);
         match &act.unit {
             Some(unit) => format!("writing unit {} at {path}", quoted(unit)),
             None if act.base == Base::Present && act.parts.is_empty() => {
@@ -198,7 +201,7 @@ impl Narrator<'_> {
     }
 }
 
-/// What is done to disks and what is made of them.
+/// Describes operations on disks, arrays, volumes and file systems.
 fn describe_disk(kind: &OpKind) -> Option<String> {
     Some(match kind {
         OpKind::MakeFilesystem(act) => format!(
@@ -231,8 +234,8 @@ fn gerund(kind: &OpKind) -> &'static str {
     }
 }
 
-/// Directories that are only made because something lies in them have no lines of their own.
-fn is_told(operation: &Operation) -> bool {
+/// False for operations without lines: those with nothing to do, and directories that are only created as parents.
+fn is_logged(operation: &Operation) -> bool {
     let implied = matches!(&operation.kind, OpKind::Directory(act) if act.implied)
         && operation.phase != Phase::Mount;
     let is_record = matches!(
@@ -246,7 +249,7 @@ fn is_fetch(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| cause.is::<FetchError>())
 }
 
-/// The parts of a stage as the log names them.
+/// The parts of a stage, as Ignition's log names them.
 fn parts(operation: &Operation) -> &'static [&'static str] {
     match (operation.phase, &operation.kind) {
         (Phase::Partitions, _) => &["createPartitions"],
@@ -263,7 +266,7 @@ fn parts(operation: &Operation) -> &'static [&'static str] {
     }
 }
 
-/// Lines of the preset file, which all are written at once.
+/// The lines of the preset file, which is written in one operation but logged by line.
 fn preset_lines(operation: &Operation) -> Vec<&str> {
     match &operation.kind {
         OpKind::File(FileAct { path, parts, .. })
@@ -279,16 +282,16 @@ fn preset_lines(operation: &Operation) -> Vec<&str> {
     }
 }
 
-/// Tells the log what fetches do; ends them when the run is over.
-pub(crate) struct Fetches<'a> {
+/// Logs fetches, and cancels them when the run is stopped.
+pub(crate) struct FetchLogger<'a> {
     pub log: &'a Log,
-    /// Set when the run is over.
+    /// Set when the run is stopped.
     pub stop: &'a AtomicBool,
-    /// Shows how much came in.
+    /// Shows how much was received.
     pub progress: Option<&'a ConsoleProgress>,
 }
 
-impl FetchEvents for Fetches<'_> {
+impl FetchEvents for FetchLogger<'_> {
     fn event(&self, event: FetchEvent<'_>) {
         match event {
             FetchEvent::Announced { bytes } => {
@@ -316,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failed_commands_are_told_in_the_known_form() {
+    fn failed_commands_have_the_form_of_ignition() {
         let command = Command::new("sh").args(["-c", "echo out; echo \"bad\" >&2; exit 4"]);
         let error = command.run().expect_err("it exits with 4");
         assert_eq!(

@@ -1,13 +1,13 @@
-//! What is told of a run while it goes on: observers of one stream of events, who know nothing of each other.
+//! Output about a run while it is in progress, by independent observers of the same events.
 //!
-//! | part | who hears |
+//! | module | output |
 //! |---|---|
-//! | [`log_lines`] | the log, in the words that readers of Ignition's log know |
-//! | [`journal`] | the journal: entries with fields that distributions select by |
-//! | [`console`] | a person in front of a booting machine |
-//! | [`terminal`] | a person at a desk |
+//! | [`log_lines`] | log lines in the wording of Ignition |
+//! | [`journal`] | journal entries with fields that distributions select by |
+//! | [`console`] | progress and failures on the consoles of a booting machine |
+//! | [`terminal`] | progress on a terminal |
 //!
-//! What is said when a run is over is the matter of [`crate::report`] and [`crate::failure`].
+//! Output after the end of a run is up to [`crate::report`] and [`crate::failure`].
 
 pub(crate) mod console;
 pub(crate) mod journal;

@@ -19,24 +19,24 @@ use std::time::{Duration, Instant};
 pub(crate) enum TerminalProgress {
     /// Bars and spinners.
     Terminal(Terminal),
-    /// A line for every operation on disks, one per phase for the many small ones, and one from time to time for
-    /// whatever takes long.
+    /// A line for every operation on disks, one per phase for the many small ones, and one at intervals for anything
+    /// that takes long.
     Plain(console::ConsoleProgress),
 }
 
 impl TerminalProgress {
-    /// The kind that fits standard error.
+    /// Bars if standard error is a terminal, else lines.
     pub(crate) fn new(plan: &Plan) -> Self {
         if std::io::stderr().is_terminal() {
             Self::Terminal(Terminal::new(plan))
         } else {
-            let plain = console::ConsoleProgress::into_lines(terminal::say, is_slow);
+            let plain = console::ConsoleProgress::into_lines(terminal::eprint, is_slow);
             plain.plan(plan);
             Self::Plain(plain)
         }
     }
 
-    /// More bytes came in for what this thread is at.
+    /// Called when bytes were received for the operation of this thread.
     pub(crate) fn received(&self, bytes: u64) {
         match self {
             Self::Terminal(terminal) => terminal.change(|transfer| transfer.receive(bytes)),
@@ -44,7 +44,7 @@ impl TerminalProgress {
         }
     }
 
-    /// A body of this length is about to come in for what this thread is at.
+    /// Called before a body of this length is received for the operation of this thread.
     pub(crate) fn announced(&self, bytes: u64) {
         match self {
             Self::Terminal(terminal) => terminal.change(|transfer| transfer.announce(bytes)),
@@ -52,7 +52,7 @@ impl TerminalProgress {
         }
     }
 
-    /// Removes what must not stay on the screen.
+    /// Clears the bars at the end of a run.
     pub(crate) fn end(&self) {
         if let Self::Terminal(terminal) = self {
             terminal.total.finish_and_clear();
@@ -75,15 +75,15 @@ impl Observer for TerminalProgress {
     }
 }
 
-/// A transfer gets a bar, and the run an estimate of its end, when it has taken this long.
-const LONG: Duration = Duration::from_secs(2);
+/// Transfers that take longer get a bar, and runs an estimate of the time left.
+const LONG_TRANSFER: Duration = Duration::from_secs(2);
 
 thread_local! {
-    /// What this thread is at. Workers carry out one operation at a time.
+    /// The current operation of this thread; workers execute one at a time.
     static RUNNING: RefCell<Option<Running>> = const { RefCell::new(None) };
 }
 
-/// An operation under way.
+/// A running operation.
 struct Running {
     what: String,
     since: Instant,
@@ -91,7 +91,7 @@ struct Running {
     bar: Option<ProgressBar>,
 }
 
-/// One bar for the run, a spinner for every slow operation under way, and a bar for every long transfer.
+/// A bar for the run, a spinner for every slow operation, and a bar for every long transfer.
 pub(crate) struct Terminal {
     bars: MultiProgress,
     total: ProgressBar,
@@ -135,15 +135,15 @@ impl Terminal {
         RUNNING.with_borrow_mut(|running| {
             let Some(running) = running else { return };
             change(&mut running.transfer);
-            let took = running.since.elapsed();
-            if took >= LONG
-                && let Some(so_far) = running.transfer.so_far(took)
+            let elapsed = running.since.elapsed();
+            if elapsed >= LONG_TRANSFER
+                && let Some(transfer) = running.transfer.describe(elapsed)
             {
                 let bar = running.bar.get_or_insert_with(|| self.transfer_bar());
                 bar.set_length(running.transfer.length_bytes.unwrap_or_default());
                 bar.set_position(running.transfer.bytes);
-                // What does not fit into a line is cut off; names may be long.
-                bar.set_message(format!("{so_far}: {}", running.what));
+                // The message is last because it is cut off if it does not fit: names may be long.
+                bar.set_message(format!("{transfer}: {}", running.what));
             }
         });
     }
@@ -164,15 +164,15 @@ impl Terminal {
     }
 }
 
-/// `, 7s left`, as soon as that can be told.
+/// `, 7s left`, once that can be estimated.
 fn time_left(state: &ProgressState, out: &mut dyn fmt::Write) {
-    if state.pos() > 0 && state.elapsed() >= LONG {
-        // Where it cannot be written there is nobody to read it.
+    if state.pos() > 0 && state.elapsed() >= LONG_TRANSFER {
+        // If it cannot be written, nobody can read it either.
         _ = write!(out, ", {:#} left", HumanDuration(state.eta()));
     }
 }
 
-/// Single files are done in microseconds; thousands of spinners would only flicker.
+/// True for operations on disks. Files take microseconds: thousands of spinners would only flicker.
 fn is_slow(operation: &Operation) -> bool {
     operation.phase < Phase::Mount
 }

@@ -1,31 +1,31 @@
-//! How far a transfer is, for people.
+//! Progress of a transfer, for people.
 
 use crate::text::human_size;
 use std::time::Duration;
 
-/// Bytes that came in for something, and how many there will be.
+/// Bytes received for an activity, and how many are expected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Transfer {
-    /// That came in so far.
+    /// Received so far.
     pub(super) bytes: u64,
-    /// That there will be, as servers announce them.
+    /// The total, as announced by servers.
     pub(super) length_bytes: Option<u64>,
 }
 
 impl Transfer {
-    /// More bytes came in.
+    /// Adds received bytes.
     pub(super) fn receive(&mut self, bytes: u64) {
         self.bytes = self.bytes.saturating_add(bytes);
     }
 
-    /// Another body is about to come in, of this length.
+    /// Adds the length of a body that is about to be received.
     pub(super) fn announce(&mut self, bytes: u64) {
         let before = self.length_bytes.unwrap_or(self.bytes);
         self.length_bytes = Some(before.saturating_add(bytes));
     }
 
-    /// How far it is after `took`: `300 MiB of 1 GiB so far, 43 MiB/s, 17 s left`. `None` if nothing came in.
-    pub(super) fn so_far(self, took: Duration) -> Option<String> {
+    /// The progress after this time: `300 MiB of 1 GiB so far, 43 MiB/s, 17 s left`. `None` if nothing was received.
+    pub(super) fn describe(self, elapsed: Duration) -> Option<String> {
         if self.bytes == 0 {
             return None;
         }
@@ -33,7 +33,7 @@ impl Transfer {
         // What servers announce may be wrong.
         let length_bytes = self.length_bytes.filter(|length| *length >= self.bytes);
         let of = length_bytes.map(|length| format!(" of {}", human_size(length)));
-        let millis = took.as_millis().max(1);
+        let millis = elapsed.as_millis().max(1);
         let per_second = u128::from(self.bytes) * 1000 / millis;
         let rate = human_size(u64::try_from(per_second).unwrap_or(u64::MAX));
         let left = length_bytes.map(|length| {
@@ -51,13 +51,13 @@ mod tests {
 
     #[test]
     fn rate_and_time_left() {
-        let so_far = |bytes, length_bytes, seconds| {
+        let describe = |bytes, length_bytes, seconds| {
             let transfer = Transfer {
                 bytes,
                 length_bytes,
             };
             transfer
-                .so_far(Duration::from_secs(seconds))
+                .describe(Duration::from_secs(seconds))
                 .unwrap_or_default()
         };
         let mib = |count: u64| count << 20;
@@ -90,7 +90,7 @@ mod tests {
                 "15.9 EiB of 15.9 EiB so far, 15.9 EiB/s, 0 s left",
             ),
         ] {
-            assert_eq!(so_far(bytes, length, seconds), want);
+            assert_eq!(describe(bytes, length, seconds), want);
         }
     }
 
@@ -101,7 +101,7 @@ mod tests {
         transfer.receive(10);
         transfer.announce(5);
         assert_eq!(transfer.length_bytes, Some(15));
-        // One that came in unannounced counts as well.
+        // A body that was not announced counts as well.
         let mut transfer = Transfer::default();
         transfer.receive(7);
         transfer.announce(3);

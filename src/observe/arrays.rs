@@ -1,4 +1,4 @@
-//! Looks at arrays: those the kernel has, and through their members at those that do not run.
+//! Inspects arrays: those the kernel has and, through their members, those that are not running.
 
 use super::disks::held_by;
 use crate::config::Config;
@@ -11,10 +11,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 
-/// Looks at all arrays, if the config has any. Nothing is started or stopped.
+/// Inspects all arrays if the config has any. Nothing is started or stopped.
 ///
 /// # Errors
-/// A device cannot be read; it is named.
+/// If a device cannot be read; the error names it.
 pub fn observe(config: &Config, devices: &Devices) -> anyhow::Result<RaidFacts> {
     let mut facts = RaidFacts::default();
     if config.storage.raid.is_empty() || !devices.images().is_empty() {
@@ -58,19 +58,19 @@ fn contents(
     let mut found = Vec::new();
     let mut nodes = Vec::new();
     for name in devices.iter().filter(|name| Path::new(name).exists()) {
-        let act = || format!("cannot look at device {name}");
-        let mut file = File::open(name).with_context(act)?;
-        found.push(superblock::probe(&mut file).with_context(act)?);
+        let context = || format!("cannot look at device {name}");
+        let mut file = File::open(name).with_context(context)?;
+        found.push(superblock::probe(&mut file).with_context(context)?);
         files.push(file);
-        nodes.push(Path::new(name).canonicalize().with_context(act)?);
+        nodes.push(Path::new(name).canonicalize().with_context(context)?);
     }
-    let running_with = |place: &usize| {
-        let node = nodes.get(*place)?.to_str()?;
+    let running_with = |index: &usize| {
+        let node = nodes.get(*index)?.to_str()?;
         let holds = |array: &&ArrayFacts| array.members.iter().any(|member| member == node);
         arrays.iter().filter(|a| a.is_running).find(holds)
     };
     let mut contents = BTreeMap::new();
-    for set in raid::sets(&found) {
+    for set in raid::member_sets(&found) {
         if let Some(array) = set.members.iter().find_map(running_with) {
             let content = File::open(&array.node)
                 .and_then(|mut file| superblock::probe(&mut file))
@@ -78,9 +78,9 @@ fn contents(
             contents.insert(set.uuid.clone(), content);
             continue;
         }
-        // What cannot be read so, say because a superblock lies about its size, is not known.
-        if let Some(mut beginning) = set.beginning(&mut files)
-            && let Ok(content) = superblock::probe(&mut beginning)
+        // An array that cannot be read in this way is left out, e.g. because its superblock states a wrong size.
+        if let Some(mut head) = set.head(&mut files)
+            && let Ok(content) = superblock::probe(&mut head)
         {
             contents.insert(set.uuid.clone(), content);
         }

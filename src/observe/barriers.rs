@@ -1,5 +1,5 @@
-//! What keeps this process from writing to a node. The kernel is asked, since only it knows about capabilities, access
-//! control lists, immutable nodes and servers that map root to somebody else.
+//! What keeps this process from writing to a node. The kernel decides, since only it knows about capabilities, access
+//! control lists, immutable nodes and servers that map root to another user.
 
 use crate::facts::NodeKind;
 use crate::facts::root::WriteBarrier;
@@ -13,19 +13,19 @@ use nix::unistd::{AccessFlags, faccessat};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// Mark of a sysfs (linux/magic.h).
+/// Magic number of sysfs (linux/magic.h).
 const SYSFS_MAGIC: FsType = FsType(0x6265_6572);
 
-/// Asks about an open node. For other nodes than directories, permissions do not matter: they are replaced as entries
-/// of their directory.
-pub(super) fn to_writing(node: &OwnedFd, kind: &NodeKind) -> Option<WriteBarrier> {
+/// Checks an open node. For nodes other than directories, permissions do not matter: they are replaced as entries of
+/// their directory.
+pub(super) fn write_barrier(node: &OwnedFd, kind: &NodeKind) -> Option<WriteBarrier> {
     let wanted = match kind {
         NodeKind::Directory { .. } => AccessFlags::W_OK | AccessFlags::X_OK,
         NodeKind::File { .. } => AccessFlags::W_OK,
         // Nothing is ever written to them.
         NodeKind::Symlink { .. } | NodeKind::Other => return None,
     };
-    if matches!(kind, NodeKind::Directory { .. }) && is_of_kernel(node) {
+    if matches!(kind, NodeKind::Directory { .. }) && is_kernel_filesystem(node) {
         return Some(WriteBarrier::Kernel);
     }
     let flags = AtFlags::AT_EACCESS | AtFlags::AT_EMPTY_PATH;
@@ -33,12 +33,12 @@ pub(super) fn to_writing(node: &OwnedFd, kind: &NodeKind) -> Option<WriteBarrier
         (Err(Errno::EPERM), _) => Some(WriteBarrier::Immutable),
         (Err(Errno::EACCES), NodeKind::Directory { .. }) => Some(WriteBarrier::Permissions),
         (Err(Errno::EROFS), NodeKind::Directory { .. }) => Some(WriteBarrier::ReadOnly),
-        // Old kernels cannot answer (ENOSYS, EINVAL).
+        // Old kernels do not support this check (ENOSYS, EINVAL).
         _ => None,
     }
 }
 
-fn is_of_kernel(node: &OwnedFd) -> bool {
+fn is_kernel_filesystem(node: &OwnedFd) -> bool {
     fstatfs(node).is_ok_and(|stat| {
         matches!(
             stat.filesystem_type(),
@@ -47,8 +47,12 @@ fn is_of_kernel(node: &OwnedFd) -> bool {
     })
 }
 
-/// Asks whether a node may only grow, which the rights to write to it do not tell.
-pub(super) fn to_replacing(root: &TargetRoot, path: &str, kind: &NodeKind) -> Option<WriteBarrier> {
+/// Checks for the append-only attribute, which faccessat(2) does not report.
+pub(super) fn replace_barrier(
+    root: &TargetRoot,
+    path: &str,
+    kind: &NodeKind,
+) -> Option<WriteBarrier> {
     if !matches!(kind, NodeKind::Directory { .. } | NodeKind::File { .. }) {
         return None;
     }

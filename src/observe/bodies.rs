@@ -1,7 +1,7 @@
-//! Tries the `data:` bodies of a config: each is unpacked and hashed as a run would, and thrown away.
+//! Checks the `data:` bodies of a config: each is decompressed and hashed as in a run, and the result is discarded.
 //!
-//! Only bodies with a hash or a compression are tried. Whether the URL itself can be decoded is judged
-//! when the config is validated.
+//! Only bodies with a hash or a compression are checked. Whether the URL itself can be decoded is checked when the
+//! config is validated.
 
 use crate::config::Config;
 use crate::config::model::Resource;
@@ -9,8 +9,8 @@ use crate::facts::bodies::BodyFault;
 use crate::fetch::{FetchError, Fetcher, Silent};
 use std::io;
 
-/// The bodies that cannot be used, in the order of the config. Bodies are streamed, so that one that
-/// expands without end takes time but no memory.
+/// The bodies that cannot be used, in the order of the config. Bodies are streamed, so one that expands without end
+/// takes time but no memory.
 pub fn observe(config: &Config, fetcher: &Fetcher) -> Vec<BodyFault> {
     let mut faults = Vec::new();
     for (index, luks) in config.storage.luks.iter().enumerate() {
@@ -33,7 +33,7 @@ pub fn observe(config: &Config, fetcher: &Fetcher) -> Vec<BodyFault> {
 
 /// True if the resource is a `data:` body that cannot be used.
 pub(super) fn is_faulty(resource: &Resource, fetcher: &Fetcher) -> bool {
-    try_body(resource, fetcher).is_some()
+    body_error(resource, fetcher).is_some()
 }
 
 fn fault(
@@ -42,7 +42,7 @@ fn fault(
     object: impl Fn() -> String,
     path: impl Fn() -> String,
 ) -> Option<BodyFault> {
-    let error = try_body(resource, fetcher)?;
+    let error = body_error(resource, fetcher)?;
     Some(BodyFault {
         object: object(),
         path: path(),
@@ -52,7 +52,7 @@ fn fault(
     })
 }
 
-fn try_body(resource: &Resource, fetcher: &Fetcher) -> Option<FetchError> {
+fn body_error(resource: &Resource, fetcher: &Fetcher) -> Option<FetchError> {
     let is_data = resource.source.as_deref()?.starts_with("data:");
     let is_packed = resource
         .compression
@@ -98,13 +98,13 @@ mod tests {
     use crate::text::gzip;
 
     #[test]
-    fn bodies_are_held_against_compression_and_hash() {
+    fn bodies_are_checked_against_compression_and_hash() {
         let good = gzip(b"text");
         let hash_of_a = "sha256-ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb";
         let cases = [
             ("data:,a".to_owned(), None, Some(hash_of_a), None),
             ("data:,a".into(), Some(""), None, None),
-            (data_url::of(&good), Some("gzip"), None, None),
+            (data_url::encode(&good), Some("gzip"), None, None),
             (
                 "data:,b".into(),
                 None,
@@ -113,13 +113,13 @@ mod tests {
             ),
             ("data:,a".into(), Some("gzip"), None, Some("compression")),
             (
-                data_url::of(&good[..good.len() - 3]),
+                data_url::encode(&good[..good.len() - 3]),
                 Some("gzip"),
                 None,
                 Some("compression"),
             ),
             (
-                data_url::of(&good),
+                data_url::encode(&good),
                 Some("gzip"),
                 Some(hash_of_a),
                 Some("verification.hash"),

@@ -1,4 +1,4 @@
-//! Compares an existing file with the bytes a config wants, without holding either in memory.
+//! Compares an existing file with the bytes that a config requests, without holding either in memory.
 
 use super::bodies;
 use crate::config::model::{File, Resource};
@@ -10,21 +10,21 @@ use nix::fcntl::OFlag;
 use sha2::{Digest, Sha256, Sha512};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
-/// Fragments up to this size are kept in memory while looking for them at the end of a file.
-const MEMORY_BYTES: usize = 1 << 20;
+/// Fragments up to this size are kept in memory while the end of a file is compared with them.
+const MAX_MEMORY_BYTES: usize = 1 << 20;
 
-/// The content wanted at a path.
+/// The content requested at a path.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ExpectedContent<'a> {
     /// A `storage.files` entry.
     File(&'a File),
     Text(&'a str),
-    /// Public keys, one a line.
+    /// Public keys, one per line.
     Keys(&'a [String]),
 }
 
-/// Compares the regular file at `path`, `bytes` long, with what is wanted there. A file that is `unfinished` was
-/// created by an earlier run.
+/// Compares the regular file at `path`, which has `bytes` bytes, with the requested content. A file that is
+/// `unfinished` was created by an earlier run.
 pub(super) fn compare(
     root: &TargetRoot,
     path: &str,
@@ -36,11 +36,13 @@ pub(super) fn compare(
     let file = || open(root, path);
     let gaps = match unfinished {
         true => Gaps::Tolerated,
-        false => Gaps::Other,
+        false => Gaps::Differ,
     };
     match wanted {
-        // Planning refuses it with the place in the config, whatever is there.
-        ExpectedContent::File(wish) if is_unusable(wish, fetcher) => Ok(ContentFacts::NotCompared),
+        // Planning reports it with its place in the config, whatever the file holds.
+        ExpectedContent::File(expected) if is_unusable(expected, fetcher) => {
+            Ok(ContentFacts::NotCompared)
+        }
         ExpectedContent::Text(text) => compare_text(bytes, text, file),
         ExpectedContent::Keys(keys) => {
             let mut text = keys.join("\n");
@@ -49,33 +51,38 @@ pub(super) fn compare(
             }
             compare_text(bytes, &text, file)
         }
-        ExpectedContent::File(wish)
-            if wish.overwrite == Some(true) || wish.contents.source.is_some() =>
+        ExpectedContent::File(expected)
+            if expected.overwrite == Some(true) || expected.contents.source.is_some() =>
         {
-            let contents = wish.contents.source.as_ref().map(|_| &wish.contents);
-            let parts: Vec<&Resource> = contents.into_iter().chain(&wish.append).collect();
-            whole(&file, bytes, &parts, gaps, fetcher)
+            let contents = expected
+                .contents
+                .source
+                .as_ref()
+                .map(|_| &expected.contents);
+            let parts: Vec<&Resource> = contents.into_iter().chain(&expected.append).collect();
+            compare_whole(&file, bytes, &parts, gaps, fetcher)
         }
-        ExpectedContent::File(wish) if wish.append.is_empty() => Ok(ContentFacts::NotCompared),
+        ExpectedContent::File(expected) if expected.append.is_empty() => {
+            Ok(ContentFacts::NotCompared)
+        }
         // A file that was to be created from the fragments alone has nothing before them.
-        ExpectedContent::File(wish) if unfinished => whole(
+        ExpectedContent::File(expected) if unfinished => compare_whole(
             &file,
             bytes,
-            &wish.append.iter().collect::<Vec<_>>(),
+            &expected.append.iter().collect::<Vec<_>>(),
             gaps,
             fetcher,
         ),
-        ExpectedContent::File(wish) => {
-            is_end(file()?, bytes, &wish.append, fetcher).map(|same| match same {
-                true => ContentFacts::EndsAsWanted,
+        ExpectedContent::File(expected) => ends_with(file()?, bytes, &expected.append, fetcher)
+            .map(|same| match same {
+                true => ContentFacts::EndsAsRequested,
                 false => ContentFacts::Differs,
-            })
-        }
+            }),
     }
 }
 
-fn is_unusable(wish: &File, fetcher: &Fetcher) -> bool {
-    let mut parts = std::iter::once(&wish.contents).chain(&wish.append);
+fn is_unusable(expected: &File, fetcher: &Fetcher) -> bool {
+    let mut parts = std::iter::once(&expected.contents).chain(&expected.append);
     parts.any(|part| bodies::is_faulty(part, fetcher))
 }
 
@@ -95,14 +102,14 @@ fn compare_text(
     if bytes != text.len() as u64 {
         return Ok(ContentFacts::Differs);
     }
-    let mut comparison = Comparison::new(file()?, Gaps::Other);
+    let mut comparison = Comparison::new(file()?, Gaps::Differ);
     comparison.write_all(text.as_bytes())?;
     comparison.finish()
 }
 
-/// Compares a file with the parts it shall consist of. A digest given for the only part stands for its
-/// bytes: nothing is fetched if that is right, or if the file is empty.
-fn whole(
+/// Compares a file with the parts it should consist of. The digest of a single part is compared first: nothing is
+/// fetched if it matches, or if the file is empty.
+fn compare_whole(
     file: &impl Fn() -> anyhow::Result<std::fs::File>,
     bytes: u64,
     parts: &[&Resource],
@@ -113,14 +120,14 @@ fn whole(
         [part] => part.verification.hash.as_deref(),
         _ => None,
     };
-    let is_digest = match hash {
+    let digest_matches = match hash {
         Some(hash) => has_digest(&file()?, hash)?,
         None => None,
     };
-    match is_digest {
-        Some(true) => Ok(ContentFacts::AsWanted),
+    match digest_matches {
+        Some(true) => Ok(ContentFacts::AsRequested),
         Some(false) if bytes == 0 => Ok(ContentFacts::Incomplete),
-        // It is another file, unless what was to come turns out to begin with it.
+        // It is another file, unless the requested bytes turn out to begin with it.
         Some(false) => {
             Ok(compare_parts(file()?, parts, gaps, fetcher).unwrap_or(ContentFacts::Differs))
         }
@@ -141,7 +148,7 @@ fn compare_parts(
     comparison.finish()
 }
 
-/// Compares with `sha256-...` or `sha512-...`; `None` for digests we do not know.
+/// Compares with `sha256-...` or `sha512-...`; `None` for unknown digests.
 fn has_digest(file: &std::fs::File, wanted: &str) -> anyhow::Result<Option<bool>> {
     let found = match wanted.split_once('-') {
         Some(("sha256", _)) => digest::<Sha256>(file)?,
@@ -169,13 +176,13 @@ fn digest<D: Digest>(mut file: &std::fs::File) -> io::Result<String> {
 }
 
 /// True if the file ends with these fragments in order.
-fn is_end(
+fn ends_with(
     mut file: std::fs::File,
     bytes: u64,
     fragments: &[Resource],
     fetcher: &Fetcher,
 ) -> anyhow::Result<bool> {
-    let mut end = tempfile::SpooledTempFile::new(MEMORY_BYTES);
+    let mut end = tempfile::SpooledTempFile::new(MAX_MEMORY_BYTES);
     for fragment in fragments {
         fetcher.fetch(&Request::of(fragment)?, &mut end, &Silent)?;
     }
@@ -185,22 +192,22 @@ fn is_end(
     };
     end.rewind()?;
     file.seek(SeekFrom::Start(start))?;
-    let mut comparison = Comparison::new(file, Gaps::Other);
+    let mut comparison = Comparison::new(file, Gaps::Differ);
     io::copy(&mut end, &mut comparison)?;
-    Ok(comparison.finish()? == ContentFacts::AsWanted)
+    Ok(comparison.finish()? == ContentFacts::AsRequested)
 }
 
-/// What bytes of value 0 are where others are wanted.
+/// How zero bytes in place of other bytes are treated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gaps {
-    /// Bytes that a power cut kept from the disk. File systems make the size of a file durable ahead of its bytes: ext4
-    /// does so for extents that it has allocated and not yet written, and they read as zeros.
+    /// As bytes that were not written before a power cut. File systems make the size of a file durable ahead of its
+    /// bytes: ext4 does so for extents that are allocated but not yet written, and they read as zeros.
     Tolerated,
-    /// Other content.
-    Other,
+    /// As different content.
+    Differ,
 }
 
-/// Takes the wanted bytes as they come and compares them with those of a file.
+/// A writer that compares the requested bytes with those of a file.
 struct Comparison {
     file: BufReader<std::fs::File>,
     gaps: Gaps,
@@ -212,7 +219,7 @@ impl Comparison {
         Self {
             file: BufReader::new(file),
             gaps,
-            so_far: ContentFacts::AsWanted,
+            so_far: ContentFacts::AsRequested,
         }
     }
 
@@ -226,13 +233,13 @@ impl Comparison {
 
     /// Compares with the next bytes of the file, as far as there are any.
     fn next(&mut self, wanted: &[u8]) -> io::Result<ContentFacts> {
-        let mut there = Vec::with_capacity(wanted.len());
+        let mut actual = Vec::with_capacity(wanted.len());
         let limit = wanted.len() as u64;
-        self.file.by_ref().take(limit).read_to_end(&mut there)?;
-        Ok(match wanted.strip_prefix(there.as_slice()) {
-            Some([]) => ContentFacts::AsWanted,
+        self.file.by_ref().take(limit).read_to_end(&mut actual)?;
+        Ok(match wanted.strip_prefix(actual.as_slice()) {
+            Some([]) => ContentFacts::AsRequested,
             Some(_) => ContentFacts::Incomplete,
-            None if self.gaps == Gaps::Tolerated && has_gaps_only(wanted, &there) => {
+            None if self.gaps == Gaps::Tolerated && has_gaps_only(wanted, &actual) => {
                 ContentFacts::Incomplete
             }
             None => ContentFacts::Differs,
@@ -240,17 +247,17 @@ impl Comparison {
     }
 }
 
-/// True if all bytes that differ from the wanted ones are zeros.
-fn has_gaps_only(wanted: &[u8], there: &[u8]) -> bool {
-    let mut pairs = wanted.iter().zip(there);
-    pairs.all(|(wanted, there)| wanted == there || *there == 0)
+/// True if all bytes that differ from the requested ones are zeros.
+fn has_gaps_only(wanted: &[u8], actual: &[u8]) -> bool {
+    let mut pairs = wanted.iter().zip(actual);
+    pairs.all(|(wanted, actual)| wanted == actual || *actual == 0)
 }
 
 impl Write for Comparison {
     fn write(&mut self, wanted: &[u8]) -> io::Result<usize> {
         if self.so_far != ContentFacts::Differs {
             let next = self.next(wanted)?;
-            if next != ContentFacts::AsWanted {
+            if next != ContentFacts::AsRequested {
                 self.so_far = next;
             }
         }
@@ -268,10 +275,10 @@ mod tests {
 
     #[test]
     fn a_file_is_the_same_or_incomplete_or_another() {
-        use ContentFacts::{AsWanted, Differs, Incomplete};
+        use ContentFacts::{AsRequested, Differs, Incomplete};
         // With gaps tolerated, and without.
         let cases = [
-            ("abcdef", AsWanted, AsWanted),
+            ("abcdef", AsRequested, AsRequested),
             ("abcd", Incomplete, Incomplete),
             ("a", Incomplete, Incomplete),
             ("", Incomplete, Incomplete),
@@ -285,10 +292,10 @@ mod tests {
             ("\0\0\0\0\0\0\0", Differs, Differs),
             ("\0\0\0\0\0x", Differs, Differs),
         ];
-        for (there, tolerated, other) in cases {
-            for (gaps, want) in [(Gaps::Tolerated, tolerated), (Gaps::Other, other)] {
+        for (actual, tolerated, other) in cases {
+            for (gaps, want) in [(Gaps::Tolerated, tolerated), (Gaps::Differ, other)] {
                 let mut file = tempfile::tempfile().expect("a file");
-                file.write_all(there.as_bytes()).expect("written");
+                file.write_all(actual.as_bytes()).expect("written");
                 file.rewind().expect("rewound");
                 let mut comparison = Comparison::new(file, gaps);
                 for part in ["abc", "", "def"] {
@@ -297,7 +304,7 @@ mod tests {
                 assert_eq!(
                     comparison.finish().expect("read"),
                     want,
-                    "{there:?} {gaps:?}"
+                    "{actual:?} {gaps:?}"
                 );
             }
         }

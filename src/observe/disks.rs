@@ -1,4 +1,4 @@
-//! Looks at disks, images and other block devices. Everything is opened read only.
+//! Inspects disks, images and other block devices. Everything is opened read-only.
 
 mod holders;
 mod mapping;
@@ -15,7 +15,7 @@ use crate::disk::{gpt, position, superblock};
 use crate::facts::disks::GptHealth;
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
-use crate::host::devices::{DeviceAccess, Image, forget_cached, present_disks};
+use crate::host::devices::{DeviceAccess, Image, drop_caches, present_disks};
 use crate::host::{Devices, kernel_table, partition_maps, sys};
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
@@ -26,11 +26,11 @@ use std::path::Path;
 /// Facts by the name the config uses.
 type Facts = (BTreeMap<String, DiskFacts>, BTreeMap<String, DeviceFacts>);
 
-/// Looks at every disk that is bound or named in `storage.disks`, and at every other device that
-/// exists already and is named by the config.
+/// Inspects every disk that is bound or named in `storage.disks`, and every other existing device that the config
+/// names.
 ///
 /// # Errors
-/// A disk that does not exist or cannot be read; it is named with what to do.
+/// If a disk does not exist or cannot be read; the error names it and says what to do.
 pub fn observe(config: &Config, devices: &Devices) -> anyhow::Result<Facts> {
     let mut disks = BTreeMap::new();
     for (name, image) in devices.images() {
@@ -57,11 +57,11 @@ pub fn observe(config: &Config, devices: &Devices) -> anyhow::Result<Facts> {
     Ok((disks, others))
 }
 
-/// Looks where new partitions will start: what was there before is not gone.
+/// Probes for superblocks where new partitions will start, since old contents are still there.
 ///
 /// # Errors
-/// A disk cannot be read; it is named.
-pub fn look_beneath(
+/// If a disk cannot be read; the error names it.
+pub fn probe_leftovers(
     disks: &mut BTreeMap<String, DiskFacts>,
     places: &[(String, Extent)],
     devices: &Devices,
@@ -77,46 +77,48 @@ pub fn look_beneath(
         {
             continue;
         }
-        let act = || format!("cannot look at disk {name}");
-        let disk = devices.disk(name, DeviceAccess::Read).with_context(act)?;
-        disk.forget_cached().with_context(act)?;
+        let context = || format!("cannot look at disk {name}");
+        let disk = devices
+            .disk(name, DeviceAccess::Read)
+            .with_context(context)?;
+        disk.drop_caches().with_context(context)?;
         let sector = u64::from(facts.sector_bytes);
         let end = disk.sectors.min(extent.end().saturating_add(1));
         let bytes = end.saturating_sub(extent.start).saturating_mul(sector);
         let mut part = FileSlice::new(&disk.file, extent.start.saturating_mul(sector), bytes);
-        let found = superblock::probe(&mut part).with_context(act)?;
-        facts.beneath.insert(extent.start, found);
+        let found = superblock::probe(&mut part).with_context(context)?;
+        facts.leftovers.insert(extent.start, found);
     }
     Ok(())
 }
 
 fn image_facts(image: &Image) -> anyhow::Result<DiskFacts> {
     let path = &image.path;
-    let act = || format!("cannot look at image {}", path.display());
+    let context = || format!("cannot look at image {}", path.display());
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return blank_image(image),
-        Err(error) => return Err(error).with_context(act),
+        Err(error) => return Err(error).with_context(context),
     };
-    let present = file.metadata().with_context(act)?.len();
+    let present = file.metadata().with_context(context)?.len();
     let disk = Devices::with_images(BTreeMap::from([("".into(), image.clone())]))
         .disk("", DeviceAccess::Read)
-        .with_context(act)?;
-    let wanted = image.bytes.unwrap_or(present).max(present);
-    let sectors = wanted / u64::from(disk.sector_bytes);
-    let mut facts = content(&file, disk.sector_bytes, sectors).with_context(act)?;
+        .with_context(context)?;
+    let requested = image.bytes.unwrap_or(present).max(present);
+    let sectors = requested / u64::from(disk.sector_bytes);
+    let mut facts = read_content(&file, disk.sector_bytes, sectors).with_context(context)?;
     facts.image = Some(ImageFacts {
         path: path.clone(),
         present_bytes: Some(present),
-        wanted_bytes: wanted,
+        requested_bytes: requested,
     });
     Ok(facts)
 }
 
-/// An image that is still to be created is blank.
+/// Facts about an image that is still to be created, which is blank.
 fn blank_image(image: &Image) -> anyhow::Result<DiskFacts> {
     let path = &image.path;
-    let Some(wanted) = image.bytes else {
+    let Some(requested) = image.bytes else {
         bail!(
             "image {} does not exist; add ,size=SIZE to create it",
             path.display()
@@ -135,11 +137,11 @@ fn blank_image(image: &Image) -> anyhow::Result<DiskFacts> {
     let sector_bytes = image.sector_bytes.unwrap_or(512);
     Ok(DiskFacts {
         sector_bytes,
-        sectors: wanted / u64::from(sector_bytes),
+        sectors: requested / u64::from(sector_bytes),
         image: Some(ImageFacts {
             path: path.clone(),
             present_bytes: None,
-            wanted_bytes: wanted,
+            requested_bytes: requested,
         }),
         ..DiskFacts::default()
     })
@@ -153,20 +155,21 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
         );
     }
     let disk = devices.disk(name, DeviceAccess::Read)?;
-    let act = || format!("cannot look at disk {name}");
-    disk.forget_cached().with_context(act)?;
-    let mut facts = content(&disk.file, disk.sector_bytes, disk.sectors).with_context(act)?;
-    let held = holders::of(&disk.path).with_context(act)?;
+    let context = || format!("cannot look at disk {name}");
+    disk.drop_caches().with_context(context)?;
+    let mut facts =
+        read_content(&disk.file, disk.sector_bytes, disk.sectors).with_context(context)?;
+    let held = holders::of(&disk.path).with_context(context)?;
     facts.node = disk.path.display().to_string();
     facts.rotates = !spindles::of(&disk.path).is_empty();
     facts.links = links_to(&disk.path);
     facts.map = partition_maps::name_of(&disk.path);
     facts.read_only = attribute(&disk.path, "ro").as_deref() == Some("1");
     facts.partition_of = parent_of(&disk.path);
-    // Without dmsetup nobody can tell; that it is needed is said where maps would change.
+    // Without dmsetup this is unknown; planning reports that it is needed if maps would change.
     facts.kernel_view = match facts.map {
-        Some(_) => kernel_table::seen(&disk.path).ok(),
-        None => Some(kernel_table::seen(&disk.path).with_context(act)?),
+        Some(_) => kernel_table::kernel_extents(&disk.path).ok(),
+        None => Some(kernel_table::kernel_extents(&disk.path).with_context(context)?),
     };
     facts.held_by = held.disk;
     facts.partitions_held_by = held.partitions;
@@ -187,7 +190,7 @@ fn parent_of(node: &Path) -> Option<String> {
     Some(format!("/dev/{}", parent.to_string_lossy()))
 }
 
-/// Lasting names of a whole disk, which names of its partitions are made from.
+/// Persistent names of a whole disk, from which names of its partitions are derived.
 fn links_to(node: &Path) -> Vec<String> {
     let mut links: Vec<String> = ["/dev/disk/by-id", "/dev/disk/by-path"]
         .iter()
@@ -200,8 +203,8 @@ fn links_to(node: &Path) -> Vec<String> {
     links
 }
 
-/// Table and superblocks. The disk may be about to grow to `sectors`.
-fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts> {
+/// Reads the partition table and superblocks. The disk may be about to grow to `sectors`.
+fn read_content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts> {
     let mut reader = file;
     let table = gpt::read(&mut reader, sector_bytes, sectors)?;
     let mut facts = DiskFacts {
@@ -209,10 +212,10 @@ fn content(file: &File, sector_bytes: u32, sectors: u64) -> io::Result<DiskFacts
         sectors,
         ..DiskFacts::default()
     };
-    // A sound table is newer than whatever may show beside it; of a damaged one that is not sure.
+    // A sound table is newer than any superblock on the whole disk; for a damaged one that is not certain.
     let is_sound = matches!(&table, TableFacts::Gpt { health, .. } if *health == GptHealth::Sound);
     if !is_sound {
-        facts.whole = superblock::probe(&mut reader)?;
+        facts.superblock = superblock::probe(&mut reader)?;
     }
     if let TableFacts::Gpt { table, .. } = &table {
         for (number, entry) in &table.entries {
@@ -252,8 +255,9 @@ impl<'a> FileSlice<'a> {
 
 impl Read for FileSlice<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.bytes.saturating_sub(self.position)).unwrap_or(usize::MAX);
-        let wanted = buffer.len().min(left);
+        let remaining =
+            usize::try_from(self.bytes.saturating_sub(self.position)).unwrap_or(usize::MAX);
+        let wanted = buffer.len().min(remaining);
         let at = self.start.saturating_add(self.position);
         let count = std::os::unix::fs::FileExt::read_at(self.file, &mut buffer[..wanted], at)?;
         self.position += count as u64;
@@ -304,17 +308,17 @@ fn other_devices(
 }
 
 fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
-    let act = || format!("cannot look at device {name}");
-    let mut file = File::open(name).with_context(act)?;
-    forget_cached(&file).with_context(act)?;
-    let bytes = sys::block_bytes(&file).with_context(act)?;
-    let superblock = superblock::probe(&mut file).with_context(act)?;
-    let node = Path::new(name).canonicalize().with_context(act)?;
+    let context = || format!("cannot look at device {name}");
+    let mut file = File::open(name).with_context(context)?;
+    drop_caches(&file).with_context(context)?;
+    let bytes = sys::block_bytes(&file).with_context(context)?;
+    let superblock = superblock::probe(&mut file).with_context(context)?;
+    let node = Path::new(name).canonicalize().with_context(context)?;
     let table = match (&superblock.kind, parent_of(&node)) {
-        (None, None) => table_in(&mut file, bytes).with_context(act)?,
+        (None, None) => table_in(&mut file, bytes).with_context(context)?,
         _ => None,
     };
-    let held_by = held_by(&node).with_context(act)?;
+    let held_by = held_by(&node).with_context(context)?;
     Ok(DeviceFacts {
         exists: true,
         bytes,
@@ -327,7 +331,7 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
     })
 }
 
-/// A partition table on a device that `storage.disks` does not name, in words.
+/// Describes a partition table on a device that `storage.disks` does not name.
 fn table_in(file: &mut File, bytes: u64) -> anyhow::Result<Option<String>> {
     let sector_bytes = sys::sector_bytes(file)?.max(512);
     let table = gpt::read(file, sector_bytes, bytes / u64::from(sector_bytes))?;
@@ -348,7 +352,7 @@ fn array_path(name: &str) -> String {
     DeviceRef::Array { name }.to_string()
 }
 
-/// Who holds a device or its partitions, by its real node.
+/// What uses a device, given by its real node, or its partitions.
 pub(super) fn held_by(node: &Path) -> anyhow::Result<Vec<String>> {
     let held = holders::of(node)?;
     let partitions = held.partitions.into_values().flatten();

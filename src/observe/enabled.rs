@@ -11,9 +11,9 @@ use nix::fcntl::{OFlag, readlinkat};
 use nix::sys::stat::Mode;
 use std::collections::BTreeSet;
 
-/// Units to disable that are enabled. Looks at links as `systemctl enable` makes them, without
-/// running systemctl: it may be missing here, and of another version than the target's. A template counts by its
-/// instances, which are added, without those that the config itself enables.
+/// Units that the config disables and that are enabled in the target. Reads the links that `systemctl enable` creates
+/// without running systemctl, which may be missing here or of another version than the target's. A template counts as
+/// enabled if an instance of it is; its instances are added, except those that the config itself enables.
 pub(super) fn enabled_units(units: &[Unit], root: &TargetRoot) -> anyhow::Result<BTreeSet<String>> {
     let in_state = |state| {
         let units = units.iter().filter(move |unit| unit.enabled == Some(state));
@@ -40,7 +40,7 @@ pub(super) fn enabled_units(units: &[Unit], root: &TargetRoot) -> anyhow::Result
     Ok(enabled)
 }
 
-/// Names of units that links in the unit directory enable.
+/// Names of units that are enabled by links in the unit directory.
 fn enablement_links(root: &TargetRoot) -> nix::Result<BTreeSet<String>> {
     let mut enabled = BTreeSet::new();
     for name in names(root, UNIT_DIRECTORY)? {

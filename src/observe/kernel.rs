@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs::read_to_string;
 use std::path::{Path, PathBuf};
 
-/// Looks at the running kernel; `None` if it cannot be told.
+/// Inspects the running kernel; `None` if `/proc` is missing.
 pub fn kernel() -> Option<KernelFacts> {
     let present = read_to_string("/proc/filesystems").ok()?;
     let mut filesystems: BTreeSet<String> = registered(&present).collect();
@@ -34,7 +34,7 @@ fn registered(text: &str) -> impl Iterator<Item = String> + '_ {
         .map(str::to_owned)
 }
 
-/// Where the modules of the running kernel are.
+/// Directory of the modules of the running kernel.
 fn module_directory() -> Option<PathBuf> {
     let release = read_to_string("/proc/sys/kernel/osrelease").ok()?;
     Some(Path::new("/lib/modules").join(release.trim()))

@@ -6,10 +6,11 @@ use crate::layout::key_file;
 use anyhow::Context;
 use std::collections::BTreeSet;
 
-/// Volumes of the config that have a key file in the target root. An empty one is what a power cut left.
+/// Volumes of the config that have a key file in the target root. An empty key file, as a power cut leaves it, does not
+/// count.
 ///
 /// # Errors
-/// A key file cannot be read; it is named.
+/// If a key file cannot be read; the error names it.
 pub fn kept_keys(config: &Config, root: &TargetRoot) -> anyhow::Result<BTreeSet<String>> {
     let mut kept = BTreeSet::new();
     for name in config.storage.luks.iter().map(|luks| &luks.name) {
@@ -24,7 +25,7 @@ pub fn kept_keys(config: &Config, root: &TargetRoot) -> anyhow::Result<BTreeSet<
     Ok(kept)
 }
 
-/// True if programs will find a TPM 2: one with a resource manager, or the one the environment names.
+/// True if programs will find a TPM 2: one with a resource manager, or the one that the environment names.
 pub fn has_tpm() -> bool {
     let named = std::env::var_os("TPM2TOOLS_TCTI").is_some_and(|value| !value.is_empty());
     let mut devices = std::fs::read_dir("/dev").into_iter().flatten().flatten();

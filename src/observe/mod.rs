@@ -1,4 +1,4 @@
-//! Looks at the machine, read only, and returns facts.
+//! Inspects the machine, read-only, and returns facts.
 
 pub mod arrays;
 pub mod bodies;
@@ -11,16 +11,16 @@ mod content;
 mod enabled;
 mod kernel;
 mod keys;
-mod look;
 mod mount_options;
 mod mounts;
 mod names;
-mod outlook;
+mod planned_files;
 mod privileges;
 mod rehearse;
 mod selinux;
 mod ssh_keys;
 mod tools;
+mod tree;
 mod unfinished;
 mod units;
 

@@ -1,4 +1,4 @@
-//! Whether the running kernel takes the mount options of a config.
+//! Whether the running kernel accepts the mount options of a config.
 
 use crate::config::Config;
 use crate::host::mount;

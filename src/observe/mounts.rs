@@ -1,7 +1,7 @@
 //! Mounts in the target tree, and where the mount points of a config are.
 
-use super::look::Look;
 use super::options::ObserveOptions;
+use super::tree::TreeObserver;
 use crate::facts::root::MountFacts;
 use crate::host::TargetRoot;
 use crate::host::mountinfo::{self, MountEntry};
@@ -9,17 +9,17 @@ use crate::paths::{ResolveError, child};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Where a mount point is in the tree as it is mounted now; file systems at `view.blank_mounts` count as
+/// Where a mount point is in the tree as it is mounted now; file systems at `options.blank_mounts` count as
 /// mounted and empty.
 ///
 /// # Errors
-/// Something on the way cannot be looked at. That it cannot be resolved is a result.
+/// If something on the way cannot be inspected. A path that cannot be resolved is a result.
 pub fn resolve_point(
     root: &TargetRoot,
-    view: &ObserveOptions,
+    options: &ObserveOptions,
     point: &str,
 ) -> anyhow::Result<Result<String, ResolveError>> {
-    Look::new(root, view).directory(point)
+    TreeObserver::new(root, options).directory(point)
 }
 
 /// File systems mounted at the root of the target and below it. Without `/proc` none are known.
@@ -27,7 +27,7 @@ pub(super) fn observe(root: &TargetRoot) -> BTreeMap<String, MountFacts> {
     let Ok(path) = root.path().canonicalize() else {
         return BTreeMap::new();
     };
-    // Where nothing tells of mounts, as in a plain chroot, what goes wrong is found out when it happens.
+    // Without a list of mounts, as in a plain chroot, problems show only when something is written.
     of_root(&mountinfo::read().unwrap_or_default(), &path)
 }
 

@@ -5,13 +5,13 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 
-/// Names in a directory; none if it is a link, or there is none.
+/// Names in a directory; none if it is a link or does not exist.
 pub(super) fn names(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
     names_with(root, path, OFlag::O_NOFOLLOW)
 }
 
-/// Names in a directory, a link to it followed; none if there is none.
-pub(super) fn names_behind(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
+/// Names in a directory or in the one that a link leads to; none if it does not exist.
+pub(super) fn names_following_link(root: &TargetRoot, path: &str) -> nix::Result<Vec<String>> {
     names_with(root, path, OFlag::empty())
 }
 

@@ -1,6 +1,6 @@
-//! Asks the kernel what this process may do.
+//! Determines what the kernel allows this process to do.
 
-use crate::facts::privileges::{Ids, NoMounts, Privileges};
+use crate::facts::privileges::{Ids, MountObstacle, Privileges};
 use crate::host::loopdev::CONTROL;
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::unistd::{AccessFlags, Gid, faccessat, getgroups};
@@ -12,10 +12,10 @@ use uzers::{get_effective_gid, get_effective_uid};
 /// Numbers of capabilities, capabilities(7).
 const CAP_CHOWN: u32 = 0;
 const CAP_SYS_ADMIN: u32 = 21;
-/// By these names the kernel gives access to open files.
+/// Directory by which the kernel gives access to open files.
 pub(super) const OPEN_FILES: &str = "/proc/self/fd";
 
-/// Looks at this process.
+/// Determines the privileges of this process.
 pub fn privileges() -> Privileges {
     let capabilities = Capabilities::read();
     let users = ranges("/proc/self/uid_map");
@@ -27,8 +27,8 @@ pub fn privileges() -> Privileges {
         all.chain(groups.into_iter().map(Gid::as_raw)).collect()
     };
     Privileges {
-        no_mounts: no_mounts(&capabilities, users.as_deref()),
-        no_loops: no_loops(),
+        mount_obstacle: mount_obstacle(&capabilities, users.as_deref()),
+        loop_obstacle: loop_obstacle(),
         users: match capabilities.has(CAP_CHOWN) {
             true => mapped(users),
             false => Ids::Own(vec![get_effective_uid()]),
@@ -40,30 +40,30 @@ pub fn privileges() -> Privileges {
     }
 }
 
-fn no_mounts(
+fn mount_obstacle(
     capabilities: &Capabilities,
     users: Option<&[RangeInclusive<u32>]>,
-) -> Option<NoMounts> {
+) -> Option<MountObstacle> {
     if !capabilities.has(CAP_SYS_ADMIN) {
-        return Some(NoMounts::Capability);
+        return Some(MountObstacle::Capability);
     }
     if !Path::new(OPEN_FILES).is_dir() {
-        return Some(NoMounts::NoProc);
+        return Some(MountObstacle::NoProc);
     }
     users
         .is_some_and(|ranges| !is_initial(ranges))
-        .then_some(NoMounts::UserNamespace)
+        .then_some(MountObstacle::UserNamespace)
 }
 
-/// Whether the device that makes loop devices can be opened, without opening it: that would load the module.
-fn no_loops() -> Option<String> {
+/// Checks whether the device that creates loop devices can be opened. Opening it would load the module.
+fn loop_obstacle() -> Option<String> {
     let wanted = AccessFlags::R_OK | AccessFlags::W_OK;
-    let asked = faccessat(AT_FDCWD, CONTROL, wanted, AtFlags::AT_EACCESS);
-    let error = asked.err()?;
+    let access = faccessat(AT_FDCWD, CONTROL, wanted, AtFlags::AT_EACCESS);
+    let error = access.err()?;
     Some(format!("{CONTROL}: {}", error.desc().to_lowercase()))
 }
 
-/// The initial user namespace has every id; one that is made later maps some of them, in general.
+/// The initial user namespace has every id; one that is created later usually maps only some of them.
 fn is_initial(ranges: &[RangeInclusive<u32>]) -> bool {
     ranges
         .iter()
@@ -77,13 +77,13 @@ fn mapped(ranges: Option<Vec<RangeInclusive<u32>>>) -> Ids {
     }
 }
 
-/// The ids on this side of a map; `None` without `/proc`.
+/// The ids inside the namespace of a map; `None` without `/proc`.
 fn ranges(path: &str) -> Option<Vec<RangeInclusive<u32>>> {
     let text = read_to_string(path).ok()?;
     Some(text.lines().filter_map(range).collect())
 }
 
-/// `0 1000 65536`: first id here, first id outside, how many.
+/// `0 1000 65536`: first id inside, first id outside, count.
 fn range(line: &str) -> Option<RangeInclusive<u32>> {
     let mut fields = line.split_whitespace();
     let first: u32 = fields.next()?.parse().ok()?;
@@ -101,7 +101,7 @@ impl Capabilities {
         Self(line.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()))
     }
 
-    /// Without `/proc` root is taken to have it.
+    /// Without `/proc`, root is assumed to have it.
     fn has(&self, capability: u32) -> bool {
         self.0
             .map_or(get_effective_uid() == 0, |set| set >> capability & 1 == 1)
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_maps() {
+    fn id_map_lines_are_parsed() {
         assert_eq!(range("         0       1000          1"), Some(0..=0));
         assert_eq!(range("0 0 4294967295"), Some(0..=4_294_967_294));
         for line in ["", "0 0", "0 0 0", "x 0 1", "4294967295 0 2"] {
@@ -126,6 +126,6 @@ mod tests {
         assert!(is_initial(&[0..=4_294_967_294]));
         assert!(!is_initial(&[0..=0, 1..=65_536]));
         assert_eq!(mapped(None), Ids::All);
-        assert!(!mapped(Some(vec![0..=0])).contain(1000));
+        assert!(!mapped(Some(vec![0..=0])).contains(1000));
     }
 }

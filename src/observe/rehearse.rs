@@ -1,5 +1,5 @@
-//! Runs programs that make file systems on blank files, to hear whether they would make what is asked for: each
-//! version has least sizes and limits of its own, and options change them.
+//! Runs programs that create file systems on blank files to find out whether they would create what is requested: each
+//! version has its own minimum sizes and limits, and options change them.
 
 use super::privileges::OPEN_FILES;
 use crate::disk::superblock;
@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const GIB: u64 = 1024 * 1024 * 1024;
-/// Longer than any of these takes on a slow machine.
+/// Longer than any of these programs takes on a slow machine.
 const REHEARSAL_TIMEOUT: Duration = Duration::from_secs(30);
-/// Where a file may be made when the usual directory takes none.
-const OTHER_DIRECTORY: &str = "/run";
+/// Directory for temporary files if the usual one cannot be used.
+const FALLBACK_DIRECTORY: &str = "/run";
 
 /// Rehearses what can be rehearsed.
 pub fn rehearse(requests: Vec<MkfsRequest>) -> Vec<Rehearsal> {
@@ -26,18 +26,20 @@ pub fn rehearse(requests: Vec<MkfsRequest>) -> Vec<Rehearsal> {
     requests.into_iter().filter_map(rehearse_one).collect()
 }
 
-/// `None` if nothing is learned.
+/// `None` if the result is inconclusive.
 fn rehearse_one(request: MkfsRequest) -> Option<Rehearsal> {
     let flags = flags(&request)?;
     let file = blank_file(request.bytes)?;
     let path = path_of(&file);
     let objection = match run(&request, flags, &path) {
-        Ok(()) if WRITES_NOTHING.iter().any(|flag| flags.contains(flag)) => smaller(&request),
+        Ok(()) if DRY_RUN_FLAGS.iter().any(|flag| flags.contains(flag)) => {
+            rehearse_smaller(&request)
+        }
         Ok(()) => mismatch(&request, file),
-        // A program that does not run, or too long, has said nothing about the request.
+        // A program that does not start or exceeds the timeout says nothing about the request.
         Err(error) => {
             let failure = error.downcast_ref::<CommandFailure>()?;
-            Some(words(failure, &path))
+            Some(error_message(failure, &path))
         }
     };
     Some(Rehearsal { request, objection })
@@ -53,9 +55,9 @@ fn run(request: &MkfsRequest, flags: &[&str], path: &Path) -> anyhow::Result<()>
         .map(|_| ())
 }
 
-/// What options make of a smaller file, where the whole one would take too long to fill. That they may not fit a
-/// smaller one says nothing.
-fn smaller(request: &MkfsRequest) -> Option<String> {
+/// Tries the options on a smaller file, since filling the whole one would take too long. If they do not fit a smaller
+/// one, that says nothing.
+fn rehearse_smaller(request: &MkfsRequest) -> Option<String> {
     if request.program != "mkfs.ext4" || request.options.iter().any(names_file) {
         return None;
     }
@@ -70,35 +72,37 @@ fn names_file(option: &String) -> bool {
 }
 
 /// Flags that keep mkfs.xfs and mkfs.ext4 from writing.
-const WRITES_NOTHING: &[&str] = &["-N", "-n"];
+const DRY_RUN_FLAGS: &[&str] = &["-N", "-n"];
 
-/// The flags a program is run with besides its arguments; `None` if it must not be run.
+/// Additional flags for a program; `None` if it must not be run.
 fn flags(request: &MkfsRequest) -> Option<&'static [&'static str]> {
-    let names_none = !request.options.iter().any(names_file);
+    let names_no_file = !request.options.iter().any(names_file);
     match request.program.as_str() {
         "mkfs.xfs" => Some(&["-N"]),
-        // What it says without writing is not the whole truth about small devices.
-        "mkfs.ext4" if names_none && request.bytes <= GIB => Some(&[]),
+        // A dry run does not reveal all problems of small devices.
+        "mkfs.ext4" if names_no_file && request.bytes <= GIB => Some(&[]),
         "mkfs.ext4" => Some(&["-n"]),
-        "mkfs.btrfs" | "mkswap" if names_none => Some(&[]),
-        "mkfs.fat" if names_none && request.bytes <= 32 * GIB && request.sector_bytes == 4096 => {
+        "mkfs.btrfs" | "mkswap" if names_no_file => Some(&[]),
+        "mkfs.fat"
+            if names_no_file && request.bytes <= 32 * GIB && request.sector_bytes == 4096 =>
+        {
             Some(&["-S", "4096"])
         }
-        "mkfs.fat" if names_none && request.bytes <= 32 * GIB => Some(&[]),
+        "mkfs.fat" if names_no_file && request.bytes <= 32 * GIB => Some(&[]),
         _ => None,
     }
 }
 
-/// A file without a name, so that nothing of it is left however we end.
+/// A file without a name, so that nothing of it is left however this process ends.
 fn blank_file(bytes: u64) -> Option<File> {
     let file = tempfile::tempfile()
-        .or_else(|_| tempfile::tempfile_in(OTHER_DIRECTORY))
+        .or_else(|_| tempfile::tempfile_in(FALLBACK_DIRECTORY))
         .ok()?;
     file.set_len(bytes).ok()?;
     Some(file)
 }
 
-/// By this path other programs open a file that we have open.
+/// Path by which other programs can open a file that this process has open.
 fn path_of(file: &File) -> PathBuf {
     PathBuf::from(format!(
         "/proc/{}/fd/{}",
@@ -107,18 +111,18 @@ fn path_of(file: &File) -> PathBuf {
     ))
 }
 
-/// What the program said, without the name of the file.
-fn words(failure: &CommandFailure, path: &Path) -> String {
+/// The error output of the program, without the name of the file.
+fn error_message(failure: &CommandFailure, path: &Path) -> String {
     let output = &failure.output;
-    let said = match output.stderr.trim().is_empty() {
+    let text = match output.stderr.trim().is_empty() {
         true => &output.stdout,
         false => &output.stderr,
     };
     let name = path.display().to_string();
-    let lines: Vec<String> = said
+    let lines: Vec<String> = text
         .lines()
         .map(|line| line.replace(&name, "the device").trim().to_owned())
-        .filter(|line| !line.is_empty() && !is_noise(line))
+        .filter(|line| !line.is_empty() && !is_banner(line))
         .take(3)
         .collect();
     match lines.is_empty() {
@@ -127,15 +131,15 @@ fn words(failure: &CommandFailure, path: &Path) -> String {
     }
 }
 
-/// Banners and warnings that are no reason.
-fn is_noise(line: &str) -> bool {
+/// Banners and warnings that are not the cause.
+fn is_banner(line: &str) -> bool {
     ["mke2fs 1.", "btrfs-progs v", "See http", "mkfs.fat 4"]
         .iter()
         .any(|banner| line.starts_with(banner))
         || line.contains("insecure permissions")
 }
 
-/// What the program made other than was asked for.
+/// How the result differs from the request.
 fn mismatch(request: &MkfsRequest, mut file: File) -> Option<String> {
     let found = superblock::probe(&mut file).ok()?;
     let label = found.label.as_deref().unwrap_or("");

@@ -1,10 +1,9 @@
-//! A read-only look at the target root: every path the config touches, what is above it, and where
-//! links on the way lead.
+//! Observes the target root, read-only: every path the config touches, its ancestors, and where links on the way lead.
 
 use super::enabled::{enabled_units, unit_loops};
-use super::look::Look;
 use super::options::ObserveOptions;
-use super::outlook::Outlook;
+use super::planned_files::PlannedFiles;
+use super::tree::TreeObserver;
 use super::{ssh_keys, units};
 use crate::accounts::{AccountFile, Databases};
 use crate::config::Config;
@@ -17,19 +16,19 @@ use crate::paths::{child, clean};
 use anyhow::Context;
 use std::collections::BTreeSet;
 
-/// Looks at the target root. A root that does not exist is blank.
+/// Observes the target root. A root that does not exist is blank.
 ///
 /// # Errors
-/// Something in the way cannot be read, or contents to compare with cannot be fetched.
+/// If something on the way cannot be read, or contents to compare with cannot be fetched.
 pub fn observe(
     config: &Config,
     root: &TargetRoot,
     fetcher: &Fetcher,
-    view: &ObserveOptions,
+    options: &ObserveOptions,
 ) -> anyhow::Result<RootFacts> {
-    let mut look = Look::new(root, view);
+    let mut tree = TreeObserver::new(root, options);
     let mut facts = RootFacts::default();
-    if !view.blank_mounts.contains("/") {
+    if !options.blank_mounts.contains("/") {
         facts.accounts.databases = Databases::read(root)?;
         facts.enabled_units = enabled_units(&config.systemd.units, root)?;
         if !facts.enabled_units.is_empty() {
@@ -55,23 +54,23 @@ pub fn observe(
             }
         }
     }
-    let outlook = Outlook::new(config, root, fetcher, view);
-    facts.accounts.layers_change = layers_change(root, &facts.accounts, &outlook)?;
-    let choice = ssh_keys::choose(config, &facts.accounts, view.key_file, &outlook);
+    let planned = PlannedFiles::new(config, root, fetcher, options);
+    facts.accounts.layers_change = layers_change(root, &facts.accounts, &planned)?;
+    let choice = ssh_keys::choose(config, &facts.accounts, options.key_file, &planned);
     facts.accounts.key_file = choice.file;
     facts.accounts.unread_keys = choice.unread.into_iter().collect();
-    facts.accounts.undecided_keys = choice.undecided.into_iter().collect();
-    facts.accounts.missing_shells = missing_shells(config, &facts.accounts, &outlook);
-    facts.units = units::observe(config, &outlook)?;
-    facts.mount_points.clone_from(&view.mount_points);
+    facts.accounts.connection_dependent_keys = choice.undecided.into_iter().collect();
+    facts.accounts.missing_shells = missing_shells(config, &facts.accounts, &planned);
+    facts.units = units::observe(config, &planned)?;
+    facts.mount_points.clone_from(&options.mount_points);
     facts.mounts = super::mounts::observe(root);
-    let wishes = look.wishes(config, &facts)?;
-    super::unfinished::observe(root, look.records(), &mut facts)?;
-    look.compare(&wishes, &facts, fetcher)?;
-    look.judge_overwritten(config, &wishes, &facts)?;
-    facts.unwritable = std::mem::take(&mut look.unwritable);
-    facts.room = std::mem::take(&mut look.room);
-    facts.nodes = look.into_nodes();
+    let expected = tree.expected_contents(config, &facts)?;
+    super::unfinished::observe(root, tree.record_paths(), &mut facts)?;
+    tree.compare(&expected, &facts, fetcher)?;
+    tree.check_overwritten(config, &expected, &facts)?;
+    facts.unwritable = std::mem::take(&mut tree.unwritable);
+    facts.free_space = std::mem::take(&mut tree.free_space);
+    facts.nodes = tree.into_nodes();
     Ok(facts)
 }
 
@@ -79,34 +78,34 @@ pub fn observe(
 fn layers_change(
     root: &TargetRoot,
     accounts: &AccountFacts,
-    outlook: &Outlook<'_>,
+    planned: &PlannedFiles<'_>,
 ) -> anyhow::Result<bool> {
-    let text = match outlook.written_node(NSSWITCH).transpose()? {
+    let text = match planned.written_node(NSSWITCH).transpose()? {
         None | Some(UnitFile::Unknown) => return Ok(false),
         Some(UnitFile::Text(text)) => Some(text),
         Some(UnitFile::Link(target)) => {
             let from = if target.starts_with('/') { "/" } else { "/etc" };
-            outlook.text(&clean(&child(from, &target)))
+            planned.text(&clean(&child(from, &target)))
         }
     };
     let databases = &accounts.databases;
     databases.layers_differ(root, text.as_deref())
 }
 
-/// Shells that the config asks for and nobody provides. A target without accounts of its own is not a system whose
-/// programs could be looked for.
+/// Shells that the config requests but nothing provides. A target without accounts is not a system that would have
+/// them.
 fn missing_shells(
     config: &Config,
     accounts: &AccountFacts,
-    outlook: &Outlook<'_>,
+    planned: &PlannedFiles<'_>,
 ) -> BTreeSet<String> {
     let users = config.passwd.users.iter();
     users
         .filter(|user| {
-            accounts.databases.table(AccountFile::Passwd).is_found()
+            accounts.databases.table(AccountFile::Passwd).exists()
                 && user.should_exist != Some(false)
         })
         .filter_map(|user| user.shell.clone().filter(|shell| !shell.is_empty()))
-        .filter(|shell| !outlook.exists(&clean(shell)))
+        .filter(|shell| !planned.exists(&clean(shell)))
         .collect()
 }

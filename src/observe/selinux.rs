@@ -1,4 +1,4 @@
-//! What the target root says about SELinux.
+//! SELinux settings of the target root.
 
 use crate::facts::root::SelinuxFacts;
 use crate::host::TargetRoot;
@@ -12,7 +12,7 @@ const CONFIG: &str = "/etc/selinux/config";
 /// Reads `/etc/selinux/config` of the target and looks for the labels of its policy.
 ///
 /// # Errors
-/// The file is there but cannot be read.
+/// If the file exists but cannot be read.
 pub fn selinux(root: &TargetRoot) -> anyhow::Result<SelinuxFacts> {
     let text = root
         .read(CONFIG)
@@ -35,7 +35,7 @@ pub fn selinux(root: &TargetRoot) -> anyhow::Result<SelinuxFacts> {
     Ok(facts)
 }
 
-/// First line of each setting counts, as the reference reads them.
+/// The first line of each setting counts, as in the reference.
 fn parse(text: &str) -> SelinuxFacts {
     let value = |key: &str| {
         let mut lines = text.lines().map(str::trim);

@@ -1,6 +1,6 @@
 //! Which file the ssh server of the target reads keys from.
 
-use super::outlook::Outlook;
+use super::planned_files::PlannedFiles;
 use crate::config::Config;
 use crate::config::model::PasswdUser;
 use crate::facts::AccountFacts;
@@ -9,93 +9,93 @@ use crate::facts::sshd::{self, CONFIG_FILES, KeySources, Login};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// Where the server may be.
+/// Paths where the server may be.
 const SERVERS: [&str; 4] = [
     "/usr/sbin/sshd",
     "/usr/bin/sshd",
     "/sbin/sshd",
     "/usr/lib/ssh/sshd",
 ];
-/// Puts the fragments of a user together into the file that every server reads.
+/// Programs that assemble the fragments of a user into the file that every server reads.
 const ASSEMBLERS: [&str; 2] = ["/usr/bin/update-ssh-keys", "/usr/sbin/update-ssh-keys"];
 
 /// What the target's server does with a key file.
 pub(super) struct Choice {
     /// The file that keys go to.
     pub file: KeyFile,
-    /// Users whose keys the server does not read there, with where it looks.
+    /// Users whose keys the server does not read there, with the places it reads.
     pub unread: Vec<(String, String)>,
-    /// Users for whom it depends on the connection where the server looks, with the criteria.
+    /// Users for whom the places depend on the connection, with the criteria.
     pub undecided: Vec<(String, String)>,
 }
 
-/// Reads each file once for all users.
-struct ReadOnce<'o, 'a> {
-    outlook: &'o Outlook<'a>,
+/// A cache, so that each file is read only once for all users.
+struct CachedFiles<'o, 'a> {
+    planned: &'o PlannedFiles<'a>,
     texts: RefCell<HashMap<String, Option<String>>>,
     names: RefCell<HashMap<String, Vec<String>>>,
 }
 
-impl<'o, 'a> ReadOnce<'o, 'a> {
-    fn new(outlook: &'o Outlook<'a>) -> Self {
+impl<'o, 'a> CachedFiles<'o, 'a> {
+    fn new(planned: &'o PlannedFiles<'a>) -> Self {
         Self {
-            outlook,
+            planned,
             texts: RefCell::default(),
             names: RefCell::default(),
         }
     }
 }
 
-impl sshd::ServerFiles for ReadOnce<'_, '_> {
+impl sshd::ServerFiles for CachedFiles<'_, '_> {
     fn read(&self, path: &str) -> Option<String> {
         let mut texts = self.texts.borrow_mut();
         let text = texts.entry(path.to_owned());
-        text.or_insert_with(|| self.outlook.read(path)).clone()
+        text.or_insert_with(|| self.planned.read(path)).clone()
     }
     fn names(&self, directory: &str) -> Vec<String> {
         let mut names = self.names.borrow_mut();
         let found = names.entry(directory.to_owned());
         found
-            .or_insert_with(|| sshd::ServerFiles::names(self.outlook, directory))
+            .or_insert_with(|| sshd::ServerFiles::names(self.planned, directory))
             .clone()
     }
 }
 
-/// Chooses the file: the one that was demanded, else one that the server reads. A target without a server
-/// keeps the fragment, as the reference does.
+/// Chooses the file: the requested one, else one that the server reads. A target without a server keeps the fragment,
+/// as in the reference.
 pub(super) fn choose(
     config: &Config,
     accounts: &AccountFacts,
-    demanded: Option<KeyFile>,
-    outlook: &Outlook<'_>,
+    requested: Option<KeyFile>,
+    planned: &PlannedFiles<'_>,
 ) -> Choice {
     let has_keys = |user: &&PasswdUser| !user.ssh_authorized_keys.is_empty();
     let users: Vec<_> = config.passwd.users.iter().filter(has_keys).collect();
-    let is_there = |path: &&str| outlook.has_file(path);
+    let is_there = |path: &&str| planned.has_file(path);
     let has_server = SERVERS.iter().chain(&CONFIG_FILES).any(is_there);
     if users.is_empty() || !has_server {
         return Choice {
-            file: demanded.unwrap_or_default(),
+            file: requested.unwrap_or_default(),
             unread: Vec::new(),
             undecided: Vec::new(),
         };
     }
-    let files = ReadOnce::new(outlook);
+    let files = CachedFiles::new(planned);
     let sources: BTreeMap<&str, KeySources> = users
         .iter()
         .map(|user| {
-            let sources = KeySources::of(&files, &login(user, accounts));
+            let sources = KeySources::read(&files, &login(user, accounts));
             (user.name.as_str(), sources)
         })
         .collect();
-    let assembles = ASSEMBLERS.iter().any(is_there);
+    let has_assembler = ASSEMBLERS.iter().any(is_there);
     let reads = |file: KeyFile, user: &PasswdUser| {
         let sources = sources.get(user.name.as_str());
-        sources.is_none_or(|sources| are_read(file, user, sources, accounts, assembles))
+        sources.is_none_or(|sources| reads_keys(file, user, sources, accounts, has_assembler))
     };
     let reads_all = |file: &KeyFile| users.iter().all(|user| reads(*file, user));
     let choices = [KeyFile::Fragment, KeyFile::AuthorizedKeys];
-    let file = demanded.or_else(|| choices.into_iter().find(reads_all));
+    let file = requested.or_else(|| choices.into_iter().find(reads_all));
     let file = file.unwrap_or(KeyFile::AuthorizedKeys);
     let unread = users.iter().filter(|user| !reads(file, user));
     Choice {
@@ -113,13 +113,14 @@ pub(super) fn choose(
     }
 }
 
-/// True if the server gets the keys of `user` from `file`; `assembles` if the target makes one file of the fragments.
-fn are_read(
+/// True if the server reads the keys of `user` from `file`; `has_assembler` if the target assembles fragments into one
+/// file.
+fn reads_keys(
     file: KeyFile,
     user: &PasswdUser,
     sources: &KeySources,
     accounts: &AccountFacts,
-    assembles: bool,
+    has_assembler: bool,
 ) -> bool {
     let home = accounts.home_of(user);
     let uid = user.uid.and_then(|uid| u32::try_from(uid).ok());
@@ -130,12 +131,12 @@ fn are_read(
         KeyFile::Fragment => {
             reads(file)
                 || sources.has_fragment_helper()
-                || (assembles && reads(KeyFile::AuthorizedKeys))
+                || (has_assembler && reads(KeyFile::AuthorizedKeys))
         }
     }
 }
 
-/// The user with the groups that the target and the config give.
+/// The user with the groups from the target and the config.
 fn login(user: &PasswdUser, accounts: &AccountFacts) -> Login {
     let databases = &accounts.databases;
     let mut groups: BTreeSet<String> = user.groups.iter().cloned().collect();
@@ -148,7 +149,7 @@ fn login(user: &PasswdUser, accounts: &AccountFacts) -> Login {
     let present = databases.user(&user.name);
     let primary = match (&user.primary_group, present) {
         (Some(group), _) if !group.is_empty() => Some(group.clone()),
-        (_, Some(present)) => databases.group_of(present.gid).map(str::to_owned),
+        (_, Some(present)) => databases.group_by_gid(present.gid).map(str::to_owned),
         (_, None) => (user.no_user_group != Some(true)).then(|| user.name.clone()),
     };
     groups.extend(primary);

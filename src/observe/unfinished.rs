@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
-/// Fills in the records at the candidate places, each with its files, and the places that something else has taken.
+/// Adds the records at the candidate paths, each with its files, and the paths that something else occupies.
 ///
 /// # Errors
-/// A record is there and cannot be read.
+/// If a record exists but cannot be read.
 pub(super) fn observe(
     root: &TargetRoot,
     candidates: BTreeSet<String>,
@@ -31,7 +31,7 @@ pub(super) fn observe(
     Ok(())
 }
 
-/// What the place of a record holds.
+/// What is at the path of a record.
 #[derive(Debug, PartialEq, Eq)]
 enum Record {
     None,
@@ -63,7 +63,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn only_a_file_that_a_run_can_have_made_is_a_record() {
+    fn only_files_that_a_run_could_have_created_are_records() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = |name: &str| directory.path().join(name);
         let line = unfinished::line(&BTreeSet::from(["/a".into()])).expect("a line");

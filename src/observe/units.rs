@@ -1,6 +1,6 @@
-//! What the target says about the units that a config enables.
+//! Observes the units of the target that a config enables or disables.
 
-use super::outlook::Outlook;
+use super::planned_files::PlannedFiles;
 use crate::config::Config;
 use crate::config::model::Unit;
 use crate::facts::install;
@@ -14,16 +14,16 @@ const UNINITIALIZED: &str = "uninitialized";
 /// Length of a machine id in hexadecimal digits.
 const ID_DIGITS: usize = 32;
 
-/// Looks at the units of a config. Without any to enable, only at whether there is a first boot to come.
-pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<UnitFacts> {
+/// Observes the units of a config. If it enables and disables none, only whether a first boot is still to come.
+pub(super) fn observe(config: &Config, planned: &PlannedFiles<'_>) -> anyhow::Result<UnitFacts> {
     let mut facts = UnitFacts {
         has_systemd: UNIT_DIRECTORIES
             .iter()
             .skip(1)
-            .any(|directory| !outlook.is_blank(directory) && outlook.exists(directory)),
+            .any(|directory| !planned.is_blank(directory) && planned.exists(directory)),
         ..UnitFacts::default()
     };
-    let id = outlook.node(MACHINE_ID)?;
+    let id = planned.node(MACHINE_ID)?;
     facts.is_first_boot = match &id {
         None => true,
         Some(UnitFile::Text(text)) => text.trim_end() == UNINITIALIZED,
@@ -35,31 +35,31 @@ pub(super) fn observe(config: &Config, outlook: &Outlook<'_>) -> anyhow::Result<
         facts.machine_id = is_id.then(|| text.to_owned());
     }
     let units = &config.systemd.units;
-    let off = units.iter().filter(|unit| unit.enabled == Some(false));
-    facts.switched_off = off.map(|unit| unit.name.clone()).collect();
-    // Those to disable take along what their files name.
+    let disabled = units.iter().filter(|unit| unit.enabled == Some(false));
+    facts.disabled = disabled.map(|unit| unit.name.clone()).collect();
+    // Units that are disabled also disable those that their files name.
     let set = units.iter().filter(|unit| unit.enabled.is_some());
     let own = set.map(|unit| unit.name.clone()).collect();
-    add_followed(&mut facts, &own, units, outlook)?;
+    add_followed(&mut facts, &own, units, planned)?;
     if facts.is_first_boot && facts.has_systemd {
-        add_presets(&mut facts, outlook);
+        add_presets(&mut facts, planned);
     }
     Ok(facts)
 }
 
-/// The files of units, and of those that these name.
+/// Adds the files of units, and of the units that these name.
 fn add_followed(
     facts: &mut UnitFacts,
     own: &BTreeSet<String>,
     units: &[Unit],
-    outlook: &Outlook<'_>,
+    planned: &PlannedFiles<'_>,
 ) -> anyhow::Result<()> {
     let mut by_name: HashMap<&str, Vec<&Unit>> = HashMap::new();
     for unit in units {
         by_name.entry(&unit.name).or_default().push(unit);
     }
     let mut todo: Vec<String> = own.iter().cloned().collect();
-    // Besides those of the config, which are as many as it likes.
+    // Units that are not in the config, whose number is not limited.
     let mut followed = BTreeSet::new();
     let mut read = BTreeSet::new();
     while let Some(name) = todo.pop() {
@@ -67,9 +67,9 @@ fn add_followed(
         for name in std::iter::once(name.clone()).chain(template(&name)) {
             if read.insert(name.clone()) {
                 let of_config = by_name.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-                add_files(&mut facts.files, &name, of_config, outlook)?;
+                add_files(&mut facts.files, &name, of_config, planned)?;
             }
-            named.extend(aliased(&facts.files, &name));
+            named.extend(link_targets(&facts.files, &name));
         }
         named.extend(install::also(&facts.files, &name));
         let others = named.into_iter().filter(|name| !own.contains(name));
@@ -80,8 +80,8 @@ fn add_followed(
     Ok(())
 }
 
-/// Units that links of this name lead to.
-fn aliased<'f>(files: &'f UnitFiles, name: &'f str) -> impl Iterator<Item = String> + 'f {
+/// Names of the units that links of this name lead to.
+fn link_targets<'f>(files: &'f UnitFiles, name: &'f str) -> impl Iterator<Item = String> + 'f {
     let paths = UNIT_DIRECTORIES.map(|directory| format!("{directory}/{name}"));
     paths.into_iter().filter_map(|path| match files.get(&path) {
         Some(UnitFile::Link(target)) => target.rsplit('/').next().map(str::to_owned),
@@ -89,25 +89,25 @@ fn aliased<'f>(files: &'f UnitFiles, name: &'f str) -> impl Iterator<Item = Stri
     })
 }
 
-/// The files of one unit and its drop-ins: those of the target, then those of the config.
+/// Adds the files of one unit and its drop-ins: those of the target, then those of the config.
 fn add_files(
     files: &mut UnitFiles,
     name: &str,
     of_config: &[&Unit],
-    outlook: &Outlook<'_>,
+    planned: &PlannedFiles<'_>,
 ) -> anyhow::Result<()> {
     for directory in UNIT_DIRECTORIES {
         let path = format!("{directory}/{name}");
-        if let Some(file) = outlook.node(&path)? {
+        if let Some(file) = planned.node(&path)? {
             files.insert(path.clone(), file);
         }
         let below = format!("{path}.d");
-        for drop_in in outlook.names(&below) {
+        for drop_in in planned.names(&below) {
             let path = format!("{below}/{drop_in}");
-            match outlook.node(&path)? {
-                // A link to nothing takes the place of a drop-in of the same name elsewhere.
+            match planned.node(&path)? {
+                // A link to /dev/null masks drop-ins of the same name elsewhere.
                 Some(UnitFile::Link(target)) if target != "/dev/null" => {
-                    let text = outlook.text(&path).unwrap_or_default();
+                    let text = planned.text(&path).unwrap_or_default();
                     files.insert(path, UnitFile::Text(text));
                 }
                 Some(file) => files.insert(path, file),
@@ -140,18 +140,18 @@ fn add_unit(files: &mut UnitFiles, unit: &Unit) {
     }
 }
 
-fn add_presets(facts: &mut UnitFacts, outlook: &Outlook<'_>) {
+fn add_presets(facts: &mut UnitFacts, planned: &PlannedFiles<'_>) {
     for directory in PRESET_DIRECTORIES {
-        for name in outlook.names(directory) {
+        for name in planned.names(directory) {
             if name.ends_with(".preset") && !facts.presets.contains_key(&name) {
-                let text = outlook.text(&format!("{directory}/{name}"));
+                let text = planned.text(&format!("{directory}/{name}"));
                 facts.presets.insert(name, text.unwrap_or_default());
             }
         }
     }
 }
 
-/// Where the links that enable the units of a config will be.
+/// Paths of the links that will enable the units of a config.
 pub(super) fn link_paths(config: &Config, facts: &UnitFacts) -> BTreeSet<String> {
     if facts.is_first_boot {
         return BTreeSet::new();
@@ -160,7 +160,7 @@ pub(super) fn link_paths(config: &Config, facts: &UnitFacts) -> BTreeSet<String>
     let mut known = BTreeSet::new();
     let mut paths = BTreeSet::new();
     for unit in enabled.filter(|unit| unit.enabled == Some(true)) {
-        let enabling = install::enable_besides(facts, &unit.name, &known);
+        let enabling = install::enable_except(facts, &unit.name, &known);
         paths.extend(enabling.links.into_iter().map(|link| link.path));
         known.extend(enabling.names);
     }

@@ -1,4 +1,4 @@
-//! Refuses contents that are part of the config and contradict it: no target can take them.
+//! Refuses contents that are embedded in the config and contradict it: no target can have them.
 
 use super::{Draft, ErrorCode, Failure};
 use crate::facts::bodies::BodyFault;
@@ -12,7 +12,7 @@ pub fn refuse(draft: &mut Draft<'_>) {
     }
 }
 
-/// Body and expectation may come from different documents, as merging replaces members one by one.
+/// The body and what it contradicts may come from different documents, as merging replaces members one by one.
 fn refusal(draft: &Draft<'_>, fault: &BodyFault) -> Failure {
     let origin = draft.origin(&format!("{}.source", fault.path));
     let other = draft.origin(&format!("{}.{}", fault.path, fault.member));

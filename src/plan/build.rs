@@ -1,12 +1,12 @@
-//! Puts a plan together from its parts.
+//! Assembles a plan from its parts.
 
 use super::op::{MountPoint, OpId, OpKind, Operation, Phase, Plan};
 use super::paths::PlannedTree;
 use super::touched::{is_idle, paths_of, read_paths, touched_paths};
 use super::{
     Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, Options, Scope, StagePart,
-    TargetState, accounts, bodies, effects, enable, filesystems, first_boot, ids, keys, lengths,
-    luks, mounts, order, partitions, privileges, raid, relabel, room, rotational, settle,
+    TargetState, accounts, bodies, effects, enable, filesystems, first_boot, free_space, ids, keys,
+    lengths, luks, mounts, order, partitions, privileges, raid, relabel, rotational, settle,
     shared_downloads, stack, tree, unfinished, units, writable,
 };
 use crate::config::Document;
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// Plans a config for an observed machine.
 ///
 /// # Errors
-/// Every refusal, in the order of the sections; nothing is planned when there is one.
+/// All refusals, in the order of the sections; nothing is planned if there are any.
 pub fn build(
     document: &Document,
     observed: &Observed,
@@ -27,18 +27,18 @@ pub fn build(
     let mut draft = Draft::new(document, observed, options);
     bodies::refuse(&mut draft);
     let points = match options.scope {
-        Scope::Everything | Scope::TreeOnly => plan_whole(&mut draft),
-        Scope::Stage(part) => plan_part(&mut draft, part),
+        Scope::Everything | Scope::TreeOnly => plan_all(&mut draft),
+        Scope::Stage(part) => plan_stage(&mut draft, part),
     };
     lengths::refuse(&mut draft);
     writable::refuse(&mut draft);
     privileges::refuse(&mut draft);
-    room::refuse(&mut draft);
+    free_space::refuse(&mut draft);
     finish(draft, &points)
 }
 
-/// Plans what is done in one go. Returns the mount points.
-fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
+/// Plans a run without stages. Returns the mount points.
+fn plan_all(draft: &mut Draft) -> BTreeSet<String> {
     units::kernel_arguments(draft);
     if draft.options.scope == Scope::Everything {
         disks(draft);
@@ -50,7 +50,7 @@ fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
     unfinished::plan(draft, &planned);
     let nothing_to_do = draft.operations().iter().all(is_idle);
     let mut points = match draft.options.scope {
-        // Even mounting writes: file systems note when they were mounted.
+        // Even mounting writes: file systems record when they were mounted.
         Scope::Everything if !nothing_to_do => {
             let touched = touched_paths(draft.operations());
             mounts::plan(draft, &touched)
@@ -58,7 +58,7 @@ fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
         _ => BTreeSet::new(),
     };
     match draft.options.target {
-        TargetState::Assembled => refuse_homeless(draft, &points),
+        TargetState::Assembled => refuse_paths_without_mount(draft, &points),
         TargetState::Present if nothing_to_do => {}
         TargetState::Present => sync_root(draft, &mut points),
     }
@@ -66,7 +66,7 @@ fn plan_whole(draft: &mut Draft) -> BTreeSet<String> {
 }
 
 /// Plans what one stage of a first boot does. Returns the mount points.
-fn plan_part(draft: &mut Draft, part: StagePart) -> BTreeSet<String> {
+fn plan_stage(draft: &mut Draft, part: StagePart) -> BTreeSet<String> {
     let mut points = BTreeSet::new();
     match part {
         StagePart::KernelArguments => units::kernel_arguments(draft),
@@ -85,7 +85,7 @@ fn plan_part(draft: &mut Draft, part: StagePart) -> BTreeSet<String> {
     points
 }
 
-/// What is on disks, from the table up.
+/// Plans what is on disks, from the partition table up.
 pub(super) fn storage(draft: &mut Draft) {
     partitions::plan(draft);
     raid::plan(draft);
@@ -100,7 +100,7 @@ fn disks(draft: &mut Draft) {
     rotational::claim(draft);
 }
 
-/// Plans accounts, nodes and units. Returns the tree as it is then.
+/// Plans accounts, nodes and units. Returns the resulting tree.
 fn tree<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
     ids::refuse(draft);
     accounts::plan(draft);
@@ -112,8 +112,8 @@ fn tree<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
     planned
 }
 
-/// A root that was there before is not unmounted in the end, but what was written to it is to be as
-/// durable as on file systems that are.
+/// A root that existed before is not unmounted at the end, so it is synced: what was written to it has to be as durable
+/// as on file systems that are unmounted.
 fn sync_root(draft: &mut Draft, points: &mut BTreeSet<String>) {
     if points.insert("/".into()) {
         let kind = OpKind::Sync(MountPoint { point: "/".into() });
@@ -125,13 +125,13 @@ fn sync_root(draft: &mut Draft, points: &mut BTreeSet<String>) {
     }
 }
 
-/// With a root put together from the config's file systems, what lies on none of them would be lost.
-fn refuse_homeless(draft: &mut Draft, points: &BTreeSet<String>) {
-    let homeless = |operation: &&Operation| {
+/// With a root that is assembled from file systems of the config, anything on none of them would be lost.
+fn refuse_paths_without_mount(draft: &mut Draft, points: &BTreeSet<String>) {
+    let has_no_mount = |operation: &&Operation| {
         !is_idle(operation)
             && paths_of(operation).any(|path| mounts::point_of(points, path).is_none())
     };
-    let Some(operation) = draft.operations().iter().find(homeless) else {
+    let Some(operation) = draft.operations().iter().find(has_no_mount) else {
         return;
     };
     let refusal = Failure {
@@ -146,7 +146,7 @@ code: Some(ErrorCode::NO_TARGET_FILE_SYSTEM),
     draft.refuse(refusal);
 }
 
-/// Adds what follows from all operations together: claims on mounts, numbers, order.
+/// Adds what depends on all operations: claims on mounts, ids, order.
 fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Failure>> {
     if !draft.refusals().is_empty() {
         return Err(draft.refusals().to_vec());
@@ -156,7 +156,7 @@ fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Failu
     for operation in &mut operations {
         claim_mounts(operation, points, &mut names);
     }
-    by_phase(&mut operations);
+    sort_by_phase(&mut operations);
     order::derive(&mut operations).map_err(|ids| vec![cycle(&operations, &ids)])?;
     Ok(Plan {
         operations,
@@ -164,8 +164,8 @@ fn finish(mut draft: Draft, points: &BTreeSet<String>) -> Result<Plan, Vec<Failu
     })
 }
 
-/// An operation in the tree needs the file system its path lies on. An act on a mount point itself
-/// works on the mounted root, so it comes after mounting and before everything else on it.
+/// An operation in the tree needs the file system of its path. An operation on a mount point itself works on the
+/// mounted root, so it comes after mounting and before everything else on it.
 fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>, names: &mut SharedNames) {
     if is_idle(operation) || matches!(operation.kind, OpKind::Mount(_)) {
         return;
@@ -174,14 +174,14 @@ fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>, names: &mu
     let mut wanted: Vec<Claim> = Vec::new();
     let mut replaced: Vec<ClaimedResource> = Vec::new();
     for path in paths_of(operation) {
-        let at_point = points.contains(path) && path != "/";
-        let found = if at_point && implied {
+        let is_mount_point = points.contains(path) && path != "/";
+        let found = if is_mount_point && implied {
             mounts::point_of(points, parent(path).unwrap_or("/"))
         } else {
             mounts::point_of(points, path)
         };
         let Some(point) = found else { continue };
-        let access = if at_point && !implied {
+        let access = if is_mount_point && !implied {
             replaced.push(ClaimedResource::Path(path.into()));
             Access::Change
         } else {
@@ -202,7 +202,7 @@ fn claim_mounts(operation: &mut Operation, points: &BTreeSet<String>, names: &mu
     claims.extend(wanted);
 }
 
-/// Names that nearly all operations of a large plan have in common, in memory once.
+/// Interns names that nearly all operations of a large plan have in common.
 #[derive(Default)]
 struct SharedNames(BTreeSet<Arc<str>>);
 
@@ -219,9 +219,9 @@ impl SharedNames {
     }
 }
 
-/// Sorts by phase, keeping the order within a phase, and numbers again. In place: a stable sort needs a second list of all
-/// operations, at the moment when a run holds the most memory.
-fn by_phase(operations: &mut [Operation]) {
+/// Sorts by phase, keeping the order within a phase, and renumbers. In place: a stable sort needs a second list of all
+/// operations at the moment when a run uses the most memory.
+fn sort_by_phase(operations: &mut [Operation]) {
     operations.sort_unstable_by_key(|operation| (operation.phase, operation.id));
     for (index, operation) in operations.iter_mut().enumerate() {
         operation.id = OpId(u32::try_from(index).unwrap_or(u32::MAX));

@@ -1,4 +1,4 @@
-//! What operations make, change, use and release; order follows from it.
+//! What operations make, change, use and release. Their order follows from it.
 
 use crate::disk::DeviceRef;
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,12 @@ pub enum ClaimedResource {
     Table(Arc<str>),
     /// The content of a block device.
     Device(Box<DeviceRef>),
-    /// The heads of a disk that rotates, by its node: only ever changed, so that writers come one by one.
+    /// The heads of a rotational disk, by its node. Only ever changed, so that writers take turns.
     Spindle(Arc<str>),
-    /// The memory that deriving a key from a passphrase takes, up to half of the machine's: only ever changed, so
-    /// that encrypted volumes are made and opened one by one.
+    /// The memory for deriving a key from a passphrase, up to half of the machine's. Only ever changed, so that
+    /// encrypted volumes are created and opened one by one.
     KeyDerivation,
-    /// What volumes are cut from, by its name: a volume group of LVM.
+    /// A pool that volumes are allocated from, by its name: a volume group of LVM.
     Pool(Arc<str>),
     /// A mounted file system, by mount point inside the target (`/` is the root).
     Mount(Arc<str>),
@@ -29,17 +29,17 @@ pub enum ClaimedResource {
     Accounts,
 }
 
-/// How an operation touches a resource. On one resource all `Make` come before all `Change`, these
-/// before all `Use`, these before all `Release`; within `Make`, `Change` and `Release` plan order
-/// holds, `Use` runs in parallel.
+/// How an operation accesses a resource. On one resource, all `Make` come before all `Change`, these before all `Use`,
+/// and these before all `Release`. Within `Make`, `Change` and `Release` the order of the plan holds; `Use` runs in
+/// parallel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Access {
-    /// Brings it into being (or replaces it).
+    /// Creates or replaces it.
     Make,
     /// Alters it.
     Change,
-    /// Needs it to be there.
+    /// Needs it to exist.
     Use,
     /// Ends its use (sync, unmount).
     Release,
@@ -48,14 +48,14 @@ pub enum Access {
 /// One claim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Claim {
-    /// On what.
+    /// The resource.
     pub resource: ClaimedResource,
-    /// How.
+    /// The kind of access.
     pub access: Access,
 }
 
 impl Claim {
-    /// A claim.
+    /// Creates a claim.
     pub fn new(access: Access, resource: ClaimedResource) -> Self {
         Self { resource, access }
     }
@@ -63,7 +63,7 @@ impl Claim {
     pub fn make_path(path: &str) -> Self {
         Self::new(Access::Make, ClaimedResource::Path(path.into()))
     }
-    /// Makes a node, by a name that others share.
+    /// Makes a node, given by a path that other claims share.
     pub(super) fn make_shared_path(path: &Arc<str>) -> Self {
         Self::new(Access::Make, ClaimedResource::Path(Arc::clone(path)))
     }
@@ -71,7 +71,7 @@ impl Claim {
     pub fn use_path(path: &str) -> Self {
         Self::new(Access::Use, ClaimedResource::Path(path.into()))
     }
-    /// Uses a node that another operation claims as well, by the name they share.
+    /// Uses a node, given by a path that other claims share.
     pub(super) fn use_shared_path(path: &Arc<str>) -> Self {
         Self::new(Access::Use, ClaimedResource::Path(Arc::clone(path)))
     }

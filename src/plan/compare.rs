@@ -1,7 +1,8 @@
-//! What a change of a config means: two plans for the same machine, operation by operation.
+//! The effect of changing a config: two plans for the same machine, compared operation by operation.
 //!
-//! Operations are about the same thing if their subject is the same. What they would do is compared field by field, as
-//! the JSON of a plan has it; contents, hashes and keys, which that leaves out, count as well and are never shown.
+//! Operations are about the same object if they have the same subject. What they would do is compared field by field,
+//! as in the JSON of a plan. Contents, hashes and keys, which the JSON leaves out, are compared as well and never
+//! shown.
 
 use super::op::{Effect, OpKind, Operation, Plan};
 use crate::config::Origin;
@@ -14,7 +15,7 @@ use std::hash::{Hash, Hasher as _};
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PlanComparison {
-    /// What differs: in the order of the new plan, and then what only the old one has.
+    /// The differences: in the order of the new plan, followed by what only the old one has.
     pub differences: Vec<PlanDifference>,
     /// Operations that both have.
     pub same: usize,
@@ -24,13 +25,13 @@ pub(crate) struct PlanComparison {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct PlanDifference {
-    /// Only new: create. Only old: destroy. In both, and not the same: change.
+    /// Create if only the new plan has it, destroy if only the old one has it, change if both have it and differ.
     pub effect: Effect,
-    /// What would be done by the new plan; by the old one where only that does something.
+    /// What the new plan would do, or the old one if the new one does nothing.
     pub act: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// What differs, where both have it.
+    /// What differs if both have it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldDifference>,
 }
@@ -38,8 +39,8 @@ pub(crate) struct PlanDifference {
 /// A field of an operation that differs.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct FieldDifference {
-    /// Its path in the JSON of the plan, below `details`; `act` where they are not of one kind; `content` for what plans
-    /// do not show.
+    /// Its path in the JSON of the plan, below `details`; `act` if the operations are of different kinds; `content` for
+    /// what plans do not show.
     pub field: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub old: Option<String>,
@@ -53,21 +54,23 @@ pub(crate) fn compare(old: &Plan, new: &Plan) -> PlanComparison {
     let mut comparison = PlanComparison::default();
     for (subject, operation) in subjects(new) {
         match before.remove(&subject) {
-            None => comparison.differences.push(only(Effect::Create, operation)),
+            None => comparison
+                .differences
+                .push(difference(Effect::Create, operation)),
             Some(other) if is_same(other, operation) => comparison.same += 1,
             Some(other) => comparison.differences.push(PlanDifference {
                 fields: fields(&other.kind, &operation.kind),
-                ..only(Effect::Change, operation)
+                ..difference(Effect::Change, operation)
             }),
         }
     }
-    let gone = subjects(old).filter(|(subject, _)| before.contains_key(subject));
-    let gone = gone.map(|(_, operation)| only(Effect::Destroy, operation));
-    comparison.differences.extend(gone);
+    let removed = subjects(old).filter(|(subject, _)| before.contains_key(subject));
+    let removed = removed.map(|(_, operation)| difference(Effect::Destroy, operation));
+    comparison.differences.extend(removed);
     comparison
 }
 
-/// What an operation is about, and how many about the same thing come before it.
+/// The subject of an operation, and its number among the operations with this subject.
 type SubjectKey = (String, usize);
 
 fn subjects(plan: &Plan) -> impl Iterator<Item = (SubjectKey, &Operation)> {
@@ -85,7 +88,7 @@ fn by_subject(plan: &Plan) -> BTreeMap<SubjectKey, &Operation> {
     subjects(plan).collect()
 }
 
-fn only(effect: Effect, operation: &Operation) -> PlanDifference {
+fn difference(effect: Effect, operation: &Operation) -> PlanDifference {
     PlanDifference {
         effect,
         act: operation.kind.describe(),
@@ -153,7 +156,7 @@ fn walk(path: &str, old: &Value, new: &Value, found: &mut Vec<FieldDifference>) 
     }
 }
 
-/// A value for people: text without quotes, modes as `chmod` takes them.
+/// A value as shown to users: text without quotes, modes in the octal form of `chmod`.
 fn shown(path: &str, value: &Value) -> Option<String> {
     let is_mode = path == "mode" || path.ends_with(".mode");
     match value {
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_is_like_itself() {
+    fn a_plan_equals_itself() {
         let one = plan(vec![file(0, "/a", 0o644, "x"), file(1, "/a", 0o600, "y")]);
         let found = compare(&one, &one);
         assert_eq!((found.differences.len(), found.same), (0, 2));

@@ -4,7 +4,7 @@ use super::op::Content;
 use crate::config::model::Resource;
 
 impl Content {
-    /// Text made by the planner.
+    /// Text that the planner generated.
     pub fn text(text: impl Into<String>) -> Self {
         let text = text.into();
         let bytes = text.len() as u64;
@@ -20,17 +20,17 @@ impl Content {
     }
 }
 
-/// Longer bodies of `data:` URLs take more than a moment to decode.
-const BRIEF_BYTES: usize = 64 << 10;
+/// Maximum length of a `data:` URL that decodes in no noticeable time.
+const MAX_BRIEF_BYTES: usize = 64 << 10;
 
 impl Content {
-    /// True for a few bytes that are at hand.
+    /// True for short content that does not have to be fetched.
     pub(super) fn is_brief(&self) -> bool {
         match self {
             Content::Text { .. } => true,
             Content::Fetched { fetch, .. } => {
                 let url = fetch.url();
-                url.is_empty() || (url.starts_with("data:") && url.len() <= BRIEF_BYTES)
+                url.is_empty() || (url.starts_with("data:") && url.len() <= MAX_BRIEF_BYTES)
             }
             _ => false,
         }

@@ -1,9 +1,10 @@
-//! Warns of passwords and keys that let nobody log in. None of them is shown: what is not a hash may be the password itself.
+//! Warns about passwords and keys that nobody can log in with. None of them is shown: what is not a hash may be the
+//! password itself.
 
 use super::{Draft, Warning};
 use crate::config::model::PasswdUser;
 
-/// Characters in the last part of a hash, by the method in its first (crypt(5)).
+/// Length of the last part of a hash, by the method in its first part (crypt(5)).
 const DIGEST_CHARACTERS: [(&str, usize); 8] = [
     ("1", 22),
     ("2a", 53),
@@ -14,12 +15,12 @@ const DIGEST_CHARACTERS: [(&str, usize); 8] = [
     ("gy", 43),
     ("y", 43),
 ];
-/// Characters of a hash of the traditional method, which has no parts (crypt(5)).
+/// Length of a hash of the traditional method, which has no parts (crypt(5)).
 const DES_CHARACTERS: usize = 13;
-/// Characters of a hash of BSDi's method, behind a `_` (crypt(5)).
+/// Length of a hash of BSDi's method, after its `_` (crypt(5)).
 const BSDI_CHARACTERS: usize = 19;
 
-/// Adds the warnings about one user, who is at `path` in the config.
+/// Adds the warnings about the user at `path` in the config.
 pub(super) fn warn(draft: &mut Draft<'_>, path: &str, user: &PasswdUser) {
     if let Some(cause) = user.password_hash.as_deref().and_then(password_problem) {
         draft.warn(Warning {
@@ -41,7 +42,7 @@ pub(super) fn warn(draft: &mut Draft<'_>, path: &str, user: &PasswdUser) {
     }
 }
 
-/// Why a password cannot match. What is locked on purpose (`!`, `*`) is right, and so are methods that are not known here.
+/// Why a password cannot match. Accounts that are locked on purpose (`!`, `*`) and unknown methods are accepted.
 fn password_problem(hash: &str) -> Option<&'static str> {
     let is_crypt = |text: &str| {
         text.bytes()
@@ -54,8 +55,8 @@ fn password_problem(hash: &str) -> Option<&'static str> {
         let (method, rest) = parts.split_once('$').unwrap_or((parts, ""));
         let digest = rest.rsplit('$').next().unwrap_or_default();
         let known = DIGEST_CHARACTERS.iter().find(|(name, _)| *name == method);
-        let is_whole = known.is_none_or(|(_, characters)| digest.len() == *characters);
-        return (!is_whole).then_some("the hash is incomplete");
+        let is_complete = known.is_none_or(|(_, characters)| digest.len() == *characters);
+        return (!is_complete).then_some("the hash is incomplete");
     }
     let is_hash = match hash.strip_prefix('_') {
         Some(rest) => rest.len() == BSDI_CHARACTERS && is_crypt(rest),
@@ -64,7 +65,7 @@ fn password_problem(hash: &str) -> Option<&'static str> {
     (!is_hash).then_some("it is not a hash")
 }
 
-/// Why a line of an authorized_keys file has no effect: no word of it is a key type that is followed by a key.
+/// Why a line of an authorized_keys file has no effect: it has no key type that is followed by a key.
 fn key_problem(line: &str) -> Option<&'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {

@@ -1,7 +1,7 @@
 //! Account databases that `storage` writes as well as `passwd`.
 //!
-//! Accounts are made before files are written, so an entry that replaces a database would take the accounts of the
-//! same config away again.
+//! Accounts are created before files are written, so an entry that replaces a database would discard the accounts of
+//! the same config.
 
 use super::paths::PlannedTree;
 use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Operation, Phase};
@@ -12,14 +12,14 @@ use crate::layout::{ACCOUNTS_DIRECTORY, NSSWITCH};
 use crate::paths::{self, PathLookup, ResolveError, child, is_at_or_below, parent};
 use std::collections::BTreeSet;
 
-/// What account operations write.
+/// Files that account operations write.
 const DATABASES: [&str; 4] = ["/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"];
 
 /// Why a database must stay, and what to do instead.
 type Reason = (&'static str, &'static str);
 
-/// Refuses entries that replace a database in which accounts of the config are kept, or names of owners looked up,
-/// and other names of one: it gets a new inode whenever it is written.
+/// Refuses entries that replace a database in which accounts of the config are kept or names of owners are looked up,
+/// and hard links to one: it gets a new inode whenever it is written.
 pub fn check(draft: &mut Draft<'_>) {
     let config = draft.document.config();
     let keeps_accounts = !(config.passwd.users.is_empty() && config.passwd.groups.is_empty());
@@ -40,11 +40,13 @@ pub fn check(draft: &mut Draft<'_>) {
     let databases = DatabasePlaces::find(draft, &planned, DATABASES.into_iter());
     let layers = draft.accounts.databases.layer_paths();
     let layers = DatabasePlaces::find(draft, &planned, layers);
-    for (place, path, ends_way) in replaced(config, &planned) {
-        let stays_the_same = !keeps_accounts && is_as_wanted(path, &planned);
-        if databases.go_with(path, ends_way, &planned) && !stays_the_same {
+    for (place, path, removes_directory) in replaced(config, &planned) {
+        let is_unchanged = !keeps_accounts && has_requested_content(path, &planned);
+        if databases.are_lost_with(path, removes_directory, &planned) && !is_unchanged {
             refuse(draft, &place, path, (cause, remedy));
-        } else if layers.go_with(path, ends_way, &planned) && !is_as_wanted(path, &planned) {
+        } else if layers.are_lost_with(path, removes_directory, &planned)
+            && !has_requested_content(path, &planned)
+        {
             refuse(draft, &place, path, LAYER);
         }
     }
@@ -53,7 +55,7 @@ pub fn check(draft: &mut Draft<'_>) {
     }
     for (index, link) in config.storage.links.iter().enumerate() {
         let target = link.target.as_deref().unwrap_or_default();
-        if link.hard == Some(true) && databases.is_one(target, &planned) {
+        if link.hard == Some(true) && databases.contain(target, &planned) {
             let origin = draft.origin(&format!("$.storage.links.{index}"));
             draft.refuse(Failure {
                 act: "create hard link".into(),
@@ -110,15 +112,15 @@ const ORDER: Reason = (
     "keep \"files\", \"altfiles\" and \"usrfiles\" of its lines passwd and group, in their order",
 );
 
-/// What is read while accounts are changed, by place: nodes of the config come there after the accounts.
+/// What is read while accounts are changed, by place: nodes of the config are written there after the accounts.
 pub(super) struct Sources {
     places: BTreeSet<String>,
-    /// Directories in which files count as well.
+    /// Directories whose files count as well.
     directories: Vec<String>,
 }
 
 impl Sources {
-    /// None if the config changes no accounts.
+    /// The sources; empty if the config changes no accounts.
     pub(super) fn find(draft: &Draft<'_>, planned: &PlannedTree<'_>) -> Self {
         if !draft.operations().iter().any(changes) {
             return Self {
@@ -145,10 +147,11 @@ impl Sources {
     pub(super) fn claim(&self, path: &str) -> Option<Claim> {
         let is_below = |directory: &String| is_at_or_below(path, directory);
         let waits = self.places.contains(path) || self.directories.iter().any(is_below);
-        waits.then(changes_accounts)
+        waits.then(accounts_claim)
     }
 
-    /// The same for one that removes a directory with what is in it, unless accounts wait for the new one.
+    /// Like [`Self::claim`] for an entry that removes a directory with its content, unless accounts wait for the new
+    /// one.
     pub(super) fn claim_for_removal(&self, path: &str, draft: &Draft<'_>) -> Option<Claim> {
         let holds_some = self.places.iter().any(|place| is_at_or_below(place, path));
         let is_below = |claim: &Claim| match &claim.resource {
@@ -158,40 +161,39 @@ impl Sources {
         let operations = draft.operations().iter();
         let mut accounts = operations.filter(|op| op.phase == Phase::Accounts && changes(op));
         let waits = holds_some && !accounts.any(|op| op.claims.iter().any(is_below));
-        waits.then(changes_accounts)
+        waits.then(accounts_claim)
     }
 }
 
 /// True if an operation changes accounts.
 fn changes(operation: &Operation) -> bool {
     let mut claims = operation.claims.iter();
-    claims.any(|claim| *claim == changes_accounts())
+    claims.any(|claim| *claim == accounts_claim())
 }
 
-fn changes_accounts() -> Claim {
+fn accounts_claim() -> Claim {
     Claim::new(Access::Change, ClaimedResource::Accounts)
 }
 
-/// True if a file is there already with the content that the config gives it.
-fn is_as_wanted(path: &str, planned: &PlannedTree<'_>) -> bool {
+/// True if a file already has the content that the config gives it.
+fn has_requested_content(path: &str, planned: &PlannedTree<'_>) -> bool {
     let place = planned.resolve(path).ok();
     let node = place.and_then(|place| planned.node(&place));
     node.is_some_and(|node| {
         matches!(
             &node.kind,
             NodeKind::File {
-                content: ContentFacts::AsWanted,
+                content: ContentFacts::AsRequested,
                 ..
             }
         )
     })
 }
 
-/// Where the databases are in the tree as it was found: the nodes at their paths, and what these lead to if they
-/// are links.
+/// Where the databases are in the observed tree: the nodes at their paths, and the targets of those that are links.
 struct DatabasePlaces {
     places: BTreeSet<String>,
-    /// An entry of the config changes where their directory leads.
+    /// An entry of the config redirects their directory.
     are_redirected: bool,
 }
 
@@ -202,7 +204,7 @@ impl DatabasePlaces {
         files: impl Iterator<Item = &'static str>,
     ) -> Self {
         let facts = &draft.observed.root;
-        let look = |at: &str| Ok::<_, ResolveError>(facts.look(at));
+        let look = |at: &str| Ok::<_, ResolveError>(facts.lookup(at));
         let mut places = BTreeSet::new();
         let mut are_redirected = false;
         for path in files {
@@ -210,7 +212,7 @@ impl DatabasePlaces {
                 continue;
             };
             are_redirected |= planned.resolve(path).is_ok_and(|planned| planned != place);
-            if let PathLookup::Link(target) = facts.look(&place) {
+            if let PathLookup::Link(target) = facts.lookup(&place) {
                 let from = match target.starts_with('/') {
                     true => "/",
                     false => parent(&place).unwrap_or("/"),
@@ -225,25 +227,31 @@ impl DatabasePlaces {
         }
     }
 
-    fn is_one(&self, path: &str, planned: &PlannedTree<'_>) -> bool {
+    fn contain(&self, path: &str, planned: &PlannedTree<'_>) -> bool {
         planned
             .resolve(path)
             .is_ok_and(|place| self.places.contains(&place))
     }
 
-    /// True if they are lost when an entry replaces what is at its path; `ends_way` if there is no directory then.
-    fn go_with(&self, path: &str, ends_way: bool, planned: &PlannedTree<'_>) -> bool {
+    /// True if databases are lost when an entry replaces what is at its path; `removes_directory` if no directory is
+    /// there afterwards.
+    fn are_lost_with(
+        &self,
+        path: &str,
+        removes_directory: bool,
+        planned: &PlannedTree<'_>,
+    ) -> bool {
         let Ok(place) = planned.resolve(path) else {
             return false;
         };
         let mut below = self.places.iter().filter(|at| is_at_or_below(at, &place));
         self.places.contains(&place)
-            || ((ends_way || planned.is_emptied(&place)) && below.next().is_some())
+            || ((removes_directory || planned.is_emptied(&place)) && below.next().is_some())
             || (self.are_redirected && place == ACCOUNTS_DIRECTORY)
     }
 }
 
-/// True if nodes of the config belong to users or groups by name. `root` has its number without any database.
+/// True if nodes of the config belong to users or groups by name. `root` has its id without any database.
 fn names_owners(config: &Config) -> bool {
     let storage = &config.storage;
     let directories = storage.directories.iter().map(|d| [&d.user, &d.group]);
@@ -257,8 +265,8 @@ fn names_owners(config: &Config) -> bool {
     owners.into_iter().any(by_name)
 }
 
-/// Entries of `storage` after which a path holds nothing of what it held before: their places in the config, their paths,
-/// and whether no directory is there then.
+/// Entries of `storage` that replace what is at their path: their places in the config, their paths, and whether no
+/// directory is there afterwards.
 fn replaced<'c>(config: &'c Config, planned: &PlannedTree<'_>) -> Vec<(String, &'c str, bool)> {
     let storage = &config.storage;
     let files = storage.files.iter().enumerate();
@@ -275,7 +283,7 @@ fn replaced<'c>(config: &'c Config, planned: &PlannedTree<'_>) -> Vec<(String, &
     files.chain(links).chain(directories).collect()
 }
 
-/// True if what a file holds is kept: the config gives no contents, and there is one.
+/// True if the content of an existing file is kept, because the config gives no contents.
 fn appends(file: &File, planned: &PlannedTree<'_>) -> bool {
     let has_contents = file.contents.source.is_some() || file.overwrite == Some(true);
     let exists = planned

@@ -1,4 +1,4 @@
-//! Operations in words: used by progress, reports and errors alike.
+//! Descriptions of operations, for progress, reports and errors.
 
 use super::op::{AccountChange, OpKind, OpenMode, Subject};
 use crate::disk::DeviceRef;
@@ -50,7 +50,7 @@ impl OpKind {
         }
     }
 
-    /// The act in a few words, e.g. `create ext4 file system on /dev/vda2`.
+    /// A short description, e.g. `create ext4 file system on /dev/vda2`.
     pub fn describe(&self) -> String {
         match self {
             OpKind::AlreadyRight(a) => format!("keep {}", a.subject),
@@ -100,7 +100,7 @@ impl OpKind {
     }
 }
 
-/// An act on an account in a few words.
+/// A short description of a change to an account.
 fn describe_account(change: AccountChange, account: &str) -> String {
     match change {
         AccountChange::Create => format!("create {account}"),

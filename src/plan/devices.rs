@@ -1,4 +1,4 @@
-//! What the device names of a config stand for, once the planned partitions, arrays and volumes exist.
+//! What the device names of a config refer to, once the planned partitions, arrays and volumes exist.
 
 use super::op::{Expected, OpKind, OpenMode};
 use super::{Draft, Effect, ErrorCode, Failure, Scope, drafted};
@@ -9,7 +9,7 @@ use crate::disk::gpt::{Entry, GuidChoice};
 use crate::facts::{DiskFacts, Observed, SuperblockFacts};
 use std::collections::BTreeSet;
 
-/// Resolves a device name; `act` and `origin` go into the refusal when there is no such device.
+/// Resolves a device name; `act` and `origin` are for the refusal if there is no such device.
 pub fn resolve(
     draft: &Draft,
     text: &str,
@@ -35,10 +35,10 @@ fn find(draft: &Draft, text: &str) -> Result<DeviceRef, (String, String)> {
     if let Some((disk, number)) = as_partition(draft.observed, text) {
         return find_partition(draft, text, disk, number);
     }
-    if let Some(objection) = ambiguous(draft, text) {
+    if let Some(objection) = ambiguity(draft, text) {
         return Err(objection);
     }
-    if let Some(device) = made_by_config(draft, text).or_else(|| by_link(draft, text)) {
+    if let Some(device) = created_by_config(draft, text).or_else(|| by_link(draft, text)) {
         return Ok(device);
     }
     match draft.observed.devices.get(text) {
@@ -73,8 +73,8 @@ pub fn missing(draft: &Draft, text: &str) -> (String, String) {
     (format!("there is no such device; {known}"), remedy)
 }
 
-/// The name by its label of a partition of the config, for a name by the label of a file system, which is often confused
-/// with it.
+/// The `by-partlabel` name of a partition of the config that has the label of a `by-label` name: the two are often
+/// confused.
 fn by_label_of_partition(config: &Config, name: &str) -> Option<String> {
     let label = name.strip_prefix("/dev/disk/by-label/")?;
     let disks = config.storage.disks.iter();
@@ -87,21 +87,22 @@ fn by_label_of_partition(config: &Config, name: &str) -> Option<String> {
         .then(|| format!("/dev/disk/by-partlabel/{label}"))
 }
 
-/// Whether `text` names a partition of a disk of the config whose partitions were refused, by its number, label or GUID.
+/// Whether `text` names a partition of a disk of the config whose partitions were refused, by its number, label or
+/// GUID.
 pub(super) fn is_on_refused_disk(draft: &Draft, text: &str) -> bool {
     let disks = draft.document.config().storage.disks.iter();
     let mut refused = disks.filter(|disk| draft.is_refused_disk(&disk.device));
     refused.any(|disk| {
         let is_numbered = match draft.observed.disks.get(&disk.device) {
             Some(facts) => names(&disk.device, facts)
-                .any(|name| !name.is_empty() && number_behind(text, &name).is_some()),
-            None => number_behind(text, &disk.device).is_some(),
+                .any(|name| !name.is_empty() && partition_number(text, &name).is_some()),
+            None => partition_number(text, &disk.device).is_some(),
         };
         is_numbered || disk.partitions.iter().any(|entry| is_link_to(entry, text))
     })
 }
 
-/// Whether udev would link this partition of the config by the name `text`.
+/// Whether `text` is a link that udev would create for this partition of the config.
 fn is_link_to(entry: &Partition, text: &str) -> bool {
     let link = text.strip_prefix("/dev/disk/by-");
     let Some((family, value)) = link.and_then(|link| link.split_once('/')) else {
@@ -121,7 +122,7 @@ fn is_link_to(entry: &Partition, text: &str) -> bool {
     }
 }
 
-/// Devices the config uses that neither exist nor will, by a draft of the disks part.
+/// Devices of the config that neither exist nor will be created, by a draft of the disks part.
 pub(super) fn unknown(draft: &Draft<'_>) -> Vec<String> {
     let mut names: Vec<String> = uses(draft.document.config())
         .map(|(_, name)| name)
@@ -132,22 +133,22 @@ pub(super) fn unknown(draft: &Draft<'_>) -> Vec<String> {
     names
 }
 
-/// Every block device that the config names, once.
-pub fn named(config: &Config) -> Vec<String> {
+/// All block devices that the config names, without duplicates.
+pub fn named_devices(config: &Config) -> Vec<String> {
     let disks = config.storage.disks.iter().map(|disk| disk.device.clone());
     let all: BTreeSet<String> = disks.chain(uses(config).map(|(_, name)| name)).collect();
     all.into_iter().collect()
 }
 
 /// The path in the config of the first use of a device.
-pub fn named_at(config: &Config, device: &str) -> Option<JsonPath> {
+pub fn path_of_first_use(config: &Config, device: &str) -> Option<JsonPath> {
     let disks = config.storage.disks.iter().enumerate();
     let disks = disks.map(|(i, disk)| (format!("disks.{i}.device"), disk.device.clone()));
     let found = disks.chain(uses(config)).find(|(_, name)| name == device);
     found.map(|(path, _)| JsonPath::root().join("storage").join(path))
 }
 
-/// The superblock on a device of this name, if it was looked at.
+/// The superblock on a device of this name, if it was probed.
 pub fn superblock_of(observed: &Observed, name: &str) -> Option<SuperblockFacts> {
     let device = observed.devices.get(name)?;
     Some(device.superblock.clone())
@@ -182,7 +183,7 @@ fn as_partition<'a>(observed: &'a Observed, text: &str) -> Option<(&'a str, u32)
         .iter()
         .flat_map(|(name, facts)| names(name, facts).map(move |own| (name, own)))
         .filter(|(_, prefix)| !prefix.is_empty())
-        .find_map(|(name, prefix)| Some((name.as_str(), number_behind(text, &prefix)?)))
+        .find_map(|(name, prefix)| Some((name.as_str(), partition_number(text, &prefix)?)))
 }
 
 /// Every name a disk is known by: in the config, its node, its links, its names as a map.
@@ -200,9 +201,9 @@ fn names<'a>(name: &'a str, facts: &'a DiskFacts) -> impl Iterator<Item = String
         .chain(map)
 }
 
-/// The number of a partition by its disk's name: `/dev/sda1`, `/dev/nvme0n1p1`, `...-part1`. Maps of
-/// partitions have a `p` even where the disk's name ends in a letter.
-fn number_behind(text: &str, disk: &str) -> Option<u32> {
+/// The number in the name of a partition, such as `/dev/sda1`, `/dev/nvme0n1p1` or `...-part1`. Maps of partitions have
+/// a `p` even if the disk's name ends in a letter.
+fn partition_number(text: &str, disk: &str) -> Option<u32> {
     let rest = text.strip_prefix(disk)?;
     let is_map = disk.starts_with("/dev/mapper/") || disk.starts_with("/dev/disk/by-id/dm-name-");
     let ends_in_digit = disk.ends_with(|c: char| c.is_ascii_digit());
@@ -245,7 +246,7 @@ fn find_partition(
 }
 
 /// Arrays and volumes of the config.
-fn made_by_config(draft: &Draft, text: &str) -> Option<DeviceRef> {
+fn created_by_config(draft: &Draft, text: &str) -> Option<DeviceRef> {
     let storage = &draft.document.config().storage;
     let array = storage
         .raid
@@ -265,7 +266,7 @@ fn made_by_config(draft: &Draft, text: &str) -> Option<DeviceRef> {
     })
 }
 
-/// Links udev makes: by partition label or GUID, by file system label or UUID.
+/// Finds a device by a udev link: by partition label or GUID, by file system label or UUID.
 fn by_link(draft: &Draft, text: &str) -> Option<DeviceRef> {
     let (family, value) = text.strip_prefix("/dev/disk/by-")?.split_once('/')?;
     let value = unescape(value);
@@ -283,8 +284,8 @@ fn by_link(draft: &Draft, text: &str) -> Option<DeviceRef> {
     }
 }
 
-/// Two partitions with the label a name is made of: which one udev would link is left to chance.
-fn ambiguous(draft: &Draft, text: &str) -> Option<(String, String)> {
+/// Cause and remedy if several partitions have the label in a name: it is not defined which one udev would link.
+fn ambiguity(draft: &Draft, text: &str) -> Option<(String, String)> {
     let label = unescape(text.strip_prefix("/dev/disk/by-partlabel/")?);
     let disks = draft.observed.disks.keys();
     let found: Vec<String> = disks
@@ -317,7 +318,7 @@ fn by_entry(draft: &Draft, matches: impl Fn(&Entry) -> bool) -> Option<DeviceRef
     })
 }
 
-/// First among the file systems the plan makes, then among those that stay.
+/// Searches the file systems that the plan creates first, then those that stay.
 fn by_superblock(
     draft: &Draft,
     matches: impl Fn(Option<&String>, Option<&String>) -> bool,
@@ -354,7 +355,7 @@ fn devices_of(draft: &Draft, disk: &str) -> Vec<DeviceRef> {
         .collect()
 }
 
-/// `\xNN` as udev writes it into link names.
+/// Decodes `\xNN`, as udev escapes characters in link names.
 fn unescape(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -378,8 +379,8 @@ fn unescape(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// What will be found on a device once the planned tables are written. A new partition shows what an
-/// old one with the same first sector held: writing a table erases no superblock.
+/// The superblock on a device once the planned tables are written. A new partition shows what an old one with the same
+/// first sector held: writing a table erases no superblock.
 pub fn content(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
     let superblock = match device {
         DeviceRef::Disk { disk } => draft
@@ -387,7 +388,7 @@ pub fn content(draft: &Draft, device: &DeviceRef) -> SuperblockFacts {
             .disks
             .get(disk)
             .filter(|_| !is_rewritten(draft, disk))
-            .map(|facts| facts.whole.clone()),
+            .map(|facts| facts.superblock.clone()),
         DeviceRef::Partition { disk, number } => draft
             .observed
             .disks
@@ -422,8 +423,8 @@ fn content_of_partition(
         .entries
         .get(&number)?
         .start;
-    if let Some(beneath) = facts.beneath.get(&start) {
-        return Some(beneath.clone());
+    if let Some(leftover) = facts.leftovers.get(&start) {
+        return Some(leftover.clone());
     }
     let table = facts.table.gpt()?;
     let (old, _) = table.entries.iter().find(|(_, e)| e.start == start)?;
@@ -431,12 +432,12 @@ fn content_of_partition(
 }
 
 /// True if the disks of this run are image files.
-pub fn are_images(draft: &Draft) -> bool {
+pub fn uses_images(draft: &Draft) -> bool {
     let mut disks = draft.observed.disks.values();
     disks.any(|facts| facts.image.is_some())
 }
 
-/// Who holds a device now, empty when idle.
+/// What uses a device now; empty if it is idle.
 pub fn held_by<'d>(draft: &'d Draft, device: &DeviceRef) -> &'d [String] {
     let observed = draft.observed;
     let holders = match device {
@@ -453,7 +454,7 @@ pub fn held_by<'d>(draft: &'d Draft, device: &DeviceRef) -> &'d [String] {
     holders.map_or(&[], Vec::as_slice)
 }
 
-/// The partition table a device will have, in words: a file system over it would destroy it.
+/// Describes the partition table that a device will have: a file system on the device would destroy it.
 pub fn table_on(draft: &Draft, device: &DeviceRef) -> Option<String> {
     match device {
         DeviceRef::Disk { disk } => {
@@ -466,8 +467,8 @@ pub fn table_on(draft: &Draft, device: &DeviceRef) -> Option<String> {
     }
 }
 
-/// True if what is said of a holder names this node: a device held by its own mapping or array is in use
-/// as it should be.
+/// True if the description of a holder names this node: a device that is held by its own mapping or array is used as
+/// intended.
 pub fn is_held_by(holder: &str, node: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || "/_-.!".contains(c);
     holder.split(|c| !is_part(c)).any(|word| word == node)
@@ -490,7 +491,7 @@ pub fn bytes(draft: &Draft, device: &DeviceRef) -> Option<u64> {
     }
 }
 
-/// What an operation may expect on a device that nothing of this plan makes again.
+/// What an operation may expect on a device that this plan does not recreate.
 pub fn expected(draft: &Draft, device: &DeviceRef) -> Expected {
     match content(draft, device).kind {
         Some(kind) => Expected::Kind(kind),
@@ -499,7 +500,7 @@ pub fn expected(draft: &Draft, device: &DeviceRef) -> Expected {
     }
 }
 
-/// True if this plan puts the device together, and what is on it was not seen.
+/// True if this plan assembles or opens the device, and its content was not probed.
 pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
     let mut operations = draft.operations().iter();
     match device {
@@ -513,7 +514,7 @@ pub fn is_unseen(draft: &Draft, device: &DeviceRef) -> bool {
     }
 }
 
-/// True if an operation of this plan makes the array or volume again.
+/// True if an operation of this plan recreates the array or volume.
 pub fn is_recreated(draft: &Draft, device: &DeviceRef) -> bool {
     draft
         .operations()

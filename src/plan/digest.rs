@@ -5,14 +5,14 @@ use sha2::{Digest, Sha256};
 use std::hash::{Hash, Hasher};
 
 /// Fields are collected up to this size before they are hashed.
-const PENDING_BYTES: usize = 4096;
+const MAX_PENDING_BYTES: usize = 4096;
 
-/// Feeds values into a hash, field by field, with numbers in one form on every machine.
+/// Feeds values into a hash, field by field, with numbers encoded alike on every machine.
 ///
-/// Text for people (`Debug`) would say the same, but escapes each character of megabytes of contents.
+/// `Debug` output would have the same information, but escapes each character of megabytes of contents.
 struct FieldHasher {
     hash: Sha256,
-    /// Fields are short, and hashing each by itself takes longer than its bytes do.
+    /// Fields are short, and hashing each separately takes longer than hashing their bytes.
     pending: Vec<u8>,
 }
 
@@ -25,10 +25,10 @@ impl FieldHasher {
 
 impl Hasher for FieldHasher {
     fn write(&mut self, bytes: &[u8]) {
-        if self.pending.len() + bytes.len() > PENDING_BYTES {
+        if self.pending.len() + bytes.len() > MAX_PENDING_BYTES {
             self.flush();
         }
-        match bytes.len() < PENDING_BYTES {
+        match bytes.len() < MAX_PENDING_BYTES {
             true => self.pending.extend_from_slice(bytes),
             false => self.hash.update(bytes),
         }
@@ -49,22 +49,22 @@ impl Hasher for FieldHasher {
     fn write_usize(&mut self, number: usize) {
         self.write_u64(number as u64);
     }
-    /// Which variant of an enum.
+    /// Discriminants of enums.
     fn write_isize(&mut self, number: isize) {
         self.write_u64(number as u64);
     }
-    /// Nobody asks: the digest has more bits.
+    /// Not used: the digest has more bits.
     fn finish(&self) -> u64 {
         0
     }
 }
 
-/// SHA-256 in hex over every field of every operation, hidden ones (file contents, hashes) included. Warnings
-/// do not count: they change nothing that runs.
+/// SHA-256 in hex over all fields of all operations, including those that are not shown (file contents, hashes).
+/// Warnings do not count: they do not affect the run.
 pub fn digest(plan: &Plan) -> String {
     let mut hasher = FieldHasher {
         hash: Sha256::new(),
-        pending: Vec::with_capacity(PENDING_BYTES),
+        pending: Vec::with_capacity(MAX_PENDING_BYTES),
     };
     plan.operations.hash(&mut hasher);
     hasher.flush();

@@ -1,4 +1,4 @@
-//! A plan in the making.
+//! A plan under construction.
 
 use super::accounts::PredictedAccounts;
 use super::op::{Effect, OpId, OpKind, Operation, Phase};
@@ -9,7 +9,7 @@ use crate::failure::{ErrorCode, Failure};
 use std::collections::BTreeSet;
 
 impl Failure {
-    /// Refuses an operation.
+    /// Creates the refusal of an operation.
     pub fn of_operation(
         code: ErrorCode,
         operation: &Operation,
@@ -27,7 +27,7 @@ impl Failure {
     }
 }
 
-/// Collects operations and refusals while planning; gives ids in order.
+/// Collects operations and refusals while planning; assigns ids in order.
 #[derive(Debug)]
 pub struct Draft<'a> {
     /// The config with origins.
@@ -36,12 +36,12 @@ pub struct Draft<'a> {
     pub observed: &'a Observed,
     /// How to plan.
     pub options: &'a Options,
-    /// Users and groups as the operations so far leave them.
+    /// Users and groups as they will be after the operations so far.
     pub(super) accounts: PredictedAccounts,
     pub(super) operations: Vec<Operation>,
     pub(super) warnings: Vec<Warning>,
     refusals: Vec<Failure>,
-    /// Disks of the config whose partitions could not be planned, by their names there.
+    /// Disks whose partitions could not be planned, by their names in the config.
     refused_disks: BTreeSet<String>,
 }
 
@@ -85,32 +85,32 @@ impl<'a> Draft<'a> {
         });
         id
     }
-    /// Notes what data an operation destroys; shown as a warning.
-    pub fn destroys(&mut self, id: OpId, what: impl Into<String>) {
+    /// Records data that an operation destroys; shown as a warning.
+    pub fn record_loss(&mut self, id: OpId, what: impl Into<String>) {
         if let Some(operation) = self.operations.get_mut(id.0 as usize) {
             operation.destroys.push(what.into());
         }
     }
-    /// Adds a refusal; planning goes on so that all are reported at once. A partition that is missing only because its
-    /// disk was refused is not reported: the cause would be wrong, and the refusal of the disk says what to do.
+    /// Adds a refusal. Planning continues, so that all are reported at once. A partition that is missing only because
+    /// its disk was refused is not reported: the cause would be wrong, and the refusal of the disk says what to do.
     pub fn refuse(&mut self, refusal: Failure) {
         let is_missing = refusal.code == Some(ErrorCode::DEVICE_MISSING);
         if !(is_missing && devices::is_on_refused_disk(self, &refusal.object)) {
             self.refusals.push(refusal);
         }
     }
-    /// Refuses what is planned for the partitions of a disk.
+    /// Adds the refusals of a disk's partitions.
     pub fn refuse_disk(&mut self, disk: &str, refusals: Vec<Failure>) {
         for refusal in refusals {
             self.refuse(refusal);
         }
         self.refused_disks.insert(disk.to_owned());
     }
-    /// Whether the partitions of this disk of the config were refused.
+    /// Whether the partitions of the disk were refused; `disk` is its name in the config.
     pub fn is_refused_disk(&self, disk: &str) -> bool {
         self.refused_disks.contains(disk)
     }
-    /// Adds a warning, once: what comes of the same cause in several places is said for the first.
+    /// Adds a warning unless there is an equal one: if several places have the same cause, only the first is reported.
     pub fn warn(&mut self, warning: Warning) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);

@@ -1,5 +1,5 @@
 //! Drivers that the kernel of this machine lacks. `apply` refuses a plan that needs them before anything is written;
-//! `plan` warns only, since the same plan holds for the machine once it runs another kernel.
+//! `plan` only warns, since the same plan is valid for the machine once it runs another kernel.
 
 use super::op::{OpKind, Operation};
 use super::touched::is_idle;
@@ -17,7 +17,7 @@ pub fn refusals(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Failure> {
         .collect()
 }
 
-/// The same as warnings.
+/// Like [`refusals`], but as warnings.
 pub fn warnings(plan: &Plan, kernel: Option<&KernelFacts>) -> Vec<Warning> {
     let warning = |refusal: Failure| Warning {
         what: refusal.object,

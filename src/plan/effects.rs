@@ -1,4 +1,4 @@
-//! Warns of what can be executed but will not have the effect that its author expects.
+//! Warns about what can be executed but will not have the expected effect.
 
 use super::op::DirectoryAct;
 use super::paths::PlannedTree;
@@ -11,17 +11,17 @@ use crate::facts::root::ContentFacts;
 use crate::layout::{PRESET_FILE, UNIT_DIRECTORY};
 use crate::paths::{clean, is_at_or_below};
 
-/// Adds the warnings about a tree whose operations are all drafted, and which is `planned` then.
+/// Adds the warnings about a tree whose operations are all drafted; `planned` is the resulting tree.
 pub fn warn(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     if users(draft).next().is_some() {
-        shells(draft, planned);
+        warn_about_shells(draft, planned);
         for (path, user) in users(draft) {
             credentials::warn(draft, &path, user);
         }
-        keys(draft, planned);
-        homes(draft, planned);
+        warn_about_keys(draft, planned);
+        warn_about_homes(draft, planned);
     }
-    presets(draft);
+    warn_about_presets(draft);
 }
 
 /// Users of the config that will exist, with their place in it.
@@ -36,7 +36,7 @@ fn home(draft: &Draft<'_>, user: &PasswdUser) -> String {
     clean(&draft.observed.root.accounts.home_of(user))
 }
 
-fn shells(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
+fn warn_about_shells(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     for (path, user) in users(draft) {
         let shell = user.shell.as_deref().unwrap_or_default();
         let is_missing = draft.observed.root.accounts.missing_shells.contains(shell);
@@ -54,7 +54,7 @@ fn shells(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     }
 }
 
-fn keys(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
+fn warn_about_keys(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     let accounts = &draft.observed.root.accounts;
     for (path, user) in users(draft) {
         if user.ssh_authorized_keys.is_empty() {
@@ -78,7 +78,7 @@ AuthorizedKeysCommand name {places}"
                     .into(),
             });
         }
-        if let Some(criteria) = accounts.undecided_keys.get(&user.name) {
+        if let Some(criteria) = accounts.connection_dependent_keys.get(&user.name) {
             draft.warn(Warning {
                 what: format!("ssh keys of user {}", user.name),
                 cause: format!(
@@ -95,7 +95,10 @@ settings behind \"Match {criteria}\""
             .and_then(|file| planned.node(&file));
         if let Some(NodeKind::File { content, bytes }) = node.map(|node| &node.kind)
             && *bytes > 0
-            && !matches!(content, ContentFacts::AsWanted | ContentFacts::NotCompared)
+            && !matches!(
+                content,
+                ContentFacts::AsRequested | ContentFacts::NotCompared
+            )
         {
             draft.warn(Warning {
                 what: format!("ssh keys of user {}", user.name),
@@ -109,8 +112,8 @@ settings behind \"Match {criteria}\""
     }
 }
 
-/// Directories that are only made because something lies in them belong to root, also those in homes.
-fn homes(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
+/// Directories that are only created as parents belong to root, also inside homes.
+fn warn_about_homes(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     let homes: Vec<(String, String)> = users(draft)
         .filter_map(|(_, user)| Some((planned.resolve(&home(draft, user)).ok()?, user)))
         .filter(|(home, user)| home != "/" && user.uid != Some(0) && user.name != "root")
@@ -118,7 +121,7 @@ fn homes(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
         .collect();
     let mut warnings = Vec::new();
     for operation in draft.operations() {
-        let Some(act) = implied(operation) else {
+        let Some(act) = implied_directory(operation) else {
             continue;
         };
         let owner = homes
@@ -142,7 +145,7 @@ user {user}"
     warnings.into_iter().for_each(|warning| draft.warn(warning));
 }
 
-fn implied(operation: &Operation) -> Option<&DirectoryAct> {
+fn implied_directory(operation: &Operation) -> Option<&DirectoryAct> {
     match &operation.kind {
         OpKind::Directory(act) if act.implied && operation.phase != Phase::Mount => Some(act),
         _ => None,
@@ -150,7 +153,7 @@ fn implied(operation: &Operation) -> Option<&DirectoryAct> {
 }
 
 /// The first boot of a machine removes links of units that its presets disable.
-fn presets(draft: &mut Draft<'_>) {
+fn warn_about_presets(draft: &mut Draft<'_>) {
     let facts = &draft.observed.root;
     if !facts.units.has_systemd || !facts.units.is_first_boot {
         return;
@@ -160,7 +163,7 @@ fn presets(draft: &mut Draft<'_>) {
     let (_, own) = PRESET_FILE.rsplit_once('/').unwrap_or_default();
     let text = presets.entry(own.to_owned()).or_default();
     text.push_str(&format!("\n{}", preset_text(&config.systemd.units, facts)));
-    let presets = Presets::of(&presets);
+    let presets = Presets::parse(&presets);
     let mut warnings = Vec::new();
     for (index, unit) in config.systemd.units.iter().enumerate() {
         if unit.enabled == Some(true)

@@ -1,7 +1,7 @@
-//! Enables units by the links that `systemctl enable` makes.
+//! Enables units by the links that `systemctl enable` creates.
 //!
-//! Presets only count when systemd boots the target for the first time. Where it will not, because the target has
-//! a machine id, the preset line of a unit alone has no effect.
+//! Presets only apply when systemd boots the target for the first time. If the target has a machine id, it will not,
+//! and the preset line of a unit alone has no effect.
 
 use super::op::{AlreadyRight, Owner, Permissions, SymlinkAct};
 use super::paths::PlannedTree;
@@ -14,8 +14,8 @@ use crate::layout::PRESET_FILE;
 use crate::paths::{clean, parent};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Drafts the links of every unit to enable, and warns of units that will not be enabled. `planned` is the tree as all
-/// operations so far leave it.
+/// Drafts the links of every unit to enable, and warns about units that will not be enabled. `planned` is the tree
+/// after all operations so far.
 pub fn plan<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>) {
     let document = draft.document;
     let facts = &draft.observed.root.units;
@@ -26,47 +26,48 @@ pub fn plan<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>) {
     if enabled.is_empty() {
         return;
     }
-    let taken = taken_along(draft);
+    let disabled = units_disabled_along(draft);
     let is_disabling = draft.operations().iter().any(is_disabling);
-    // Units whose links are right when it is their turn: what takes them along need not look again.
+    // Units whose links are settled: units that enable them by `Also=` need not plan them again.
     let mut settled = BTreeSet::new();
     for (index, unit) in enabled {
         let origin = draft.origin(&format!("$.systemd.units.{index}"));
-        let taken_along_by = taken.get(&unit.name).map(String::as_str);
-        let enabling = match taken_along_by {
+        let disabled_by = disabled.get(&unit.name).map(String::as_str);
+        let enabling = match disabled_by {
             Some(_) => install::enable(facts, &unit.name),
-            None => install::enable_besides(facts, &unit.name, &settled),
+            None => install::enable_except(facts, &unit.name, &settled),
         };
         warn(draft, unit, &enabling, &origin);
-        let wish = LinkWish {
+        let desired = DesiredLinks {
             unit,
             enabling: &enabling,
-            taken_along_by,
+            disabled_by,
             is_disabling,
             origin: &origin,
         };
-        let is_settled = facts.is_first_boot || links(draft, planned, &wish);
+        let is_settled = facts.is_first_boot || plan_links(draft, planned, &desired);
         if is_settled && enabling.problems.is_empty() {
             settled.extend(enabling.names);
         }
     }
 }
 
-/// A unit whose links are to be made.
-struct LinkWish<'w> {
+/// A unit whose links have to be created.
+struct DesiredLinks<'w> {
     unit: &'w Unit,
     enabling: &'w Enabling,
-    /// The unit that takes it along when it is disabled.
-    taken_along_by: Option<&'w str>,
-    /// Some unit is disabled before.
+    /// The unit whose disabling removes its links as well.
+    disabled_by: Option<&'w str>,
+    /// Another unit is disabled before.
     is_disabling: bool,
     origin: &'w Option<Origin>,
 }
 
-/// Units whose links `systemctl disable` of another one removes, since `Also=` names them; with that one.
-fn taken_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
+/// Units whose links are removed by `systemctl disable` of another unit that names them in `Also=`; with the name of
+/// that unit.
+fn units_disabled_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
     let files = &draft.observed.root.units.files;
-    let mut taken = BTreeMap::new();
+    let mut disabled = BTreeMap::new();
     for operation in draft.operations() {
         let OpKind::DisableUnit(act) = &operation.kind else {
             continue;
@@ -75,22 +76,23 @@ fn taken_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
         let mut names = BTreeSet::new();
         while let Some(name) = todo.pop() {
             let also = install::also(files, &name).into_iter();
-            let also = also.filter(|name| !taken.contains_key(name));
+            let also = also.filter(|name| !disabled.contains_key(name));
             if !install::follow(&mut names, &mut todo, also) {
                 break;
             }
         }
-        taken.extend(names.into_iter().map(|name| (name, act.unit.clone())));
+        disabled.extend(names.into_iter().map(|name| (name, act.unit.clone())));
     }
-    taken
+    disabled
 }
 
-/// A target without any directory of units is not complete: nothing can be said about it.
+/// Warns about the problems of a unit. A target without unit directories is incomplete, so a missing unit is not
+/// reported.
 fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option<Origin>) {
     let facts = &draft.observed.root.units;
     for problem in &enabling.problems {
-        let is_sure = facts.has_systemd || !matches!(problem, EnableError::Nowhere);
-        // The preset line enables what cannot be judged yet.
+        let is_sure = facts.has_systemd || !matches!(problem, EnableError::NotFound);
+        // The preset line enables units whose settings are not known yet.
         let is_left_to_presets = facts.is_first_boot
             && matches!(
                 problem,
@@ -113,7 +115,7 @@ fn warn(draft: &mut Draft<'_>, unit: &Unit, enabling: &Enabling, origin: &Option
 
 fn hint(problem: &EnableError) -> &'static str {
     match problem {
-        EnableError::Nowhere => {
+        EnableError::NotFound => {
             "correct the name, add contents, or install the package that provides the unit; ignore this if a \
 generator creates it later"
         }
@@ -134,19 +136,23 @@ starts it"
     }
 }
 
-/// Drafts the links of a unit. False if some of them cannot be made.
-fn links<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>, wish: &LinkWish<'_>) -> bool {
-    let (unit, origin) = (wish.unit, wish.origin);
-    let mut all_right = !wish.enabling.links.is_empty();
+/// Drafts the links of a unit. Returns false if some of them cannot be created.
+fn plan_links<'a>(
+    draft: &mut Draft<'a>,
+    planned: &mut PlannedTree<'a>,
+    desired: &DesiredLinks<'_>,
+) -> bool {
+    let (unit, origin) = (desired.unit, desired.origin);
+    let mut all_correct = !desired.enabling.links.is_empty();
     let mut all_made = true;
-    for link in &wish.enabling.links {
+    for link in &desired.enabling.links {
         let Some(path) = planned.resolve_or_refuse(draft, &link.path, origin) else {
             return false;
         };
-        match judge(planned, &path, link) {
-            LinkState::Right if wish.taken_along_by.is_none() || planned.is_made(&path) => {}
+        match link_state(planned, &path, link) {
+            LinkState::Correct if desired.disabled_by.is_none() || planned.is_made(&path) => {}
             LinkState::Occupied(what) => {
-                all_right = false;
+                all_correct = false;
                 all_made = false;
                 draft.warn(Warning {
                     what: format!("unit {}", unit.name),
@@ -155,19 +161,19 @@ fn links<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>, wish: &LinkWi
                     hint: "remove what is there, or the setting of the [Install] section".into(),
                 });
             }
-            judgement => {
-                all_right = false;
-                let differs = match (judgement, wish.taken_along_by) {
-                    (LinkState::Right, Some(by)) => Some(format!("disabling {by} removes it")),
+            state => {
+                all_correct = false;
+                let differs = match (state, desired.disabled_by) {
+                    (LinkState::Correct, Some(by)) => Some(format!("disabling {by} removes it")),
                     (LinkState::Other, _) => Some("leads to another file".to_owned()),
                     _ => None,
                 };
-                push(draft, planned, wish, (&path, link), differs);
+                push(draft, planned, desired, (&path, link), differs);
                 all_made &= planned.is_made(&path);
             }
         }
     }
-    if all_right {
+    if all_correct {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject: Subject::Unit(unit.name.clone()),
             because: "enabled".into(),
@@ -178,26 +184,26 @@ fn links<'a>(draft: &mut Draft<'a>, planned: &mut PlannedTree<'a>, wish: &LinkWi
     all_made
 }
 
-/// What is at the place of a link.
+/// What is at the path of a link.
 #[derive(Debug, PartialEq, Eq)]
 enum LinkState {
     Missing,
-    Right,
+    Correct,
     /// A link that leads elsewhere, and may be replaced.
     Other,
     /// Something that systemctl would not replace.
     Occupied(String),
 }
 
-fn judge(planned: &PlannedTree<'_>, path: &str, link: &EnableLink) -> LinkState {
+fn link_state(planned: &PlannedTree<'_>, path: &str, link: &EnableLink) -> LinkState {
     if planned.is_made(path) {
-        // Another unit of the config needs the same link, or the config makes something of its own there.
-        return LinkState::Right;
+        // Another unit of the config needs the same link, or the config creates something of its own there.
+        return LinkState::Correct;
     }
     match planned.node(path).map(|node| &node.kind) {
         None => LinkState::Missing,
         Some(NodeKind::Symlink { target }) if leads_to(path, target, &link.target) => {
-            LinkState::Right
+            LinkState::Correct
         }
         Some(NodeKind::Symlink { .. }) if link.replaces => LinkState::Other,
         Some(NodeKind::Symlink { target }) => LinkState::Occupied(format!("a link to {target}")),
@@ -206,7 +212,7 @@ fn judge(planned: &PlannedTree<'_>, path: &str, link: &EnableLink) -> LinkState 
     }
 }
 
-/// Two texts of links may lead to the same unit: `/lib` is `/usr/lib` on most systems.
+/// Different link targets may be the same unit: `/lib` is `/usr/lib` on most systems.
 fn leads_to(path: &str, target: &str, unit: &str) -> bool {
     let absolute = match target.starts_with('/') {
         true => clean(target),
@@ -222,11 +228,11 @@ fn leads_to(path: &str, target: &str, unit: &str) -> bool {
 fn push<'a>(
     draft: &mut Draft<'a>,
     planned: &mut PlannedTree<'a>,
-    wish: &LinkWish<'_>,
+    desired: &DesiredLinks<'_>,
     (path, link): (&str, &EnableLink),
     differs: Option<String>,
 ) {
-    let origin = wish.origin;
+    let origin = desired.origin;
     if !planned.make_parents(draft, Phase::Units, path, origin.as_ref()) {
         return;
     }
@@ -239,7 +245,7 @@ fn push<'a>(
     );
     // Disabling a unit also removes links of the units that it names.
     if let Ok(preset) = planned.resolve(PRESET_FILE)
-        && wish.is_disabling
+        && desired.is_disabling
     {
         claims.push(Claim::new(
             Access::Release,
@@ -256,7 +262,7 @@ fn push<'a>(
         },
         replace: differs.is_some(),
         differs: differs.clone().into_iter().collect(),
-        unit: Some(wish.unit.name.clone()),
+        unit: Some(desired.unit.name.clone()),
     });
     let effect = match differs {
         Some(_) => Effect::Change,

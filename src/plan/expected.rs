@@ -1,4 +1,4 @@
-//! What devices hold just before an operation.
+//! What devices hold before an operation.
 
 /// What a device is expected to hold when an operation that erases it starts.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -7,9 +7,9 @@ pub enum Expected {
     Blank,
     /// A superblock of this type.
     Kind(String),
-    /// Whatever an array or volume made by this plan happens to show.
+    /// Anything: the array or volume is created by this plan.
     Anything,
-    /// Nothing was seen, since what it lies on is not open yet. Taken for blank until somebody looks
+    /// Unknown, since the device below it is not open yet. Treated as blank until it is probed
     /// ([`super::prerequisites`]).
     Unseen,
 }

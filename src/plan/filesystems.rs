@@ -1,4 +1,4 @@
-//! File systems: reuse what is there, make what is missing, refuse what would destroy.
+//! File systems: reuses existing ones, creates missing ones, refuses to destroy others.
 
 use super::formats::{self, Objection};
 use super::op::{
@@ -12,15 +12,15 @@ use crate::facts::SuperblockFacts;
 use crate::facts::rehearsal::MkfsRequest;
 use crate::text::human_size;
 
-/// A program that makes file systems.
+/// A program that creates file systems.
 struct Maker {
     format: &'static str,
     program: &'static str,
-    /// Packages that have it, Debian's and Fedora's name.
+    /// Names of its packages in Debian and Fedora.
     packages: (&'static str, &'static str),
-    /// Below this size the program refuses or the result is useless.
-    least_bytes: u64,
-    /// Arguments behind the options of the config.
+    /// Minimum size: below it the program refuses or the result is useless.
+    min_bytes: u64,
+    /// Arguments after the options of the config.
     fixed: &'static [&'static str],
     uuid: MkfsFlag,
     label: &'static str,
@@ -39,7 +39,7 @@ const MAKERS: &[Maker] = &[
         format: "btrfs",
         program: "mkfs.btrfs",
         packages: ("btrfs-progs", "btrfs-progs"),
-        least_bytes: 16 * MIB,
+        min_bytes: 16 * MIB,
         fixed: &["--force"],
         uuid: MkfsFlag::Separate("-U"),
         label: "-L",
@@ -48,7 +48,7 @@ const MAKERS: &[Maker] = &[
         format: "ext4",
         program: "mkfs.ext4",
         packages: ("e2fsprogs", "e2fsprogs"),
-        least_bytes: 64 * KIB,
+        min_bytes: 64 * KIB,
         fixed: &["-F"],
         uuid: MkfsFlag::Separate("-U"),
         label: "-L",
@@ -57,7 +57,7 @@ const MAKERS: &[Maker] = &[
         format: "xfs",
         program: "mkfs.xfs",
         packages: ("xfsprogs", "xfsprogs"),
-        least_bytes: 16 * MIB,
+        min_bytes: 16 * MIB,
         fixed: &["-f"],
         uuid: MkfsFlag::Joined("-m", "uuid="),
         label: "-L",
@@ -66,7 +66,7 @@ const MAKERS: &[Maker] = &[
         format: "swap",
         program: "mkswap",
         packages: ("util-linux", "util-linux"),
-        least_bytes: 40 * KIB,
+        min_bytes: 40 * KIB,
         fixed: &["-f"],
         uuid: MkfsFlag::Separate("-U"),
         label: "-L",
@@ -75,7 +75,7 @@ const MAKERS: &[Maker] = &[
         format: "vfat",
         program: "mkfs.fat",
         packages: ("dosfstools", "dosfstools"),
-        least_bytes: 32 * KIB,
+        min_bytes: 32 * KIB,
         // It refuses a whole disk otherwise, even a blank one.
         fixed: &["-I"],
         uuid: MkfsFlag::Separate("-i"),
@@ -83,13 +83,13 @@ const MAKERS: &[Maker] = &[
     },
 ];
 
-/// The programs that make file systems, for observation.
+/// The programs that create file systems, for observation.
 pub fn programs() -> impl Iterator<Item = &'static str> {
     MAKERS.iter().map(|maker| maker.program)
 }
 
-/// What observation has to rehearse, by a draft of the disks part.
-pub(super) fn to_rehearse(draft: &Draft<'_>) -> Vec<MkfsRequest> {
+/// Requests that observation has to rehearse, from a draft of the disks part.
+pub(super) fn mkfs_requests(draft: &Draft<'_>) -> Vec<MkfsRequest> {
     let mut requests: Vec<MkfsRequest> = Vec::new();
     for operation in draft.operations() {
         if let OpKind::MakeFilesystem(act) = &operation.kind
@@ -102,7 +102,7 @@ pub(super) fn to_rehearse(draft: &Draft<'_>) -> Vec<MkfsRequest> {
     requests
 }
 
-/// What to rehearse before a file system is made on a device whose size is known.
+/// The request to rehearse before a file system is created on a device whose size is known.
 fn request(draft: &Draft, act: &MakeFilesystem) -> Option<MkfsRequest> {
     let bytes = devices::bytes(draft, &act.device)?;
     let disk = act
@@ -179,17 +179,17 @@ struct FilesystemCase<'a> {
 
 impl FilesystemCase<'_> {
     fn plan(self, draft: &mut Draft) -> Result<(), Box<Failure>> {
-        let again = devices::is_recreated(draft, &self.device);
+        let is_recreated = devices::is_recreated(draft, &self.device);
         let wipe = self.filesystem.wipe_filesystem == Some(true);
-        if !wipe && !again {
+        if !wipe && !is_recreated {
             if let Some(because) = self.reusable() {
-                self.push_right(draft, because);
+                self.push_already_right(draft, because);
                 return Ok(());
             }
             self.refuse_to_destroy(draft)?;
         }
         self.refuse_if_held(draft)?;
-        let expected = match again {
+        let expected = match is_recreated {
             true => Expected::Anything,
             false => devices::expected(draft, &self.device),
         };
@@ -201,13 +201,13 @@ impl FilesystemCase<'_> {
             .found
             .describe()
             .or_else(|| devices::table_on(draft, &self.device));
-        if !again && let Some(what) = lost {
-            draft.destroys(id, format!("{}: {what}{}", self.device, self.size(draft)));
+        if !is_recreated && let Some(what) = lost {
+            draft.record_loss(id, format!("{}: {what}{}", self.device, self.size(draft)));
         }
         Ok(())
     }
 
-    /// Why nothing has to be done, if so.
+    /// Why nothing has to be done, if that is the case.
     fn reusable(&self) -> Option<String> {
         let wanted_kind = Some(self.format).filter(|format| *format != "none");
         if self.found.kind.as_deref() != wanted_kind || self.found.incomplete {
@@ -292,7 +292,7 @@ impl FilesystemCase<'_> {
             .map_or_else(String::new, |bytes| format!(", {}", human_size(bytes)))
     }
 
-    fn push_right(&self, draft: &mut Draft, because: String) {
+    fn push_already_right(&self, draft: &mut Draft, because: String) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject: Subject::Device(self.device.clone()),
             because,
@@ -306,7 +306,7 @@ impl FilesystemCase<'_> {
             device: self.device.clone(),
             expected,
         });
-        let claims = changes_content(&self.device);
+        let claims = content_claims(&self.device);
         let origin = self.origin.clone();
         draft.push(Phase::Filesystems, Effect::Destroy, kind, origin, claims)
     }
@@ -318,7 +318,7 @@ impl FilesystemCase<'_> {
                 "use ext4, xfs, btrfs, vfat, swap or none".into(),
             ));
         };
-        // A file system that turns out to be there needs no program.
+        // If the file system turns out to exist, no program is needed.
         if expected != Expected::Unseen {
             self.check_tool(draft, maker)?;
         }
@@ -345,7 +345,7 @@ impl FilesystemCase<'_> {
                 .map_err(|why| self.objection(why))?;
         }
         let kind = OpKind::MakeFilesystem(Box::new(act));
-        let claims = changes_content(&self.device);
+        let claims = content_claims(&self.device);
         let origin = self.origin.clone();
         Ok(draft.push(Phase::Filesystems, effect, kind, origin, claims))
     }
@@ -387,7 +387,7 @@ impl FilesystemCase<'_> {
         }
     }
 
-    /// Label and UUID.
+    /// Checks label and UUID.
     fn check_names(&self, draft: &Draft) -> Result<(), Box<Failure>> {
         let objection = |why| self.objection(why);
         if let Some(label) = &self.filesystem.label {
@@ -420,12 +420,12 @@ impl FilesystemCase<'_> {
 
     fn check_size(&self, draft: &Draft, maker: &Maker) -> Result<(), Box<Failure>> {
         match devices::bytes(draft, &self.device) {
-            Some(bytes) if bytes < maker.least_bytes => Err(self.refusal(
+            Some(bytes) if bytes < maker.min_bytes => Err(self.refusal(
                 format!(
                     "it has {}, {} needs at least {}",
                     human_size(bytes),
                     maker.format,
-                    human_size(maker.least_bytes)
+                    human_size(maker.min_bytes)
                 ),
                 "make the device larger or choose another format".into(),
             )),
@@ -435,7 +435,7 @@ impl FilesystemCase<'_> {
 }
 
 impl Maker {
-    /// Options of the config come first, so that ours win; the device is appended when it is known.
+    /// Options of the config come first, so that the fixed ones win; the device is appended when it is known.
     fn arguments(&self, filesystem: &Filesystem) -> Vec<String> {
         let mut arguments = filesystem.options.clone();
         arguments.extend(self.fixed.iter().map(|flag| (*flag).to_owned()));
@@ -455,7 +455,7 @@ impl Maker {
     }
 }
 
-/// Lower case; the serial number of FAT also without its dash.
+/// A UUID in lower case; the serial number of FAT also without its dash.
 pub fn canonical_uuid(format: &str, uuid: &str) -> String {
     let mut uuid = uuid.to_lowercase();
     if format == "vfat" && uuid.as_bytes().get(4) == Some(&b'-') {
@@ -464,19 +464,19 @@ pub fn canonical_uuid(format: &str, uuid: &str) -> String {
     uuid
 }
 
-/// Claims of an operation that changes what is on a device: the device itself, and the table that
-/// says where a partition is.
-pub(super) fn changes_content(device: &DeviceRef) -> Vec<Claim> {
+/// Claims of an operation that changes the content of a device: on the device itself, and on the table that says where
+/// a partition is.
+pub(super) fn content_claims(device: &DeviceRef) -> Vec<Claim> {
     let mut claims = vec![Claim::new(
         Access::Change,
         ClaimedResource::Device(device.clone().into()),
     )];
-    claims.extend(uses_table(device));
+    claims.extend(table_claim(device));
     claims
 }
 
-/// The claim on the table behind a device, if there is one.
-pub(super) fn uses_table(device: &DeviceRef) -> Option<Claim> {
+/// The claim on the table that a device is in, if there is one.
+pub(super) fn table_claim(device: &DeviceRef) -> Option<Claim> {
     let disk = device.disk()?;
     Some(Claim::new(Access::Use, ClaimedResource::Table(disk.into())))
 }

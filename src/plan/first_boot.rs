@@ -1,5 +1,5 @@
-//! What a first boot leaves in the target besides what its config asks for: what keeps the names of arrays and
-//! unlocks encrypted volumes, files of the platform, the result file, and room for the report.
+//! What a first boot writes to the target in addition to its config: names of arrays, keys and crypttab of encrypted
+//! volumes, files of the platform, the result file, and a placeholder for the report.
 
 mod arrays;
 
@@ -16,10 +16,10 @@ use crate::layout::{REPORT_FILE, RESULT_FILE};
 
 pub use arrays::Array;
 
-/// What the files stage of a first boot needs to know besides the config.
+/// What the files stage of a first boot needs in addition to the config.
 #[derive(Debug, Clone, Default)]
 pub struct FirstBoot {
-    /// Directories that mounting had to make, paths inside the target.
+    /// Directories that mounting had to create, as paths inside the target.
     pub invented_directories: Vec<String>,
     /// Arrays to find on later boots.
     pub arrays: Vec<Array>,
@@ -44,16 +44,16 @@ pub fn plan(draft: &mut Draft<'_>) {
     keys::plan_repository(draft, &first_boot.volume_keys);
     let planned = PlannedTree::of(draft);
     let mut planner = FirstBootPlanner { draft, planned };
-    planner.arrays(&first_boot.arrays);
+    planner.plan_arrays(&first_boot.arrays);
     for file in &first_boot.platform_files {
-        planner.platform_file(file);
+        planner.plan_platform_file(file);
     }
-    planner.result(first_boot.result.clone());
-    // The report is complete when everything is done; its file gets a name and a label before.
-    planner.replace(REPORT_FILE, String::new());
+    planner.plan_result(first_boot.result.clone());
+    // The report is complete only when everything is done; its file gets a name and a label before.
+    planner.plan_text_file(REPORT_FILE, String::new());
 }
 
-/// Drafts what makes a first boot complete, when everything else is written and synced.
+/// Drafts what completes a first boot once everything else is written and synced.
 pub fn complete(draft: &mut Draft<'_>) {
     if let Some(first_boot) = &draft.options.first_boot {
         keys::hand_over_last(draft, &first_boot.volumes);
@@ -66,13 +66,13 @@ struct FirstBootPlanner<'d, 'a> {
 }
 
 impl FirstBootPlanner<'_, '_> {
-    fn platform_file(&mut self, file: &model::File) {
+    fn plan_platform_file(&mut self, file: &model::File) {
         let Some(path) = self.resolve(&file.path, &None) else {
             return;
         };
         let overwrite = file.overwrite == Some(true);
         if self.planned.exists(&path) && !overwrite {
-            return self.in_the_way(&path);
+            return self.refuse_occupied(&path);
         }
         let kind = OpKind::File(FileAct {
             path: path.as_str().into(),
@@ -91,11 +91,11 @@ impl FirstBootPlanner<'_, '_> {
         self.push(Phase::Records, Effect::Create, &path, kind, None);
     }
 
-    /// Says that a machine was provisioned, so it comes when everything else is done: it has the claim of
-    /// those that end the use of the root.
-    fn result(&mut self, text: String) {
+    /// Records that the machine was provisioned, so it comes last: it has the same claim as operations that end the use
+    /// of the root.
+    fn plan_result(&mut self, text: String) {
         let last = self.draft.operations().len();
-        self.replace(RESULT_FILE, text);
+        self.plan_text_file(RESULT_FILE, text);
         let release = Claim::new(Access::Release, ClaimedResource::Mount("/".into()));
         let written = self.draft.operations.iter_mut().skip(last);
         written
@@ -103,13 +103,13 @@ impl FirstBootPlanner<'_, '_> {
             .for_each(|operation| operation.claims.push(release.clone()));
     }
 
-    fn replace(&mut self, wanted: &str, text: String) {
+    fn plan_text_file(&mut self, wanted: &str, text: String) {
         let Some(path) = self.resolve(wanted, &None) else {
             return;
         };
         let node = self.planned.node(&path);
         if node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. })) {
-            return self.in_the_way(&path);
+            return self.refuse_occupied(&path);
         }
         let effect = if node.is_some() {
             Effect::Change
@@ -152,7 +152,7 @@ impl FirstBootPlanner<'_, '_> {
             .push(self.draft, phase, effect, kind, origin, claims);
     }
 
-    fn in_the_way(&mut self, path: &str) {
+    fn refuse_occupied(&mut self, path: &str) {
         self.draft.refuse(Failure {
             act: "write".into(),
             object: path.into(),

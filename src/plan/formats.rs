@@ -1,5 +1,5 @@
-//! What formats of file systems can hold: labels and UUIDs as they are written and found again. What depends on
-//! the version of a program or on options is rehearsed instead.
+//! What formats of file systems can store: labels and UUIDs that are read back unchanged. What depends on the version
+//! of a program or on options is rehearsed instead.
 
 use crate::facts::rehearsal::MkfsRequest;
 use crate::facts::{KernelFacts, Observed};
@@ -8,29 +8,29 @@ use crate::plan::op::MakeFilesystem;
 /// Cause of a refusal, and what to do about it.
 pub type Objection = (String, String);
 
-/// Characters that mkfs.fat takes in no label.
+/// Characters that mkfs.fat accepts in no label.
 const FORBIDDEN_IN_VFAT: &str = "*?.,;:/\\|+=<>[]\"";
 /// What a FAT without a label has in its place.
 const NO_LABEL: &str = "NO NAME";
 
-/// Bytes a label may have.
-fn longest_label_bytes(format: &str) -> usize {
+/// Maximum length of a label.
+fn max_label_bytes(format: &str) -> usize {
     match format {
         "ext4" => 16,
         "xfs" => 12,
         "swap" => 15,
         "vfat" => 11,
-        // mkfs.btrfs takes one more, and cuts it off.
+        // mkfs.btrfs accepts one more byte, and cuts it off.
         _ => 254,
     }
 }
 
-/// Why a label cannot be had in a format.
+/// Checks that a format can store a label.
 ///
 /// # Errors
-/// It would be refused, or read back as another one.
+/// If it would be refused, or read back differently.
 pub fn check_label(format: &str, label: &str) -> Result<(), Objection> {
-    let longest = longest_label_bytes(format);
+    let longest = max_label_bytes(format);
     let shorten = format!("give a label of at most {longest} bytes");
     let cause = if label.len() > longest {
         return Err((
@@ -40,7 +40,7 @@ pub fn check_label(format: &str, label: &str) -> Result<(), Objection> {
     } else if label.contains('\0') {
         "a NUL character"
     } else if label.trim_end() != label {
-        // Neither we nor udev read it.
+        // Neither kindling nor udev reads it back.
         "a blank at its end"
     } else if format != "vfat" {
         return Ok(());
@@ -67,10 +67,10 @@ pub fn check_label(format: &str, label: &str) -> Result<(), Objection> {
     ))
 }
 
-/// Why a UUID, in its canonical form, cannot be had in a format.
+/// Checks that a format can store a UUID, given in its canonical form.
 ///
 /// # Errors
-/// It has the wrong form, or is the one that means that there is none.
+/// If it is malformed, or the one that means that there is none.
 pub fn check_uuid(format: &str, uuid: &str) -> Result<(), Objection> {
     let (fits, form) = match format {
         "vfat" => (
@@ -106,10 +106,10 @@ pub fn has_unique_uuids(format: &str) -> bool {
     matches!(format, "btrfs" | "xfs")
 }
 
-/// Up to this size the least size of a format may not be reached.
+/// Up to this size, a device may be smaller than the minimum size of a format.
 const SMALL_BYTES: u64 = 1024 * 1024 * 1024;
 
-/// What to rehearse before a file system is made, if there is anything to learn.
+/// The request to rehearse before a file system is created, if there is anything to find out.
 pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<MkfsRequest> {
     let is_simple = act.options.is_empty() && bytes > SMALL_BYTES;
     (!is_simple).then(|| MkfsRequest {
@@ -124,10 +124,10 @@ pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<Mk
     })
 }
 
-/// Why a program would not make a file system, as a rehearsal found out.
+/// Checks the result of a rehearsal.
 ///
 /// # Errors
-/// The program refused, or made something else.
+/// If the program refused, or created something else.
 pub fn check_rehearsal(observed: &Observed, request: &MkfsRequest) -> Result<(), Objection> {
     let mut rehearsals = observed.rehearsals.iter();
     let objection = rehearsals
@@ -150,10 +150,10 @@ pub fn check_rehearsal(observed: &Observed, request: &MkfsRequest) -> Result<(),
     ))
 }
 
-/// Why a file system cannot be mounted on this machine.
+/// Checks that a file system can be mounted on this machine.
 ///
 /// # Errors
-/// The kernel does not know the format.
+/// If the kernel does not support the format.
 pub fn check_mountable(kernel: Option<&KernelFacts>, format: &str) -> Result<(), Objection> {
     match kernel {
         Some(kernel) if !kernel.filesystems.contains(format) => Err((

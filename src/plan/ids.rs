@@ -1,15 +1,15 @@
-//! Refuses numbers that no user, group or file can have. Rules accept them, as Ignition's do; there useradd fails later, and
-//! chown(2) takes the lower 32 bits.
+//! Refuses ids that no user, group or file can have. Validation accepts them, as Ignition's does; with Ignition,
+//! useradd fails later, and chown(2) takes the lower 32 bits.
 
 use super::{Draft, ErrorCode, Failure};
 use crate::config::model::{Config, NodeOwner};
 
 /// The highest id: the one above it means "leave the owner alone" to the kernel.
 const MAX_ID: i64 = u32::MAX as i64 - 1;
-/// What leaves the owner of a file alone.
+/// The id that leaves the owner of a file alone.
 const KEEP_OWNER: i64 = -1;
 
-/// Refuses every such number in the sections that make accounts and nodes.
+/// Refuses every such id in the sections that create accounts and nodes.
 pub(super) fn refuse(draft: &mut Draft<'_>) {
     let config = draft.document.config();
     for (act, object, id, path) in account_ids(config).chain(node_ids(config)) {
@@ -28,10 +28,10 @@ pub(super) fn refuse(draft: &mut Draft<'_>) {
     }
 }
 
-/// What is to be done to what, with which id, and its place in the config.
-type WantedId<'a> = (&'static str, &'a str, i64, String);
+/// An action, its object, the id, and the place of the id in the config.
+type RequestedId<'a> = (&'static str, &'a str, i64, String);
 
-fn account_ids(config: &Config) -> impl Iterator<Item = WantedId<'_>> {
+fn account_ids(config: &Config) -> impl Iterator<Item = RequestedId<'_>> {
     let groups = config.passwd.groups.iter().enumerate();
     let groups = groups.filter(|(_, group)| group.should_exist != Some(false));
     let groups = groups.filter_map(|(index, group)| {
@@ -47,7 +47,7 @@ fn account_ids(config: &Config) -> impl Iterator<Item = WantedId<'_>> {
     groups.chain(users)
 }
 
-fn node_ids(config: &Config) -> impl Iterator<Item = WantedId<'_>> {
+fn node_ids(config: &Config) -> impl Iterator<Item = RequestedId<'_>> {
     let storage = &config.storage;
     let files = storage.files.iter().enumerate();
     let files = files.map(|(n, node)| ("files", n, &*node.path, &node.user, &node.group));

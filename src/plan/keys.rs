@@ -1,5 +1,5 @@
-//! What unlocks encrypted volumes on later boots: key files in the target root and lines of crypttab; and the
-//! moment a new volume is handed over, which is when its key is there.
+//! What unlocks encrypted volumes on later boots: key files in the target root and lines of crypttab. Also the
+//! hand-over of a new volume, once its key file exists.
 
 use super::lines::{self, WordSyntax};
 use super::op::*;
@@ -23,25 +23,25 @@ pub struct CrypttabVolume {
     pub key: UnlockKey,
     /// Unlocking needs a network.
     pub needs_network: bool,
-    /// It is new, and to be handed over.
+    /// Set if it is new and has to be handed over.
     pub hand_over: Option<HandOver>,
 }
 
-/// A UUID, perhaps one that is chosen when the volume is made.
+/// A UUID, which may be chosen only when the volume is created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Uuid {
     /// This one.
     Known(String),
-    /// That of the header on this device.
+    /// The one in the header on this device.
     OnDevice(DeviceRef),
 }
 
 /// What unlocks a volume. Never shown.
 #[derive(Clone)]
 pub enum UnlockKey {
-    /// Something else than a file.
+    /// Something other than a file.
     NoFile,
-    /// A file that is there already.
+    /// A file that already exists.
     Kept,
     /// A file to write.
     File(Box<Content>),
@@ -67,7 +67,7 @@ impl fmt::Debug for UnlockKey {
     }
 }
 
-/// Drafts key files, crypttab and hand-over for volumes this very plan makes or opens.
+/// Drafts key files, crypttab and hand-over for volumes that this plan creates or opens.
 pub fn plan_own(draft: &mut Draft<'_>) {
     let volumes = own_volumes(draft);
     plan(draft, &volumes);
@@ -86,7 +86,7 @@ pub fn plan(draft: &mut Draft<'_>, volumes: &[CrypttabVolume]) {
         return;
     }
     let planned = PlannedTree::of(draft);
-    KeyFilePlanner { draft, planned }.volumes(volumes);
+    KeyFilePlanner { draft, planned }.plan_volumes(volumes);
 }
 
 /// Drafts files of the repository of keys for Crypto Express adapters.
@@ -99,12 +99,13 @@ pub fn plan_repository(draft: &mut Draft<'_>, files: &[(String, UnlockKey)]) {
     for (name, key) in files {
         if let UnlockKey::File(content) = key {
             let path = format!("{ZKEY_REPOSITORY}/{name}");
-            planner.file(&path, vec![(**content).clone()], None, Vec::new());
+            planner.plan_file(&path, vec![(**content).clone()], None, Vec::new());
         }
     }
 }
 
-/// Drafts the hand-over of volumes as the last act of a first boot: whatever is cut before starts over.
+/// Drafts the hand-over of volumes as the last operation of a first boot: if it is interrupted earlier, the next one
+/// starts over.
 pub fn hand_over_last(draft: &mut Draft<'_>, volumes: &[CrypttabVolume]) {
     for volume in volumes {
         let last = Claim::new(Access::Release, ClaimedResource::Mount("/".into()));
@@ -116,8 +117,8 @@ fn push_hand_over(draft: &mut Draft<'_>, volume: &CrypttabVolume, mut claims: Ve
     let Some(act) = volume.hand_over.clone() else {
         return;
     };
-    // The last to write to the device: its table was written before the volume was made, and may be
-    // released by then, since the key file lies on a file system that may be on the same disk.
+    // The last write to the device: its table was written before the volume was created, and may be released by then,
+    // since the key file may be on a file system of the same disk.
     claims.push(Claim::new(
         Access::Release,
         ClaimedResource::Device(act.device.clone().into()),
@@ -197,19 +198,19 @@ struct KeyFilePlanner<'d, 'a> {
 }
 
 impl KeyFilePlanner<'_, '_> {
-    fn volumes(&mut self, volumes: &[CrypttabVolume]) {
+    fn plan_volumes(&mut self, volumes: &[CrypttabVolume]) {
         let Some(first) = volumes.first() else {
             return;
         };
         let is_file = |volume: &&CrypttabVolume| matches!(volume.key, UnlockKey::File(_));
         if let Some(first) = volumes.iter().find(is_file) {
-            self.key_directory(first.origin(self.draft));
+            self.plan_key_directory(first.origin(self.draft));
         }
         for volume in volumes {
             if let UnlockKey::File(content) = &volume.key {
                 let origin = volume.origin(self.draft);
                 let claims = vec![volume.claim()];
-                self.file(
+                self.plan_file(
                     &volume.key_path(),
                     vec![(**content).clone()],
                     origin,
@@ -217,10 +218,10 @@ impl KeyFilePlanner<'_, '_> {
                 );
             }
         }
-        self.crypttab(volumes, first.origin(self.draft));
+        self.plan_crypttab(volumes, first.origin(self.draft));
     }
 
-    fn key_directory(&mut self, origin: Option<Origin>) {
+    fn plan_key_directory(&mut self, origin: Option<Origin>) {
         let Some(path) = self.resolve(KEY_DIRECTORY, &origin) else {
             return;
         };
@@ -236,8 +237,8 @@ impl KeyFilePlanner<'_, '_> {
         self.push(Effect::Create, &path, kind, origin, Vec::new());
     }
 
-    /// A private file. A run that was cut may have written one before; the writer replaces it.
-    fn file(
+    /// Drafts a private file. An interrupted run may have written one before; the writer replaces it.
+    fn plan_file(
         &mut self,
         wanted: &str,
         parts: Vec<Content>,
@@ -261,8 +262,8 @@ impl KeyFilePlanner<'_, '_> {
         self.push(Effect::Create, &path, kind, origin, claims);
     }
 
-    /// What is there stays, but for lines about these volumes; those that are right are not written again.
-    fn crypttab(&mut self, volumes: &[CrypttabVolume], origin: Option<Origin>) {
+    /// Existing lines are kept, except lines about these volumes; correct ones are not rewritten.
+    fn plan_crypttab(&mut self, volumes: &[CrypttabVolume], origin: Option<Origin>) {
         let Some(path) = self.resolve(CRYPTTAB, &origin) else {
             return;
         };
@@ -270,7 +271,7 @@ impl KeyFilePlanner<'_, '_> {
         let text = present.as_deref().unwrap_or_default();
         let missing: Vec<&CrypttabVolume> = volumes
             .iter()
-            .filter(|volume| !volume.is_in(text))
+            .filter(|volume| !volume.is_listed_in(text))
             .collect();
         let names = missing.iter().map(|volume| volume.name.as_str());
         if missing.is_empty()
@@ -288,7 +289,7 @@ impl KeyFilePlanner<'_, '_> {
             .lines()
             .filter(|line| !missing.iter().any(|v| v.owns(line)))
             .collect();
-        // Lines of volumes that are made again would stand beside the new ones.
+        // Lines of recreated volumes would otherwise remain next to the new ones.
         let is_stale = kept.len() < text.lines().count();
         let mut parts = Vec::new();
         if is_stale && !kept.is_empty() {
@@ -328,7 +329,7 @@ impl KeyFilePlanner<'_, '_> {
         path: &str,
         kind: OpKind,
         origin: Option<Origin>,
-        more: Vec<Claim>,
+        extra_claims: Vec<Claim>,
     ) {
         if !self
             .planned
@@ -337,7 +338,7 @@ impl KeyFilePlanner<'_, '_> {
             return;
         }
         let mut claims = self.planned.claims(path);
-        claims.extend(more);
+        claims.extend(extra_claims);
         self.planned
             .push(self.draft, Phase::Keys, effect, kind, origin, claims);
     }
@@ -361,7 +362,7 @@ impl CrypttabVolume {
         draft.document.origin(&path)
     }
 
-    /// Its key and UUID are known when it is open.
+    /// A claim on the open volume, since its key and UUID are known only then.
     fn claim(&self) -> Claim {
         let name = self.name.clone();
         Claim::new(
@@ -370,9 +371,9 @@ impl CrypttabVolume {
         )
     }
 
-    /// The text before and behind the UUID in the line of crypttab. Discards are not an option here: the header
-    /// holds that flag.
-    fn around(&self) -> (String, String) {
+    /// The text before and after the UUID in the line of crypttab. Discards are not an option here: the header holds
+    /// that flag.
+    fn line_parts(&self) -> (String, String) {
         let key = match self.key {
             UnlockKey::NoFile => "none".into(),
             UnlockKey::Kept | UnlockKey::File(_) => self.key_path(),
@@ -385,25 +386,25 @@ impl CrypttabVolume {
     }
 
     fn line(&self) -> Vec<Content> {
-        let (before, behind) = self.around();
+        let (before, after) = self.line_parts();
         match &self.uuid {
-            Uuid::Known(uuid) => vec![Content::text(format!("{before}{uuid}{behind}"))],
+            Uuid::Known(uuid) => vec![Content::text(format!("{before}{uuid}{after}"))],
             Uuid::OnDevice(device) => vec![
                 Content::text(before),
                 Content::VolumeUuid {
                     device: device.clone(),
                 },
-                Content::text(behind),
+                Content::text(after),
             ],
         }
     }
 
-    fn is_in(&self, crypttab: &str) -> bool {
+    fn is_listed_in(&self, crypttab: &str) -> bool {
         let Uuid::Known(uuid) = &self.uuid else {
             return false;
         };
-        let (before, behind) = self.around();
-        let line = format!("{before}{uuid}{behind}");
+        let (before, after) = self.line_parts();
+        let line = format!("{before}{uuid}{after}");
         crypttab.lines().any(|l| l == line.trim_end())
     }
 
@@ -429,8 +430,8 @@ mod tests {
     }
 
     fn text(volume: &CrypttabVolume) -> String {
-        let (before, behind) = volume.around();
-        format!("{before}u-1{behind}")
+        let (before, after) = volume.line_parts();
+        format!("{before}u-1{after}")
     }
 
     #[test]
@@ -468,11 +469,11 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_known_again() {
+    fn own_lines_are_recognized() {
         let volume = volume(UnlockKey::Kept, false);
         let line = text(&volume);
-        assert!(volume.is_in(&format!("# comment\n{line}")));
-        assert!(!volume.is_in(&line.replace("u-1", "u-2")));
+        assert!(volume.is_listed_in(&format!("# comment\n{line}")));
+        assert!(!volume.is_listed_in(&line.replace("u-1", "u-2")));
         assert!(volume.owns("data UUID=u-2 none luks"));
         assert!(!volume.owns("database UUID=u-1 none luks") && !volume.owns(""));
     }

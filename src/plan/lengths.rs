@@ -1,5 +1,5 @@
-//! Refuses paths that the kernel does not take. What the config says is judged when it is validated; this is about
-//! what comes of it: the names of files that are derived from others, and paths that grow as links are followed.
+//! Refuses paths that the kernel does not accept. Paths in the config itself are checked when it is validated; this is
+//! about derived ones: names of files that are made from others, and paths that grow as links are followed.
 
 use super::touched::{is_idle, paths_of};
 use super::{Draft, ErrorCode, Failure};
@@ -19,7 +19,7 @@ pub fn refuse(draft: &mut Draft<'_>) {
         ))
     });
     let mut refusals: Vec<Failure> = refusals.collect();
-    // Directories that one entry needs have the same fault.
+    // Directories that one entry needs have the same problem.
     refusals.dedup_by(|second, first| second.origin == first.origin);
     for refusal in refusals {
         draft.refuse(refusal);
@@ -27,12 +27,12 @@ pub fn refuse(draft: &mut Draft<'_>) {
 }
 
 fn cause(path: &str) -> Option<String> {
-    let (what, bytes, longest) = match path.split('/').find(|name| name.len() > MAX_NAME_BYTES) {
+    let (what, bytes, max) = match path.split('/').find(|name| name.len() > MAX_NAME_BYTES) {
         Some(name) => ("a component of its path", name.len(), MAX_NAME_BYTES),
         None if path.len() > MAX_PATH_BYTES => ("its path", path.len(), MAX_PATH_BYTES),
         None => return None,
     };
     Some(format!(
-        "with all links followed, {what} has {bytes} bytes, at most {longest} are possible"
+        "with all links followed, {what} has {bytes} bytes, at most {max} are possible"
     ))
 }

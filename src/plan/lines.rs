@@ -1,10 +1,10 @@
-//! Lines of files that other programs read: what would break one is a finding of the config already, and whoever writes
-//! the file looks once more.
+//! Lines of files that other programs read. Words that would break a line are already findings of the config; the code
+//! that writes the file checks them again.
 
 use super::{Draft, ErrorCode, Failure};
 use crate::config::Origin;
 
-/// How words of a line are told apart.
+/// How the words of a line are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum WordSyntax {
     /// By blanks, which no word may have.
@@ -13,7 +13,7 @@ pub(super) enum WordSyntax {
     Quoted,
 }
 
-/// Refuses to write a line with such words; true if it did.
+/// Refuses to write a line if one of its words would break it. Returns true if it did.
 pub(super) fn refuse_broken<'w>(
     draft: &mut Draft<'_>,
     file: &str,
@@ -21,7 +21,7 @@ pub(super) fn refuse_broken<'w>(
     mut words: impl Iterator<Item = &'w str>,
     origin: Option<&Origin>,
 ) -> bool {
-    let Some(word) = words.find(|word| breaks(word, kind)) else {
+    let Some(word) = words.find(|word| breaks_line(word, kind)) else {
         return false;
     };
     draft.refuse(Failure {
@@ -35,7 +35,7 @@ pub(super) fn refuse_broken<'w>(
     true
 }
 
-fn breaks(word: &str, kind: WordSyntax) -> bool {
+fn breaks_line(word: &str, kind: WordSyntax) -> bool {
     word.contains(|c: char| c.is_control())
         || match kind {
             WordSyntax::Plain => word.is_empty() || word.contains(char::is_whitespace),
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_breaks_a_line() {
+    fn words_that_break_a_line() {
         for (word, plain, quoted) in [
             ("data-1", false, false),
             ("", true, false),
@@ -58,8 +58,8 @@ mod tests {
             ("\u{85}", true, true),
             ("\"a'", false, true),
         ] {
-            assert_eq!(breaks(word, WordSyntax::Plain), plain, "{word:?}");
-            assert_eq!(breaks(word, WordSyntax::Quoted), quoted, "{word:?}");
+            assert_eq!(breaks_line(word, WordSyntax::Plain), plain, "{word:?}");
+            assert_eq!(breaks_line(word, WordSyntax::Quoted), quoted, "{word:?}");
         }
     }
 }

@@ -31,20 +31,20 @@ pub fn plan(draft: &mut Draft) {
     }
 }
 
-/// In the order of the config, but a volume inside another one comes behind that.
+/// In the order of the config, but a volume inside another one comes after that.
 fn outer_first(volumes: &[Luks]) -> Vec<(usize, &Luks)> {
     let mut ordered: Vec<(usize, &Luks)> = Vec::new();
-    let mut left: Vec<(usize, &Luks)> = volumes.iter().enumerate().collect();
-    while !left.is_empty() {
+    let mut remaining: Vec<(usize, &Luks)> = volumes.iter().enumerate().collect();
+    while !remaining.is_empty() {
         let is_inside = |(index, luks): &(usize, &Luks)| {
-            left.iter().any(|(other, outside)| {
+            remaining.iter().any(|(other, outside)| {
                 let mapping = volume_of(outside).to_string();
                 other != index && luks.device.as_deref() == Some(mapping.as_str())
             })
         };
-        // Volumes inside each other cannot be ordered; that is found when all operations are.
-        let next = left.iter().position(|volume| !is_inside(volume));
-        ordered.push(left.remove(next.unwrap_or(0)));
+        // Volumes inside each other cannot be ordered; that is detected when all operations are ordered.
+        let next = remaining.iter().position(|volume| !is_inside(volume));
+        ordered.push(remaining.remove(next.unwrap_or(0)));
     }
     ordered
 }
@@ -55,8 +55,8 @@ fn volume_of(luks: &Luks) -> DeviceRef {
     }
 }
 
-/// Volumes that are there and would be kept, were there a key: the config has none, nothing else unlocks them, and
-/// an earlier run handed them over.
+/// Existing volumes that would be kept if there were a key: the config has none, nothing else unlocks them, and an
+/// earlier run handed them over.
 pub fn without_key(document: &Document, observed: &Observed, options: &Options) -> Vec<String> {
     let mut draft = Draft::new(document, observed, options);
     super::partitions::plan(&mut draft);
@@ -120,7 +120,7 @@ impl LuksCase<'_> {
             let cause = "its name begins with a dash, so cryptsetup takes it for an option";
             return Err((cause.into(), "give the volume another name".into()));
         }
-        if devices::are_images(draft) {
+        if devices::uses_images(draft) {
             return Err((
                 "an encrypted volume in an image file would stay open in the kernel of this machine".into(),
                 "remove it from storage.luks; or attach the image files with losetup --partscan, name the loop \
@@ -129,7 +129,7 @@ impl LuksCase<'_> {
             ));
         }
         match self.decide(draft)? {
-            LuksDecision::Right(because) => self.push_right(draft, because),
+            LuksDecision::Keep(because) => self.push_already_right(draft, because),
             LuksDecision::Open(way, key) => {
                 self.check_tool(draft, "cryptsetup", "cryptsetup")?;
                 self.push(draft, way, key, &VolumeFormat::default());
@@ -140,7 +140,7 @@ impl LuksCase<'_> {
                 format
                     .lost
                     .into_iter()
-                    .for_each(|line| draft.destroys(id, line));
+                    .for_each(|line| draft.record_loss(id, line));
             }
         }
         Ok(())
@@ -162,7 +162,7 @@ impl LuksCase<'_> {
         }
     }
 
-    /// The key of a volume that is made.
+    /// The key of a volume that is created.
     fn new_key(&self) -> KeySource {
         match (is_cex(self.luks), has_key(self.luks)) {
             (true, _) => KeySource::Cex,
@@ -171,7 +171,7 @@ impl LuksCase<'_> {
         }
     }
 
-    fn push_right(&self, draft: &mut Draft, because: String) {
+    fn push_already_right(&self, draft: &mut Draft, because: String) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject: Subject::Device(self.volume()),
             because,
@@ -192,14 +192,14 @@ impl LuksCase<'_> {
             Access::Make,
             ClaimedResource::Device(self.volume().into()),
         )];
-        claims.extend(filesystems::changes_content(&self.device));
+        claims.extend(filesystems::content_claims(&self.device));
         claims.push(Claim::new(Access::Change, ClaimedResource::KeyDerivation));
         let kind = OpKind::CreateLuks(Box::new(CreateLuks {
             name: luks.name.clone(),
             device: self.device.clone(),
-            label: given(&luks.label),
-            uuid: given(&luks.uuid),
-            mark: mark(luks, way, &key),
+            label: non_empty(&luks.label),
+            uuid: non_empty(&luks.uuid),
+            mark: mark_lifetime(luks, way, &key),
             clevis: clevis::binding(&luks.clevis, &key).filter(|_| way == OpenMode::Format),
             key,
             options: luks.options.clone(),
@@ -221,9 +221,9 @@ impl LuksCase<'_> {
     }
 }
 
-/// The mark is a field of the header that options of the config may want for themselves; a header elsewhere
-/// would carry it where nobody looks.
-fn mark(luks: &Luks, way: OpenMode, key: &KeySource) -> MarkLifetime {
+/// How long a new volume is marked. The mark is a field of the header that options of the config may set themselves; in
+/// a detached header it would not be found.
+fn mark_lifetime(luks: &Luks, way: OpenMode, key: &KeySource) -> MarkLifetime {
     let taken = |option: &String| {
         ["--subsystem", "--header"].iter().any(|name| {
             let rest = option.strip_prefix(name);
@@ -239,7 +239,7 @@ fn mark(luks: &Luks, way: OpenMode, key: &KeySource) -> MarkLifetime {
     }
 }
 
-/// True if a run before this one left the volume half made.
+/// True if an earlier run did not finish creating the volume.
 fn is_marked(found: &SuperblockFacts) -> bool {
     let luks = found.luks.as_ref();
     luks.is_some_and(|luks| luks.subsystem.as_deref() == Some(MARK))
@@ -253,7 +253,7 @@ fn has_key(luks: &Luks) -> bool {
     luks.key_file.source.as_ref().is_some_and(|s| !s.is_empty())
 }
 
-fn given(text: &Option<String>) -> Option<String> {
+fn non_empty(text: &Option<String>) -> Option<String> {
     text.clone().filter(|text| !text.is_empty())
 }
 

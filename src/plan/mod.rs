@@ -1,4 +1,4 @@
-//! The plan: config and facts in, operations out. Pure; sees data, never the host.
+//! The plan: turns config and facts into operations. Pure: it works on data and never accesses the host.
 
 pub mod accounts;
 pub mod bodies;
@@ -47,9 +47,9 @@ mod credentials;
 mod draft;
 mod drafted;
 pub mod expected;
+mod free_space;
 mod ids;
 mod lines;
-mod room;
 mod touched;
 
 pub use crate::failure::{ErrorCode, Failure};
@@ -60,7 +60,7 @@ pub use first_boot::FirstBoot;
 pub use op::{Effect, OpId, OpKind, Operation, Phase, Plan, Subject};
 pub use warning::Warning;
 
-/// What `plan` needs besides config and facts.
+/// What `plan` needs in addition to config and facts.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Which parts of the config to plan.
@@ -71,7 +71,7 @@ pub struct Options {
     pub ignore_unsupported: bool,
     /// What the target root is before anything is mounted on it.
     pub target: TargetState,
-    /// What a first boot does besides; `None` on a desk.
+    /// What a first boot does in addition; `None` outside a boot.
     pub first_boot: Option<FirstBoot>,
 }
 
@@ -93,9 +93,9 @@ pub enum StagePart {
     KernelArguments,
     /// Partitions, arrays, volumes, file systems.
     Disks,
-    /// Mounting, with the directories that needs. Nothing is unmounted.
+    /// Mounting, with the directories that it needs. Nothing is unmounted.
     Mounts,
-    /// Accounts, nodes, units, and what [`FirstBoot`] asks for. Everything is mounted.
+    /// Accounts, nodes, units, and what [`FirstBoot`] requests. Everything is mounted.
     Files,
     /// Unmounting.
     Unmounts,
@@ -106,15 +106,15 @@ pub enum StagePart {
 pub enum Mounts {
     /// Every one with a path (a booting machine).
     All,
-    /// Only those that something is written to (an image on a desk, whose kernel may lack the format).
+    /// Only those that something is written to (an image, on a machine whose kernel may lack the format).
     Needed,
 }
 
 /// What the target root is before anything is mounted on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetState {
-    /// A real root (`/sysroot`, a container tree): paths on no mounted file system land there.
+    /// A real root (`/sysroot`, a container tree), which also holds paths that are on no file system of the config.
     Present,
-    /// Nothing: everything written must lie on a file system of the config.
+    /// Nothing: everything written must be on a file system of the config.
     Assembled,
 }

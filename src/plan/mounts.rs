@@ -1,4 +1,4 @@
-//! Mounting the file systems of a config below the target root, and letting go of them again.
+//! Mounts the file systems of a config below the target root, and releases them at the end.
 
 use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Owner, Permissions};
 use super::paths::refuse_path;
@@ -20,24 +20,23 @@ struct MountRequest<'a> {
     format: &'a str,
     /// The mount point, as a clean path.
     written: String,
-    /// Where that is in the tree.
+    /// Its resolved place in the tree.
     point: String,
 }
 
-/// Plans the mounts, the directories they need, and sync and unmount at the end. With
-/// [`Mounts::Needed`] only file systems that one of `touched_paths` lies on, and those that hold their
-/// mount points. Returns the mount points.
+/// Plans the mounts, the directories they need, and sync and unmount at the end. With [`Mounts::Needed`], only file
+/// systems that hold one of `touched_paths`, and those that hold their mount points. Returns the mount points.
 pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
-    let wanted = resolved(draft);
-    let all: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
+    let requests = resolve_requests(draft);
+    let all: BTreeSet<String> = requests.iter().map(|w| w.point.clone()).collect();
     let points = match draft.options.mounts {
         Mounts::All => all,
-        Mounts::Needed => needed(&all, touched_paths),
+        Mounts::Needed => needed_points(&all, touched_paths),
     };
     let mut mounted = Vec::new();
-    for want in wanted.iter().filter(|w| points.contains(&w.point)) {
-        match plan_one(draft, want, &points) {
-            Ok(()) => mounted.push((want.point.clone(), origin(draft, want))),
+    for request in requests.iter().filter(|w| points.contains(&w.point)) {
+        match plan_one(draft, request, &points) {
+            Ok(()) => mounted.push((request.point.clone(), origin(draft, request))),
             Err(refusal) => draft.refuse(*refusal),
         }
     }
@@ -47,101 +46,101 @@ pub fn plan(draft: &mut Draft, touched_paths: &BTreeSet<String>) -> BTreeSet<Str
     points
 }
 
-/// Plans the mounts of a stage that leaves them mounted. The devices are used by the names the config
-/// has for them: all exist by then. Returns the mount points.
+/// Plans the mounts of a stage that leaves them mounted. Devices are used by their names in the config, since all of
+/// them exist by then. Returns the mount points.
 pub fn plan_lasting(draft: &mut Draft) -> BTreeSet<String> {
     let document = draft.document;
-    let wanted = wanted(document.config());
-    let points: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
-    for want in &wanted {
-        match plan_one(draft, want, &points) {
-            Ok(()) => relabel::mounted_root(draft, &want.point),
+    let requests = mount_requests(document.config());
+    let points: BTreeSet<String> = requests.iter().map(|w| w.point.clone()).collect();
+    for request in &requests {
+        match plan_one(draft, request, &points) {
+            Ok(()) => relabel::mounted_root(draft, &request.point),
             Err(refusal) => draft.refuse(*refusal),
         }
     }
     points
 }
 
-/// Mount points of a config, as it has them.
+/// Mount points of a config, as written there.
 pub fn points(config: &Config) -> BTreeSet<String> {
     written_points(config).into_iter().collect()
 }
 
-/// Mount points of a config, as it has them, in the order in which they are mounted.
+/// Mount points of a config, as written there, in the order in which they are mounted.
 pub fn written_points(config: &Config) -> Vec<String> {
-    wanted(config)
+    mount_requests(config)
         .into_iter()
-        .map(|want| want.written)
+        .map(|request| request.written)
         .collect()
 }
 
 /// Where the mount points of a config are in the tree, as far as they can be resolved.
 pub fn resolved_points(observed: &Observed, config: &Config) -> BTreeSet<String> {
-    let points = wanted(config).into_iter();
+    let points = mount_requests(config).into_iter();
     points
-        .filter_map(|want| place(observed, &want.written).ok())
+        .filter_map(|request| resolved_point(observed, &request.written).ok())
         .collect()
 }
 
-/// Where a mount point is in the tree. What nobody resolved is where it is written.
-fn place(observed: &Observed, written: &str) -> Result<String, ResolveError> {
+/// The place of a mount point in the tree. One that was not resolved is where it is written.
+fn resolved_point(observed: &Observed, written: &str) -> Result<String, ResolveError> {
     match observed.root.mount_points.get(written) {
         Some(place) => place.clone(),
         None => Ok(written.to_owned()),
     }
 }
 
-/// The file systems to mount with their places, shallow ones first. What cannot be placed is refused, and so are
+/// The file systems to mount with their places, shallow ones first. Refuses mount points that cannot be resolved, and
 /// two at one place.
-fn resolved<'a>(draft: &mut Draft<'a>) -> Vec<MountRequest<'a>> {
+fn resolve_requests<'a>(draft: &mut Draft<'a>) -> Vec<MountRequest<'a>> {
     let document = draft.document;
     let mut found: Vec<MountRequest<'a>> = Vec::new();
-    for mut want in wanted(document.config()) {
-        let origin = origin(draft, &want);
-        match place(draft.observed, &want.written) {
-            Ok(place) => want.point = place,
+    for mut request in mount_requests(document.config()) {
+        let origin = origin(draft, &request);
+        match resolved_point(draft.observed, &request.written) {
+            Ok(place) => request.point = place,
             Err(cause) => {
-                refuse_path(draft, &want.written, &cause, origin);
+                refuse_path(draft, &request.written, &cause, origin);
                 continue;
             }
         }
-        if let Some(other) = found.iter().find(|other| other.point == want.point) {
+        if let Some(other) = found.iter().find(|other| other.point == request.point) {
             draft.refuse(Failure {
                 act: "mount at".into(),
-                object: want.written,
-                cause: format!("{} is at the same place, {}", other.written, want.point),
+                object: request.written,
+                cause: format!("{} is at the same place, {}", other.written, request.point),
                 origin,
                 remedy: "give one of the two file systems another path".into(),
                 code: Some(ErrorCode::MOUNT),
             });
             continue;
         }
-        found.push(want);
+        found.push(request);
     }
-    found.sort_by_key(|want| depth(&want.point));
+    found.sort_by_key(|request| depth(&request.point));
     found
 }
 
 /// Plans unmounting everything [`plan_lasting`] mounts, deepest first.
 pub fn plan_unmounts(draft: &mut Draft) {
     let document = draft.document;
-    let wanted = wanted(document.config());
-    let points: BTreeSet<String> = wanted.iter().map(|w| w.point.clone()).collect();
-    for want in wanted.iter().rev() {
-        let origin = origin(draft, want);
-        push_unmount(draft, &points, &want.point, origin);
+    let requests = mount_requests(document.config());
+    let points: BTreeSet<String> = requests.iter().map(|w| w.point.clone()).collect();
+    for request in requests.iter().rev() {
+        let origin = origin(draft, request);
+        push_unmount(draft, &points, &request.point, origin);
     }
 }
 
 /// Mounts of file systems that exist and stay as they are, by a draft of the disks part.
-pub(super) fn kept(draft: &Draft<'_>) -> Vec<op::Mount> {
-    wanted(draft.document.config())
+pub(super) fn kept_mounts(draft: &Draft<'_>) -> Vec<op::Mount> {
+    mount_requests(draft.document.config())
         .iter()
-        .filter_map(|want| {
-            let mount = mount_of(draft, want).ok()?;
-            // Nobody can look into it, and nothing can be written to it either.
+        .filter_map(|request| {
+            let mount = mount_of(draft, request).ok()?;
+            // It can neither be inspected nor written to.
             formats::check_mountable(draft.observed.kernel.as_ref(), &mount.format).ok()?;
-            // What is on an array can be looked at once it runs.
+            // The content of an array can be inspected only once it runs.
             if matches!(&mount.device, DeviceRef::Array { name } if drafted::is_assembled_by(draft, name)) {
                 return None;
             }
@@ -154,12 +153,12 @@ pub(super) fn kept(draft: &Draft<'_>) -> Vec<op::Mount> {
         .collect()
 }
 
-/// That a file system that is kept cannot be mounted the way the config asks for; `cause` is the kernel's reason.
-pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) -> Failure {
-    let wanted = wanted(document.config());
-    let want = wanted.iter().find(|want| want.point == mount.point);
-    let origin = want.and_then(|want| {
-        let path = format!("$.storage.filesystems.{}.path", want.index);
+/// The failure to mount a file system that is kept as the config requests; `cause` is the kernel's reason.
+pub fn mount_failure(document: &Document, mount: &op::Mount, cause: &str) -> Failure {
+    let requests = mount_requests(document.config());
+    let request = requests.iter().find(|request| request.point == mount.point);
+    let origin = request.and_then(|request| {
+        let path = format!("$.storage.filesystems.{}.path", request.index);
         document.origin(&JsonPath::new(&path))
     });
     let options = mount.options.join(",");
@@ -183,7 +182,7 @@ pub fn cannot_be_mounted(document: &Document, mount: &op::Mount, cause: &str) ->
     }
 }
 
-/// The deepest of `points` that `path` lies on.
+/// The deepest of `points` at or above `path`.
 pub fn point_of<'a>(points: &'a BTreeSet<String>, path: &str) -> Option<&'a str> {
     points
         .iter()
@@ -192,9 +191,9 @@ pub fn point_of<'a>(points: &'a BTreeSet<String>, path: &str) -> Option<&'a str>
         .map(String::as_str)
 }
 
-/// Shallow ones first, config order between equals.
-fn wanted(config: &Config) -> Vec<MountRequest<'_>> {
-    let mut wanted: Vec<MountRequest> = config
+/// The file systems to mount, shallow ones first, in the order of the config among equals.
+fn mount_requests(config: &Config) -> Vec<MountRequest<'_>> {
+    let mut requests: Vec<MountRequest> = config
         .storage
         .filesystems
         .iter()
@@ -212,25 +211,25 @@ fn wanted(config: &Config) -> Vec<MountRequest<'_>> {
             })
         })
         .collect();
-    wanted.sort_by_key(|want| depth(&want.point));
-    wanted
+    requests.sort_by_key(|request| depth(&request.point));
+    requests
 }
 
 fn components(path: &str) -> impl DoubleEndedIterator<Item = &str> {
     path.split('/').filter(|part| !part.is_empty())
 }
 
-fn needed(all: &BTreeSet<String>, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
+fn needed_points(all: &BTreeSet<String>, touched_paths: &BTreeSet<String>) -> BTreeSet<String> {
     let mut needed: BTreeSet<String> = BTreeSet::new();
-    let mut open: Vec<String> = touched_paths
+    let mut todo: Vec<String> = touched_paths
         .iter()
         .filter_map(|path| point_of(all, path).map(str::to_owned))
         .collect();
-    while let Some(point) = open.pop() {
+    while let Some(point) = todo.pop() {
         if needed.insert(point.clone())
             && let Some(holder) = holder_of(all, &point)
         {
-            open.push(holder.to_owned());
+            todo.push(holder.to_owned());
         }
     }
     needed
@@ -246,41 +245,41 @@ fn holder_of<'a>(points: &'a BTreeSet<String>, point: &str) -> Option<&'a str> {
     point_of(points, parent)
 }
 
-fn origin(draft: &Draft, want: &MountRequest) -> Option<Origin> {
-    let path = format!("$.storage.filesystems.{}", want.index);
+fn origin(draft: &Draft, request: &MountRequest) -> Option<Origin> {
+    let path = format!("$.storage.filesystems.{}", request.index);
     draft
         .origin(&format!("{path}.path"))
         .or_else(|| draft.origin(&path))
 }
 
-fn mount_of(draft: &Draft, want: &MountRequest) -> Result<op::Mount, Box<Failure>> {
-    let name = &want.filesystem.device;
-    let device = match want.format {
+fn mount_of(draft: &Draft, request: &MountRequest) -> Result<op::Mount, Box<Failure>> {
+    let name = &request.filesystem.device;
+    let device = match request.format {
         "virtiofs" => DeviceRef::Path { path: name.clone() },
         _ if draft.options.scope == Scope::Stage(StagePart::Mounts) => {
             DeviceRef::Path { path: name.clone() }
         }
-        _ => devices::resolve(draft, name, "mount", origin(draft, want))?,
+        _ => devices::resolve(draft, name, "mount", origin(draft, request))?,
     };
     Ok(op::Mount {
         device,
-        point: want.point.clone(),
-        format: want.format.into(),
-        options: want.filesystem.mount_options.clone(),
+        point: request.point.clone(),
+        format: request.format.into(),
+        options: request.filesystem.mount_options.clone(),
     })
 }
 
 fn plan_one(
     draft: &mut Draft,
-    want: &MountRequest,
+    request: &MountRequest,
     points: &BTreeSet<String>,
 ) -> Result<(), Box<Failure>> {
-    let mount = mount_of(draft, want)?;
-    let origin = origin(draft, want);
+    let mount = mount_of(draft, request)?;
+    let origin = origin(draft, request);
     check_mountable(draft, &mount, &origin)?;
-    push_directories(draft, want, points, origin.clone())?;
-    relabel::before_mounting(draft, &want.point);
-    let point = want.point.as_str();
+    push_directories(draft, request, points, origin.clone())?;
+    relabel::before_mounting(draft, &request.point);
+    let point = request.point.as_str();
     let mut claims = vec![
         Claim::new(Access::Make, ClaimedResource::Mount(point.into())),
         Claim::new(
@@ -288,14 +287,14 @@ fn plan_one(
             ClaimedResource::Device(mount.device.clone().into()),
         ),
     ];
-    claims.extend(end_of_making(&mount.device));
+    claims.extend(table_release(&mount.device));
     claims.extend(holder_of(points, point).map(Claim::use_mount));
     let kind = OpKind::Mount(mount);
     draft.push(Phase::Mount, Effect::Step, kind, origin, claims);
     Ok(())
 }
 
-/// At a desk the kernel is that of another machine than the one the config is for.
+/// Outside a boot, the machine that mounts is not the one that the config is for, so its kernel may lack a format.
 fn check_mountable(
     draft: &Draft,
     mount: &op::Mount,
@@ -317,9 +316,9 @@ fn check_mountable(
     })
 }
 
-/// A disk is mounted from when everything on it is made. Besides being easier to follow, mkfs.btrfs
-/// takes two loop devices over one image for the same device, and so refuses while any is mounted.
-fn end_of_making(device: &DeviceRef) -> Option<Claim> {
+/// Mounting waits until everything on the disk is created. Besides being easier to follow, mkfs.btrfs takes two loop
+/// devices on one image for the same device, and refuses to run while either is mounted.
+fn table_release(device: &DeviceRef) -> Option<Claim> {
     let disk = device.disk()?;
     Some(Claim::new(
         Access::Release,
@@ -327,31 +326,30 @@ fn end_of_making(device: &DeviceRef) -> Option<Claim> {
     ))
 }
 
-/// The missing directories on the way to a mount point. What lies below the mount point of a file
-/// system that is not there yet is not known, so it counts as missing; making a directory that exists
-/// changes nothing.
+/// Drafts the missing directories on the way to a mount point. What is below the mount point of a file system that does
+/// not exist yet is unknown, so it counts as missing; creating a directory that exists changes nothing.
 fn push_directories(
     draft: &mut Draft,
-    want: &MountRequest,
+    request: &MountRequest,
     points: &BTreeSet<String>,
     origin: Option<Origin>,
 ) -> Result<(), Box<Failure>> {
     let mut path = String::new();
-    for part in components(&want.point) {
+    for part in components(&request.point) {
         path = format!("{path}/{part}");
         match draft.observed.root.nodes.get(&path).map(|node| &node.kind) {
             Some(NodeKind::Directory { .. }) => {}
-            Some(kind) => return Err(in_the_way(&path, kind, want, origin)),
-            None => push_directory(draft, &path, want, points, origin.clone()),
+            Some(kind) => return Err(not_a_directory(&path, kind, request, origin)),
+            None => push_directory(draft, &path, request, points, origin.clone()),
         }
     }
     Ok(())
 }
 
-fn in_the_way(
+fn not_a_directory(
     path: &str,
     kind: &NodeKind,
-    want: &MountRequest,
+    request: &MountRequest,
     origin: Option<Origin>,
 ) -> Box<Failure> {
     let what = match kind {
@@ -361,7 +359,7 @@ fn in_the_way(
     };
     Box::new(Failure {
         act: "mount at".into(),
-        object: want.point.clone(),
+        object: request.point.clone(),
         cause: what,
         origin,
         remedy: "name the real directory in the path, or remove what is in the way".into(),
@@ -372,7 +370,7 @@ fn in_the_way(
 fn push_directory(
     draft: &mut Draft,
     path: &str,
-    want: &MountRequest,
+    request: &MountRequest,
     points: &BTreeSet<String>,
     origin: Option<Origin>,
 ) {
@@ -380,15 +378,15 @@ fn push_directory(
         .operations()
         .iter()
         .any(|op| matches!(&op.kind, OpKind::Directory(directory) if directory.path == path));
-    if is_planned || (points.contains(path) && path != want.point) {
+    if is_planned || (points.contains(path) && path != request.point) {
         return;
     }
-    // Within `Make` plan order holds: directory first, then the mount on it.
+    // Within `Make`, plan order holds: the directory first, then the mount on it.
     let mut claims = vec![
         Claim::make_path(path),
         Claim::new(
             Access::Make,
-            ClaimedResource::Mount(want.point.as_str().into()),
+            ClaimedResource::Mount(request.point.as_str().into()),
         ),
     ];
     claims.extend(holder_of(points, path).map(Claim::use_mount));
@@ -405,7 +403,7 @@ fn push_directory(
     draft.push(Phase::Mount, Effect::Create, kind, origin, claims);
 }
 
-/// Sync and unmount.
+/// Drafts sync and unmount.
 fn push_release(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origin: Option<Origin>) {
     let at = MountPoint {
         point: point.into(),
@@ -422,7 +420,7 @@ fn push_release(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origi
     push_unmount(draft, points, point, origin);
 }
 
-/// Unmounting uses the mount below it, which so is released later.
+/// Unmounting uses the mount that holds the mount point, so that one is released later.
 fn push_unmount(draft: &mut Draft, points: &BTreeSet<String>, point: &str, origin: Option<Origin>) {
     let mut claims = vec![Claim::new(
         Access::Release,

@@ -1,4 +1,4 @@
-//! Operations: a closed set of acts on a machine.
+//! Operations: a closed set of actions on a machine.
 
 use super::Warning;
 use super::claims::Claim;
@@ -21,7 +21,7 @@ pub use crate::accounts::Change as AccountChange;
 #[serde(transparent)]
 pub struct OpId(pub u32);
 
-/// Part of a run, for people and for totals; order comes from claims, not from phases.
+/// Part of a run, for display and totals; the order comes from claims, not from phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
@@ -47,7 +47,7 @@ pub enum Phase {
     Arrays,
     /// What unlocks encrypted volumes on later boots.
     Keys,
-    /// What a first boot leaves behind about itself.
+    /// What a first boot records about itself.
     Records,
     /// SELinux labels.
     Labels,
@@ -56,7 +56,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The phase as people read it.
+    /// The phase as it is displayed.
     pub fn name(self) -> &'static str {
         match self {
             Phase::KernelArguments => "kernel arguments",
@@ -77,7 +77,7 @@ impl Phase {
     }
 }
 
-/// What an operation does to the thing it is about.
+/// What an operation does to its subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
@@ -89,9 +89,9 @@ pub enum Effect {
     Destroy,
     /// `=` nothing to do
     Keep,
-    /// A step needed by others that changes nothing lasting (mount, sync, unmount).
+    /// A step that others need and that changes nothing permanently (mount, sync, unmount).
     Step,
-    /// `!` asked for, but left to someone else.
+    /// `!` requested, but left to someone else.
     Skip,
 }
 
@@ -100,11 +100,11 @@ pub enum Effect {
 pub struct Plan {
     /// In plan order; ids are indices.
     pub operations: Vec<Operation>,
-    /// What may not have the effect that its author expects. Not part of the digest.
+    /// What may not have the expected effect. Not part of the digest.
     pub warnings: Vec<Warning>,
 }
 
-/// One act.
+/// One action.
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
@@ -114,28 +114,28 @@ pub struct Operation {
     pub phase: Phase,
     /// What it does to its subject.
     pub effect: Effect,
-    /// The act.
+    /// The action.
     #[serde(flatten)]
     pub kind: OpKind,
-    /// Which line of which config asked for it.
+    /// Which line of which config requested it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// What it touches.
+    /// The resources that it accesses.
     pub claims: Vec<Claim>,
-    /// Data this act destroys, one line each; empty for harmless acts.
+    /// Data that this operation destroys, one line each; empty for harmless operations.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub destroys: Vec<String>,
     /// Operations that must be done before this one starts; derived from claims.
     pub after: Vec<OpId>,
 }
 
-/// The closed set of acts. Those with the most fields are in boxes: nearly all operations of a large plan are others.
+/// The closed set of actions. Those with the most fields are boxed, since they are rare in a large plan.
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "details")]
 pub enum OpKind {
     /// Nothing to do.
     AlreadyRight(AlreadyRight),
-    /// Asked for, but this target cannot take it and the user said to skip that.
+    /// Requested, but not possible for this target, and the user chose to skip it.
     Skipped(Skipped),
     /// Create or grow an image file.
     CreateImage(CreateImage),
@@ -147,13 +147,13 @@ pub enum OpKind {
     AssembleArray(AssembleArray),
     /// Format and open an encrypted volume.
     CreateLuks(Box<CreateLuks>),
-    /// Say in its header that an encrypted volume is complete.
+    /// Mark an encrypted volume as complete in its header.
     HandOver(HandOver),
     /// Erase signatures and make a file system.
     MakeFilesystem(Box<MakeFilesystem>),
     /// Erase signatures only (`format: none` with wipe).
     WipeDevice(WipeDevice),
-    /// Wait until udev knows all that changed.
+    /// Wait until udev has processed all changes.
     Settle(Settle),
     /// Mount a file system below the target root.
     Mount(Mount),
@@ -169,7 +169,7 @@ pub enum OpKind {
     Directory(DirectoryAct),
     /// Write a file, or correct its owner and mode.
     File(FileAct),
-    /// Make durable which files are about to be created.
+    /// Make a durable record of the files that are about to be created.
     NoteFiles(NoteFiles),
     /// Make these files durable, then remove that record.
     ForgetFiles(NoteFiles),
@@ -190,17 +190,16 @@ pub enum OpKind {
 }
 
 impl OpKind {
-    /// True for acts that keep a processor and a disk busy for long: not more of them run at a time than
-    /// there are processors.
-    pub fn is_making(&self) -> bool {
+    /// True for operations that keep a processor and a disk busy for long: at most one per processor runs at a time.
+    pub fn is_heavy(&self) -> bool {
         matches!(
             self,
             OpKind::MakeFilesystem(_) | OpKind::CreateLuks(_) | OpKind::CreateArray(_)
         )
     }
 
-    /// True for acts that take microseconds, since they make one node of what the plan has: no network and no other
-    /// program is asked.
+    /// True for operations that take microseconds, since they create one node from what the plan contains, without
+    /// network or other programs.
     pub fn is_brief(&self) -> bool {
         match self {
             OpKind::AlreadyRight(_)
@@ -217,7 +216,7 @@ impl OpKind {
 /// A subject that is as it should be.
 #[derive(Debug, Clone, Hash, Serialize)]
 pub struct AlreadyRight {
-    /// What, e.g. `file /etc/motd`.
+    /// The subject, e.g. `file /etc/motd`.
     pub subject: Subject,
     /// Why, e.g. `same content, mode and owner`.
     pub because: String,
@@ -228,8 +227,8 @@ pub struct AlreadyRight {
 pub struct Skipped {
     /// What.
     pub subject: Subject,
-    /// The wishes, one each.
-    pub wishes: Vec<String>,
+    /// What would be changed, a line each.
+    pub changes: Vec<String>,
     /// Why, and who has to do it.
     pub because: String,
 }
@@ -275,17 +274,17 @@ pub struct CreateImage {
 pub struct WriteTable {
     /// Device name in the config.
     pub disk: String,
-    /// The whole table as it shall be.
+    /// The whole table to write.
     pub table: Table,
     /// The table expected on the disk just before writing; `None` = no readable GPT expected.
     #[serde(skip)]
     pub expected: Option<Table>,
     /// Old table and its signatures are erased first.
     pub wipe: bool,
-    /// A new partition shows an old member of an array or of a volume group, which udev would have put
-    /// together before it is overwritten.
+    /// A new partition exposes an old member of an array or of a volume group, which udev would assemble before it is
+    /// overwritten.
     #[serde(skip)]
-    pub shows_members: bool,
+    pub exposes_members: bool,
     /// What happens to each slot that is or will be used, by number.
     pub changes: Vec<PartitionChange>,
 }
@@ -305,9 +304,9 @@ pub struct PartitionChange {
     pub number: u32,
     /// How.
     pub effect: Effect,
-    /// In words: `size 1 GiB -> 2 GiB`.
+    /// Description: `size 1 GiB -> 2 GiB`.
     pub what: String,
-    /// Where it was asked for.
+    /// Where it was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
@@ -342,11 +341,11 @@ pub struct AssembleArray {
     pub name: String,
     /// Level.
     pub level: String,
-    /// UUID every member carries.
+    /// UUID in every member.
     pub uuid: String,
     /// Devices of the config that belong to it.
     pub members: Vec<DeviceRef>,
-    /// Members it has to do without.
+    /// Number of missing members.
     pub missing: u32,
     /// Arrays that hold members, but not under this name or without running, stopped first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -357,7 +356,7 @@ pub struct AssembleArray {
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MakeFilesystem {
-    /// On what.
+    /// The device.
     pub device: DeviceRef,
     /// ext4, xfs, btrfs, vfat, swap.
     pub format: String,
@@ -372,7 +371,7 @@ pub struct MakeFilesystem {
     pub program: String,
     /// Its arguments without the device, which comes last.
     pub arguments: Vec<String>,
-    /// What is expected on the device just before.
+    /// What is expected on the device before.
     #[serde(skip)]
     pub expected: Expected,
 }
@@ -382,7 +381,7 @@ pub struct MakeFilesystem {
 pub struct WipeDevice {
     /// Which.
     pub device: DeviceRef,
-    /// What is expected on the device just before.
+    /// What is expected on the device before.
     #[serde(skip)]
     pub expected: Expected,
 }
@@ -421,16 +420,16 @@ impl Mount {
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GroupAct {
-    /// What is asked of the databases.
+    /// The request to the databases.
     #[serde(flatten)]
     pub request: GroupRequest,
     /// Fields that differ, by name, never with secrets; for display.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
-    /// Where the entry of an adopted group is taken from.
+    /// The file that the entry of an adopted group is copied from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// What the databases will say; of a group that is deleted, what they said.
+    /// The entry after the change; of a deleted group, the former one.
     pub result: GroupRecord,
 }
 
@@ -438,31 +437,31 @@ pub struct GroupAct {
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UserAct {
-    /// What is asked of the databases.
+    /// The request to the databases.
     #[serde(flatten)]
     pub request: UserRequest,
     /// Fields that differ, by name, never with secrets; for display.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
-    /// Directories below the home that mounting had to invent: they become the user's, mode 0700.
+    /// Directories below the home that mounting had to create: they become the user's, mode 0700.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub adopts: Vec<String>,
-    /// Where the entry of an adopted user is taken from.
+    /// The file that the entry of an adopted user is copied from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// What the databases will say; of a user that is deleted, what they said.
+    /// The entry after the change; of a deleted user, the former one.
     pub result: UserRecord,
     /// What is done to the home directory.
     pub home_act: HomeAct,
 }
 
-/// What is done to a home directory. Places are paths inside the target, links followed.
+/// What is done to a home directory. Places are paths inside the target, with links followed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "act")]
 pub enum HomeAct {
     /// Nothing.
     Leave,
-    /// It is made from the skeleton.
+    /// It is created from the skeleton.
     Make {
         /// Where.
         place: String,
@@ -487,7 +486,7 @@ pub enum HomeAct {
 }
 
 impl HomeAct {
-    /// The directory that is no longer there afterwards.
+    /// The directory that does not exist afterwards.
     pub fn vacated(&self) -> Option<&str> {
         match self {
             HomeAct::Move { from, .. } => Some(from),
@@ -501,9 +500,9 @@ impl HomeAct {
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SshKeys {
-    /// Whose.
+    /// The user.
     pub user: String,
-    /// Where the home directory is inside the target, links followed.
+    /// The home directory inside the target, with links followed.
     pub home: String,
     /// Number of keys.
     pub keys: usize,
@@ -551,18 +550,18 @@ pub struct DirectoryAct {
     pub path: String,
     /// Owner and mode.
     pub permissions: Permissions,
-    /// True if only there because something below it needs it.
+    /// True if it is created only as a parent of something else.
     pub implied: bool,
-    /// What differs from what exists, in words; empty for new nodes.
+    /// What differs from the existing node, for display; empty for new nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
 }
 
-/// Where bytes come from.
+/// Where content comes from.
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "from")]
 pub enum Content {
-    /// Text made by the planner (units, presets).
+    /// Text generated by the planner (units, presets).
     Text {
         /// The text.
         #[serde(skip)]
@@ -579,15 +578,15 @@ pub enum Content {
         #[serde(skip)]
         is_copied: bool,
     },
-    /// The content of a file that this plan writes before: it was to be fetched from the same place.
+    /// The content of a file that this plan writes earlier and that has the same source.
     Copied {
         /// The file.
         path: String,
-        /// What to fetch should somebody have changed that file since it was written.
+        /// What to fetch if that file was changed after it was written.
         #[serde(skip)]
         fetch: Box<PlannedFetch>,
     },
-    /// The key of an encrypted volume, which the run that makes the volume has.
+    /// The key of an encrypted volume, known to the run that creates the volume.
     VolumeKey {
         /// Its mapper name.
         volume: String,
@@ -605,7 +604,7 @@ pub enum Content {
 pub enum Base {
     /// Nothing: the file is new, or replaces what is there.
     Empty,
-    /// The present content; fragments go behind it.
+    /// The present content; fragments are appended.
     Present,
 }
 
@@ -623,10 +622,10 @@ pub struct FileAct {
     pub permissions: Permissions,
     /// Anything but a directory already at the path may be replaced.
     pub replace: bool,
-    /// An earlier run created the file and did not finish it.
+    /// True if an earlier run created the file and did not finish it.
     #[serde(skip)]
     pub finishes: bool,
-    /// What differs from what exists, in words; empty for new nodes.
+    /// What differs from the existing node, for display; empty for new nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
     /// The unit this file belongs to, for display.
@@ -640,7 +639,7 @@ pub struct FileAct {
 pub struct NoteFiles {
     /// The record, inside the target.
     pub path: String,
-    /// How many files it lists.
+    /// Number of files in it.
     pub count: usize,
     /// The files.
     #[serde(skip)]
@@ -661,7 +660,7 @@ pub struct SymlinkAct {
     pub permissions: Permissions,
     /// Anything but a directory already at the path may be replaced.
     pub replace: bool,
-    /// What differs from what exists, in words; empty for new nodes.
+    /// What differs from the existing node, for display; empty for new nodes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
     /// The unit this link masks or enables, for display.
@@ -701,12 +700,12 @@ pub struct KernelArgumentsAct {
 #[derive(Debug, Clone, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RelabelAct {
-    /// Paths inside the target, everything below them included; `*` at the end stands for any rest of
-    /// the last component. What does not exist is left out.
+    /// Paths inside the target, with everything below them; `*` at the end matches any rest of the last component.
+    /// Paths that do not exist are left out.
     pub paths: Vec<String>,
     /// The policy's table of labels, inside the target.
     pub file_contexts: String,
-    /// Only if nothing but `lost+found` is in the first path: the root of a new file system.
+    /// Only if the first path holds nothing but `lost+found`: the root of a new file system.
     pub only_if_empty: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Order from claims: which operations must be done before which.
+//! Derives the order from claims: which operations must be done before which.
 
 use super::claims::{Access, ClaimedResource};
 use super::op::{OpId, Operation};
@@ -6,11 +6,11 @@ use foldhash::{HashMap, HashMapExt as _};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Fills [`Operation::after`] from the claims. Edges stay linear in the number of claims: between two
-/// groups only the last of the earlier writers and the first of the later ones are joined.
+/// Fills [`Operation::after`] from the claims. The number of edges is linear in the number of claims: between two
+/// groups, only the last of the earlier writers and the first of the later ones are connected.
 ///
 /// # Errors
-/// The ids of operations on a cycle; a bug of the planner, never of a config.
+/// The ids of the operations on a cycle, which is a bug of the planner and never of a config.
 pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
     let mut turns: Vec<Vec<u32>> = Vec::new();
     let (resources, claims) = collect(operations);
@@ -18,22 +18,22 @@ pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
     for claimants in claims.chunk_by(|one, other| one.resource == other.resource) {
         let resource = claimants.first().map(|claim| claim.resource);
         match resource.and_then(|index| resources.get(index as usize)) {
-            // Any order of the turns will do, so it follows from the other claims: an array may lie on an
-            // encrypted volume as well as the other way round.
+            // Any order of the turns is fine, so it follows from the other claims: an array may be on an encrypted
+            // volume or the other way round.
             Some(ClaimedResource::Spindle(_) | ClaimedResource::KeyDerivation) => {
                 turns.push(claimants.iter().map(|claim| claim.operation).collect());
             }
-            _ => join(claimants, &mut waits),
+            _ => add_waits(claimants, &mut waits),
         }
     }
-    // Not needed any more, and this is when a run holds the most memory.
+    // No longer needed, and this is when a run uses the most memory.
     drop((resources, claims));
     let positions = positions(operations.len(), &mut waits)?;
     for mut writers in turns {
         writers.sort_by_key(|id| positions[*id as usize]);
         chain(writers.into_iter(), &mut waits);
     }
-    waits.settle();
+    waits.sort_and_dedup();
     for waits in waits
         .0
         .chunk_by(|one, other| one.operation == other.operation)
@@ -44,14 +44,14 @@ pub fn derive(operations: &mut [Operation]) -> Result<(), Vec<OpId>> {
     Ok(())
 }
 
-/// One operation waits for another one, by their numbers.
+/// One operation waits for another one, given by their ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Wait {
     operation: u32,
     before: u32,
 }
 
-/// All waits in one list: a list for each operation would be most of the memory that planning takes.
+/// All waits in one list: a list per operation would be most of the memory that planning uses.
 #[derive(Debug)]
 struct Waits(Vec<Wait>);
 
@@ -62,14 +62,14 @@ impl Waits {
         }
     }
 
-    /// Sorts by operation, and leaves each wait once.
-    fn settle(&mut self) {
+    /// Sorts by operation, and removes duplicates.
+    fn sort_and_dedup(&mut self) {
         self.0.sort_unstable();
         self.0.dedup();
     }
 }
 
-/// One operation touches one resource, which is given by its number. Sorts by resource, access and plan order.
+/// One operation claims one resource, given by its index. Sorts by resource, access and plan order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Claimant {
     resource: u32,
@@ -106,8 +106,8 @@ fn collect(operations: &[Operation]) -> (Vec<&ClaimedResource>, Vec<Claimant>) {
     (resources, claims)
 }
 
-/// Lets operations wait that touch one resource. Some may come to wait twice for the same one.
-fn join(claimants: &[Claimant], waits: &mut Waits) {
+/// Adds the waits between operations that claim one resource. There may be duplicates.
+fn add_waits(claimants: &[Claimant], waits: &mut Waits) {
     let (writers, others) =
         claimants.split_at(claimants.partition_point(|claim| claim.access <= Access::Change));
     let (used, release) =
@@ -134,7 +134,8 @@ fn chain(mut ids: impl Iterator<Item = u32>, waits: &mut Waits) {
     }
 }
 
-/// The position of each of `count` operations in an order that keeps every wait; plan order where there is a choice.
+/// The position of each of `count` operations in an order that satisfies every wait; in plan order where there is a
+/// choice.
 fn positions(count: usize, waits: &mut Waits) -> Result<Vec<u32>, Vec<OpId>> {
     waits
         .0
@@ -234,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn users_run_side_by_side_and_before_release() {
+    fn users_run_in_parallel_and_before_release() {
         let got = edges(&[
             &[(Make, "/a")],
             &[(Use, "/a")],
@@ -265,10 +266,9 @@ mod tests {
         after.map(Iterator::collect).collect()
     }
 
-    /// What a volume group needs: members before the group, the group before its volumes, which are
-    /// devices like any other.
+    /// Like a volume group: members before the group, the group before its volumes, which are devices like any other.
     #[test]
-    fn a_pool_stands_between_its_members_and_its_volumes() {
+    fn a_pool_is_ordered_between_its_members_and_its_volumes() {
         let device =
             |path: &str| ClaimedResource::Device(DeviceRef::Path { path: path.into() }.into());
         let claim = |access, resource: &ClaimedResource| Claim::new(access, resource.clone());
@@ -288,7 +288,7 @@ mod tests {
         assert_eq!(got, [vec![1], vec![2], vec![3, 4], vec![], vec![]]);
     }
 
-    /// What a subvolume needs: it is made in a mounted file system, and is a node that others lie in.
+    /// Like a subvolume: it is created in a mounted file system, and is a node that holds others.
     #[test]
     fn a_subvolume_is_a_node_of_a_mounted_file_system() {
         let mount = ClaimedResource::Mount("/".into());

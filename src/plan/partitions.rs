@@ -1,5 +1,5 @@
-//! Image files and partition tables: what must be written so that every disk has the partitions the
-//! config asks for.
+//! Image files and partition tables: what must be written so that every disk has the partitions that the config
+//! requests.
 
 mod check;
 mod decide;
@@ -19,7 +19,7 @@ use crate::facts::DiskFacts;
 use crate::text::human_size;
 use decide::{Action, PartitionDecision};
 
-/// Why an entry of the config cannot be had.
+/// Why an entry of the config cannot be satisfied.
 #[derive(Debug, Clone)]
 struct PartitionProblem {
     /// Index of the entry in the config's list.
@@ -32,15 +32,14 @@ struct PartitionProblem {
 
 /// Plans image files and the tables of all disks of the config.
 pub fn plan(draft: &mut Draft) {
-    images(draft);
+    plan_images(draft);
     let document = draft.document;
     for (index, disk) in document.config().storage.disks.iter().enumerate() {
         plan_disk(draft, index, disk);
     }
 }
 
-/// An earlier entry of the config that leads to the same disk under another name: each would decide
-/// without knowing of the other.
+/// An earlier entry of the config for the same disk under another name: each would be planned without the other.
 fn same_disk<'c>(draft: &Draft<'c>, index: usize, facts: &DiskFacts) -> Option<&'c str> {
     let identity = |facts: &DiskFacts| match &facts.image {
         Some(image) => image.path.display().to_string(),
@@ -54,26 +53,26 @@ fn same_disk<'c>(draft: &Draft<'c>, index: usize, facts: &DiskFacts) -> Option<&
     })
 }
 
-fn images(draft: &mut Draft) {
+fn plan_images(draft: &mut Draft) {
     let observed = draft.observed;
     for (name, facts) in &observed.disks {
         let Some(image) = &facts.image else { continue };
         let origin = disk_origin(draft, name);
         match image.present_bytes {
-            Some(present) if present == image.wanted_bytes => {}
-            Some(present) if present > image.wanted_bytes => draft.refuse(Failure {
+            Some(present) if present == image.requested_bytes => {}
+            Some(present) if present > image.requested_bytes => draft.refuse(Failure {
                 act: "shrink image".into(),
                 object: image.path.display().to_string(),
                 cause: format!(
                     "it has {}, the requested size is {}",
                     human_size(present),
-                    human_size(image.wanted_bytes)
+                    human_size(image.requested_bytes)
                 ),
                 origin,
                 remedy: "leave out the size, or remove the file".into(),
 code: Some(ErrorCode::IMAGE),
 }),
-            Some(_) if is_found_by_its_end(facts) => draft.refuse(Failure {
+            Some(_) if has_only_the_backup_table(facts) => draft.refuse(Failure {
                 act: "grow image".into(),
                 object: image.path.display().to_string(),
                 cause: "the first copy of its GPT is damaged, and the second one would no longer be at its end"
@@ -93,7 +92,7 @@ code: Some(ErrorCode::IMAGE),
                 let kind = OpKind::CreateImage(CreateImage {
                     disk: name.clone(),
                     path: image.path.clone(),
-                    bytes: image.wanted_bytes,
+                    bytes: image.requested_bytes,
                 });
                 let claims = vec![Claim::new(Access::Make, ClaimedResource::Table(name.as_str().into()))];
                 draft.push(Phase::Partitions, effect, kind, origin, claims);
@@ -102,8 +101,8 @@ code: Some(ErrorCode::IMAGE),
     }
 }
 
-/// True if only the end of the disk says where the table is.
-fn is_found_by_its_end(facts: &DiskFacts) -> bool {
+/// True if the table can only be read from its copy at the end of the disk.
+fn has_only_the_backup_table(facts: &DiskFacts) -> bool {
     matches!(
         &facts.table,
         TableFacts::Gpt {
@@ -121,7 +120,7 @@ fn disk_origin(draft: &Draft, name: &str) -> Option<Origin> {
 
 fn plan_disk(draft: &mut Draft, index: usize, disk: &Disk) {
     let path = format!("$.storage.disks.{index}");
-    let can_map = draft.observed.tools.contains(check::MAPPER);
+    let can_map = draft.observed.tools.contains(check::DMSETUP);
     let outcome = match draft.observed.disks.get(&disk.device) {
         Some(facts) => match same_disk(draft, index, facts) {
             Some(other) => Err(vec![Conflict::disk(
@@ -197,7 +196,7 @@ fn name_of(problem: &PartitionProblem, disk: &Disk) -> String {
     }
 }
 
-/// What shall happen to a disk.
+/// What happens to a disk.
 struct DiskChange {
     /// The table before, empty if there is none or it is wiped.
     before: Table,
@@ -208,8 +207,8 @@ struct DiskChange {
     destroyed_by_changes: Vec<String>,
     expected: Option<Table>,
     health: GptHealth,
-    /// Slots whose partition the kernel does not see where the table has it. An earlier run that was
-    /// killed leaves these, and so does a damaged table.
+    /// Slots whose partition the kernel does not see where the table has it. A killed run or a damaged table causes
+    /// this.
     unknown_to_kernel: Vec<u32>,
 }
 
@@ -219,11 +218,11 @@ impl DiskChange {
             .iter()
             .any(|d| d.action.touches_present() || d.action.new_entry().is_some())
     }
-    /// Writing the same table again repairs its copies and tells the kernel.
+    /// Rewriting the same table repairs its copies and makes the kernel read it.
     fn must_be_written(&self) -> bool {
         self.changes_anything() || !self.unknown_to_kernel.is_empty() || self.is_hidden()
     }
-    /// True if a partition that the config wants is there and nobody would see it, for lack of a protective MBR.
+    /// True if a partition that the config requests exists but is not recognized, for lack of a protective MBR.
     fn is_hidden(&self) -> bool {
         let is_kept = |d: &PartitionDecision| matches!(d.action, Action::Keep(_));
         self.health == GptHealth::MbrDamaged && self.decisions.iter().any(is_kept)
@@ -232,19 +231,19 @@ impl DiskChange {
 
 fn decide_disk(disk: &Disk, facts: &DiskFacts, can_map: bool) -> Result<DiskChange, Vec<Conflict>> {
     let wipe = disk.wipe_table == Some(true);
-    let whole = |trouble: Conflict| vec![trouble];
-    check::is_disk(facts).map_err(whole)?;
+    let as_list = |conflict: Conflict| vec![conflict];
+    check::check_is_disk(facts).map_err(as_list)?;
     if wipe {
-        check::may_wipe(facts).map_err(whole)?;
+        check::check_wipe(facts).map_err(as_list)?;
     }
-    let (before, health) = check::present_table(facts, wipe).map_err(whole)?;
+    let (before, health) = check::present_table(facts, wipe).map_err(as_list)?;
     let outcome = decide_entries(disk, facts, before, health)?;
     if wipe || outcome.must_be_written() {
-        check::may_write(facts, wipe, can_map).map_err(whole)?;
-        check::is_sound(&outcome.after).map_err(whole)?;
+        check::check_write(facts, wipe, can_map).map_err(as_list)?;
+        check::check_layout(&outcome.after).map_err(as_list)?;
     }
     if !outcome.unknown_to_kernel.is_empty() {
-        check::kernel_agrees(facts, &outcome.before).map_err(whole)?;
+        check::check_kernel_view(facts, &outcome.before).map_err(as_list)?;
     }
     Ok(outcome)
 }
@@ -326,11 +325,11 @@ fn push_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange) {
     if wipe || outcome.must_be_written() {
         push_write(draft, path, disk, outcome, wipe);
     } else {
-        push_already_right(draft, path, disk, &outcome);
+        push_unchanged_disk(draft, path, disk, &outcome);
     }
 }
 
-fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskChange) {
+fn push_unchanged_disk(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskChange) {
     let note = match outcome.health {
         GptHealth::Sound => "",
         GptHealth::PrimaryDamaged => "; its primary copy is damaged and left alone",
@@ -344,7 +343,7 @@ fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Disk
     };
     let subject = Subject::Table(disk.device.clone());
     let origin = draft.origin(&format!("{path}.device"));
-    push_right(draft, subject, because, origin);
+    push_already_right(draft, subject, because, origin);
     for decision in &outcome.decisions {
         let because = match &decision.action {
             Action::Keep(compared) => compared.clone(),
@@ -352,11 +351,16 @@ fn push_already_right(draft: &mut Draft, path: &str, disk: &Disk, outcome: &Disk
         };
         let subject = Subject::Partition(partition(disk, decision.number));
         let origin = draft.origin(&format!("{path}.partitions.{}", decision.index));
-        push_right(draft, subject, because, origin);
+        push_already_right(draft, subject, because, origin);
     }
 }
 
-fn push_right(draft: &mut Draft, subject: Subject, because: String, origin: Option<Origin>) {
+fn push_already_right(
+    draft: &mut Draft,
+    subject: Subject,
+    because: String,
+    origin: Option<Origin>,
+) {
     let kind = OpKind::AlreadyRight(AlreadyRight { subject, because });
     draft.push(Phase::Partitions, Effect::Keep, kind, origin, Vec::new());
 }
@@ -367,14 +371,14 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange, w
         (None, _) => Effect::Create,
         (Some(_), _) => Effect::Change,
     };
-    warn_of_leftovers(draft, path, disk, &outcome);
+    warn_about_tiny_partitions(draft, path, disk, &outcome);
     let changes = changes(draft, path, &outcome);
     let kind = OpKind::WriteTable(Box::new(WriteTable {
         disk: disk.device.clone(),
         table: outcome.after,
         expected: outcome.expected,
         wipe,
-        shows_members: false,
+        exposes_members: false,
         changes,
     }));
     let origin = draft.origin(&format!("{path}.device"));
@@ -385,13 +389,13 @@ fn push_write(draft: &mut Draft, path: &str, disk: &Disk, outcome: DiskChange, w
     let id = draft.push(Phase::Partitions, effect, kind, origin, claims);
     let lost = outcome.destroyed_by_wipe.into_iter();
     for line in lost.chain(outcome.destroyed_by_changes) {
-        draft.destroys(id, line);
+        draft.record_loss(id, line);
     }
 }
 
-/// A partition without place and size takes the largest gap, and where everything else is taken that is the one in front of
-/// the first partition, which alignment leaves free. Few mean that.
-fn warn_of_leftovers(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskChange) {
+/// A partition without start and size takes the largest gap. If everything else is in use, that is the space in front
+/// of the first partition that alignment leaves free, which is rarely intended.
+fn warn_about_tiny_partitions(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskChange) {
     const ALIGNMENT_BYTES: u64 = 1 << 20;
     for decision in &outcome.decisions {
         let (Some(entry), Some(config)) = (
@@ -400,9 +404,10 @@ fn warn_of_leftovers(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskC
         ) else {
             continue;
         };
-        let is_open = config.size_mib.unwrap_or(0) == 0 && config.start_mib.unwrap_or(0) == 0;
+        let is_unspecified =
+            config.size_mib.unwrap_or(0) == 0 && config.start_mib.unwrap_or(0) == 0;
         let sector_bytes = u64::from(outcome.after.sector_bytes);
-        if is_open && (entry.start + entry.sectors) * sector_bytes <= ALIGNMENT_BYTES {
+        if is_unspecified && (entry.start + entry.sectors) * sector_bytes <= ALIGNMENT_BYTES {
             let size = human_size(entry.sectors * sector_bytes);
             draft.warn(Warning {
                 what: format!("partition {} of {}", decision.number, disk.device),
@@ -416,7 +421,7 @@ fn warn_of_leftovers(draft: &mut Draft, path: &str, disk: &Disk, outcome: &DiskC
     }
 }
 
-/// One row for each slot that is or will be used, by number.
+/// One row for each slot that is or will be used, sorted by number.
 fn changes(draft: &Draft, path: &str, outcome: &DiskChange) -> Vec<PartitionChange> {
     let decided = outcome.decisions.iter().filter_map(|decision| {
         let (effect, what) = row(decision, outcome)?;

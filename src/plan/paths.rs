@@ -1,5 +1,4 @@
-//! The target tree as planning sees it: what was observed, minus what earlier operations remove,
-//! plus what they make.
+//! The target tree during planning: what was observed, minus what earlier operations remove, plus what they create.
 
 use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
 use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
@@ -11,10 +10,10 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Mode of a new directory that asks for none.
+/// Mode of a new directory if none is requested.
 pub const DIRECTORY_MODE: u32 = 0o755;
 
-/// What an operation of this plan puts at a path.
+/// What an operation of this plan creates at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlannedNode {
     /// A directory.
@@ -25,7 +24,7 @@ pub enum PlannedNode {
     Link,
 }
 
-/// A node that an operation puts somewhere.
+/// A node that an operation creates.
 #[derive(Debug, Clone, Copy)]
 struct MadeNode {
     what: PlannedNode,
@@ -33,7 +32,7 @@ struct MadeNode {
     waits_for: Option<u16>,
 }
 
-/// The tree at one moment of planning.
+/// The tree at a point during planning.
 #[derive(Debug)]
 pub struct PlannedTree<'a> {
     facts: &'a RootFacts,
@@ -45,7 +44,7 @@ pub struct PlannedTree<'a> {
     deleted: Vec<String>,
     /// Homes that have been moved, from where to where.
     moved: Vec<(String, String)>,
-    /// Nodes that entries with `overwrite` remove with all that is in them, at some time of the run.
+    /// Nodes that entries with `overwrite` remove with all their content at some point of the run.
     emptied: BTreeSet<String>,
 }
 
@@ -56,8 +55,8 @@ impl<'a> PlannedTree<'a> {
         let storage = &draft.document.config().storage;
         let mut planned = PlannedTree {
             facts,
-            overlay: Overlay::place(storage.redirections(), |at| {
-                Ok::<_, ResolveError>(facts.look(at))
+            overlay: Overlay::new(storage.redirections(), |at| {
+                Ok::<_, ResolveError>(facts.lookup(at))
             }),
             made: HashMap::new(),
             mounted: HashSet::new(),
@@ -67,19 +66,19 @@ impl<'a> PlannedTree<'a> {
             emptied: BTreeSet::new(),
         };
         planned.emptied = storage
-            .replacing()
+            .overwriting_paths()
             .filter_map(|path| planned.resolve(path).ok())
             .filter(|path| planned.is_emptied_by_entry(path))
             .collect();
         for op in draft.operations() {
-            planned.note(&op.kind, &op.claims);
+            planned.record(&op.kind, &op.claims);
         }
-        planned.note_databases(draft);
+        planned.record_databases(draft);
         planned
     }
 
-    /// Notes the account databases that operations on accounts make.
-    fn note_databases(&mut self, draft: &Draft<'_>) {
+    /// Records the account databases that operations on accounts create.
+    fn record_databases(&mut self, draft: &Draft<'_>) {
         let (before, after) = (&self.facts.accounts.databases, &draft.accounts.databases);
         for file in accounts::AccountFile::ALL {
             let is_written = before.table(file) != after.table(file);
@@ -96,18 +95,21 @@ impl<'a> PlannedTree<'a> {
         }
     }
 
-    /// True if an entry with `overwrite` at this path removes a directory with what is in it, or a node that paths
-    /// below it do not lead through afterwards as they do now.
+    /// True if an entry with `overwrite` at this path removes a directory with its content, or another node that paths
+    /// then no longer lead through as they do now.
     fn is_emptied_by_entry(&self, path: &str) -> bool {
         let node = self.facts.nodes.get(path).map(|node| &node.kind);
         match node {
-            Some(NodeKind::Directory { empty, only_wanted }) => !empty && !only_wanted,
+            Some(NodeKind::Directory {
+                empty,
+                only_requested,
+            }) => !empty && !only_requested,
             Some(NodeKind::Symlink { .. } | NodeKind::File { .. } | NodeKind::Other) => true,
             None => false,
         }
     }
 
-    fn note(&mut self, kind: &OpKind, claims: &[Claim]) {
+    fn record(&mut self, kind: &OpKind, claims: &[Claim]) {
         if let OpKind::Remove(act) = kind {
             self.removed.insert(act.path.clone());
             self.made.remove(act.path.as_str());
@@ -127,7 +129,7 @@ impl<'a> PlannedTree<'a> {
                 return;
             }
         }
-        // Mounting makes its mount point and what is above it; order comes from the mount claim.
+        // Mounting creates the mount point and the directories above it; the order comes from the mount claim.
         if let OpKind::Mount(act) = kind {
             self.mounted.insert(act.point.clone());
             self.mounted
@@ -144,7 +146,7 @@ impl<'a> PlannedTree<'a> {
         }
     }
 
-    /// Length of the nearest path above `path` that other operations make or empty, if these claims wait for them.
+    /// Length of the nearest path above `path` that other operations create or empty, if these claims wait for them.
     fn waits_for(&self, path: &str, claims: &[Claim]) -> Option<u16> {
         let above = paths::ancestors(path).find(|above| self.comes_before(above))?;
         let is_above = |claim: &Claim| match &claim.resource {
@@ -154,12 +156,12 @@ impl<'a> PlannedTree<'a> {
         claims.iter().any(is_above).then(|| length(above))
     }
 
-    /// Where a path of the config is: all links on the way followed, the last component not.
+    /// Resolves a path of the config: all links on the way are followed, but not the last component.
     pub fn resolve(&self, path: &str) -> Result<String, ResolveError> {
-        paths::resolve(path, |at| self.look(at))
+        paths::resolve(path, |at| self.lookup(at))
     }
 
-    /// Resolves a path; one that cannot be is refused.
+    /// Resolves a path, and refuses one that cannot be resolved.
     pub fn resolve_or_refuse(
         &self,
         draft: &mut Draft<'_>,
@@ -171,10 +173,10 @@ impl<'a> PlannedTree<'a> {
             .ok()
     }
 
-    fn look(&self, at: &str) -> Result<PathLookup, ResolveError> {
-        self.overlay.look(at, |at| match self.is_deleted(at) {
+    fn lookup(&self, at: &str) -> Result<PathLookup, ResolveError> {
+        self.overlay.lookup(at, |at| match self.is_deleted(at) {
             true => Ok(PathLookup::Missing),
-            false => Ok(self.facts.look(&paths::before_moves(at, &self.moved))),
+            false => Ok(self.facts.lookup(&paths::before_moves(at, &self.moved))),
         })
     }
 
@@ -191,21 +193,21 @@ impl<'a> PlannedTree<'a> {
             .facts
             .nodes
             .get(&*paths::before_moves(path, &self.moved))?;
-        let is_gone = |at: &str| self.removed.contains(at);
-        let nothing_goes = self.removed.is_empty() && self.emptied.is_empty();
-        let stays = nothing_goes
-            || !(is_gone(path)
+        let is_removed = |at: &str| self.removed.contains(at);
+        let nothing_is_removed = self.removed.is_empty() && self.emptied.is_empty();
+        let is_kept = nothing_is_removed
+            || !(is_removed(path)
                 || paths::ancestors(path)
-                    .any(|above| is_gone(above) || self.emptied.contains(above)));
-        stays.then_some(node)
+                    .any(|above| is_removed(above) || self.emptied.contains(above)));
+        is_kept.then_some(node)
     }
 
-    /// What an earlier operation puts at a resolved path, if one does.
+    /// What an earlier operation creates at a resolved path, if one does.
     pub fn made(&self, path: &str) -> Option<PlannedNode> {
         self.made.get(path).map(|node| node.what)
     }
 
-    /// True if an earlier operation makes or replaces the node.
+    /// True if an earlier operation creates or replaces the node.
     pub fn is_made(&self, path: &str) -> bool {
         self.made.contains_key(path)
     }
@@ -215,8 +217,8 @@ impl<'a> PlannedTree<'a> {
         self.is_made(path) || self.mounted.contains(path) || self.node(path).is_some()
     }
 
-    /// The nearest node above a resolved path that exists and is not a directory, so that nothing can be put
-    /// below it.
+    /// The nearest existing node above a resolved path if it is not a directory, so that nothing can be created below
+    /// it.
     pub fn obstacle<'p>(&self, path: &'p str) -> Option<&'p str> {
         let above = paths::ancestors(path).find(|above| self.exists(above))?;
         let is_directory = match self.made(above) {
@@ -251,16 +253,16 @@ impl<'a> PlannedTree<'a> {
         above.or_else(|| (!self.exists(path)).then(|| path.to_owned()))
     }
 
-    /// Claims of an operation that makes `path`: the node, and the nearest directory above it that another operation
-    /// makes or empties. Directories further above are claimed only if that operation does not wait for them itself:
-    /// the claims of a deep path would grow with the square of its depth.
+    /// Claims of an operation that creates `path`: the node, and the nearest directory above it that another operation
+    /// creates or empties. Directories further above are claimed only if that operation does not wait for them itself:
+    /// otherwise the claims of a deep path would grow with the square of its depth.
     pub fn claims(&self, path: &str) -> Vec<Claim> {
         self.claims_of(&path.into())
     }
 
-    /// The same with a name that others share.
+    /// Like [`Self::claims`], with a path that others share.
     pub fn claims_of(&self, path: &Arc<str>) -> Vec<Claim> {
-        // The node, the directory above, and what is added in the end: the record of new files, and the mount.
+        // The node, the directory above, and what is added at the end: the record of new files, and the mount.
         let mut claims = Vec::with_capacity(4);
         claims.push(Claim::make_shared_path(path));
         let mut last: Option<&str> = None;
@@ -278,12 +280,12 @@ impl<'a> PlannedTree<'a> {
         claims
     }
 
-    /// True if other operations make or empty the directory.
+    /// True if other operations create or empty the directory.
     fn comes_before(&self, path: &str) -> bool {
         self.is_made(path) || self.emptied.contains(path)
     }
 
-    /// Drafts the missing directories above a resolved path, root-owned 0755, once each. False if that is
+    /// Drafts the missing directories above a resolved path, root-owned 0755, once each. Returns false if that is
     /// refused because something above is not a directory.
     pub fn make_parents(
         &mut self,
@@ -315,7 +317,7 @@ impl<'a> PlannedTree<'a> {
         true
     }
 
-    /// Drafts an operation about `path` and remembers what it makes.
+    /// Drafts an operation and records what it creates.
     pub fn push(
         &mut self,
         draft: &mut Draft<'a>,
@@ -325,7 +327,7 @@ impl<'a> PlannedTree<'a> {
         origin: Option<Origin>,
         claims: Vec<Claim>,
     ) -> super::OpId {
-        self.note(&kind, &claims);
+        self.record(&kind, &claims);
         draft.push(phase, effect, kind, origin, claims)
     }
 }
@@ -334,7 +336,7 @@ fn length(path: &str) -> u16 {
     u16::try_from(path.len()).unwrap_or(u16::MAX)
 }
 
-/// What an operation puts at a path that it claims to make.
+/// What an operation creates at a path that it claims to make.
 fn made_by(kind: &OpKind, path: &str) -> PlannedNode {
     match kind {
         OpKind::File(_) | OpKind::HardLink(_) => PlannedNode::File,

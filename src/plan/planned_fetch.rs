@@ -5,25 +5,25 @@ use crate::config::{SharedText, data_url};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 
-/// Something to fetch. Nearly all files of a large plan give nothing but a URL, so the rest has a box of its own.
+/// Something to fetch. Nearly all files of a large plan have nothing but a URL, so the rest is boxed.
 ///
-/// Serialized as its URL for people: the URL itself, header values and hashes may be secrets.
+/// Serialized as its display URL: the URL itself, header values and hashes may be secrets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PlannedFetch {
     source: SharedText,
-    /// The whole resource, if it says more than the URL.
+    /// The whole resource, if it has more than the URL.
     resource: Option<Box<Resource>>,
 }
 
 impl From<&Resource> for PlannedFetch {
     fn from(resource: &Resource) -> Self {
         let source = resource.source.clone().unwrap_or_default();
-        let says_more = resource.compression.is_some()
+        let has_more = resource.compression.is_some()
             || resource.verification.hash.is_some()
             || !resource.http_headers.is_empty();
         Self {
             source,
-            resource: says_more.then(|| Box::new(resource.clone())),
+            resource: has_more.then(|| Box::new(resource.clone())),
         }
     }
 }
@@ -45,7 +45,7 @@ impl PlannedFetch {
         }
     }
 
-    /// True if what comes is to be decompressed.
+    /// True if the content has to be decompressed.
     pub fn is_compressed(&self) -> bool {
         let compression = self.resource.as_ref().map(|one| &one.compression);
         compression.is_some_and(Option::is_some)
@@ -58,8 +58,8 @@ impl Serialize for PlannedFetch {
     }
 }
 
-/// A URL for people: `data:` only with its size, others without user, password, query and fragment,
-/// any of which may be a secret.
+/// A URL for display: `data:` only with its size, others without user, password, query and fragment, any of which may
+/// be a secret.
 pub fn display_url(url: &str) -> String {
     if let Some(data) = strip_scheme(url, "data") {
         return format!("data: ({} bytes)", data_len(data));
@@ -85,7 +85,7 @@ fn strip_scheme<'u>(url: &'u str, scheme: &str) -> Option<&'u str> {
 /// Length of the body of a `data:` URL without decoding it (before decompression).
 fn data_len(data: &str) -> usize {
     let (kind, body) = data.split_once(',').unwrap_or(("", data));
-    data_url::length_of_body(kind.ends_with(";base64"), body)
+    data_url::body_decoded_len(kind.ends_with(";base64"), body)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
-//! What has to run ahead of the rest of a plan: what is on an encrypted volume shows only once it is open, and
-//! on an array once it runs. A plan made before takes them for blank; whoever executes it runs this part,
-//! looks again and plans again, so that everything else is judged by what is really there.
+//! The part of a plan that has to run first: the content of an encrypted volume is visible only once it is open, and
+//! that of an array once it runs. A plan that was made before treats them as blank. The executor runs this part,
+//! observes and plans again, so that everything else is decided by the actual content.
 
 use super::claims::{Access, Claim, ClaimedResource};
 use super::op::{AlreadyRight, OpId, OpKind, OpenMode, Operation, Phase, Plan, Settle, Subject};
@@ -8,39 +8,42 @@ use super::{Effect, order};
 use crate::disk::DeviceRef;
 use std::collections::BTreeSet;
 
-/// The part of a plan that puts together existing volumes and arrays other operations look into, except those in
-/// `opened`; `None` if there is nothing to find out. As long as some can be put together without writing anything,
-/// only these.
-pub fn ahead(plan: &Plan, opened: &BTreeSet<DeviceRef>) -> Option<Plan> {
+/// The part of a plan that opens or assembles existing volumes and arrays on whose content other operations depend,
+/// except those in `opened`; `None` if there is none. As long as some can be opened without writing anything, only
+/// these.
+pub fn first_part(plan: &Plan, opened: &BTreeSet<DeviceRef>) -> Option<Plan> {
     let openers: Vec<&Operation> = plan
         .operations
         .iter()
         .filter(|operation| is_opener(plan, operation, opened))
         .collect();
-    let whole = |operation: &&Operation| with_makers(plan, operation);
+    let complete = |operation: &&Operation| with_dependencies(plan, operation);
     let harmless: BTreeSet<OpId> = openers
         .iter()
-        .map(whole)
-        .filter(|ids| ids.iter().all(|id| brings(operation(plan, *id)).is_some()))
+        .map(complete)
+        .filter(|ids| {
+            ids.iter()
+                .all(|id| opened_device(operation(plan, *id)).is_some())
+        })
         .flatten()
         .collect();
     let chosen = match harmless.is_empty() {
-        true => openers.iter().flat_map(whole).collect(),
+        true => openers.iter().flat_map(complete).collect(),
         false => harmless,
     };
     match chosen.is_empty() {
         true => None,
-        false => part(plan, &chosen),
+        false => partial_plan(plan, &chosen),
     }
 }
 
-/// The volumes and arrays that a plan puts together without making them.
+/// The volumes and arrays that a plan opens or assembles without creating them.
 pub fn opened_by(plan: &Plan) -> impl Iterator<Item = DeviceRef> + '_ {
-    plan.operations.iter().filter_map(brings)
+    plan.operations.iter().filter_map(opened_device)
 }
 
-/// The existing volume or array that an operation puts together.
-fn brings(operation: &Operation) -> Option<DeviceRef> {
+/// The existing volume or array that an operation opens or assembles.
+fn opened_device(operation: &Operation) -> Option<DeviceRef> {
     match &operation.kind {
         OpKind::CreateLuks(act) if act.way == OpenMode::Open => Some(DeviceRef::Luks {
             name: act.name.clone(),
@@ -53,15 +56,15 @@ fn brings(operation: &Operation) -> Option<DeviceRef> {
 }
 
 fn is_opener(plan: &Plan, operation: &Operation, opened: &BTreeSet<DeviceRef>) -> bool {
-    let Some(device) = brings(operation).filter(|device| !opened.contains(device)) else {
+    let Some(device) = opened_device(operation).filter(|device| !opened.contains(device)) else {
         return false;
     };
     let mut others = plan.operations.iter().filter(|o| o.id != operation.id);
-    others.any(|other| looks_into(other, &device))
+    others.any(|other| depends_on_content(other, &device))
 }
 
-/// True if an operation might be another one, were the content of this device known.
-fn looks_into(operation: &Operation, device: &DeviceRef) -> bool {
+/// True if an operation depends on the content of a device.
+fn depends_on_content(operation: &Operation, device: &DeviceRef) -> bool {
     match &operation.kind {
         OpKind::Mount(act) => act.device == *device,
         // What is on an array is read through its members.
@@ -80,29 +83,29 @@ fn operation(plan: &Plan, id: OpId) -> &Operation {
     &plan.operations[id.0 as usize]
 }
 
-/// An operation and all that makes or changes what it stands on.
-fn with_makers(plan: &Plan, first: &Operation) -> BTreeSet<OpId> {
+/// An operation with all operations that create or change the devices below it.
+fn with_dependencies(plan: &Plan, first: &Operation) -> BTreeSet<OpId> {
     let mut found = BTreeSet::new();
-    let mut open = vec![first.id];
-    while let Some(id) = open.pop() {
+    let mut todo = vec![first.id];
+    while let Some(id) = todo.pop() {
         if found.insert(id) {
             let above = operation(plan, id);
             let below = plan
                 .operations
                 .iter()
-                .filter(|below| is_under(below, above));
-            open.extend(below.map(|below| below.id));
+                .filter(|below| is_dependency(below, above));
+            todo.extend(below.map(|below| below.id));
         }
     }
     found
 }
 
-/// True if `below` brings about what `above` stands on. Memory and disk heads are shared, not stood on.
-fn is_under(below: &Operation, above: &Operation) -> bool {
+/// True if `below` creates or changes a device below `above`. Memory and disk heads are shared, not stood on.
+fn is_dependency(below: &Operation, above: &Operation) -> bool {
     let mut claims = above.claims.iter();
     claims.any(|claim| match &claim.resource {
         _ if claim.access == Access::Make => false,
-        ClaimedResource::Table(_) => writes(below, &claim.resource) && !spares(below, above),
+        ClaimedResource::Table(_) => writes(below, &claim.resource) && !keeps(below, above),
         ClaimedResource::Device(_) => makes(below, &claim.resource),
         _ => false,
     })
@@ -121,8 +124,8 @@ fn has(operation: &Operation, resource: &ClaimedResource, accesses: &[Access]) -
     claims.any(|claim| accesses.contains(&claim.access) && claim.resource == *resource)
 }
 
-/// True if `below` writes a table in which each partition that `above` works on stays as it is.
-fn spares(below: &Operation, above: &Operation) -> bool {
+/// True if `below` writes a table that keeps each partition that `above` works on.
+fn keeps(below: &Operation, above: &Operation) -> bool {
     let OpKind::WriteTable(write) = &below.kind else {
         return false;
     };
@@ -130,26 +133,26 @@ fn spares(below: &Operation, above: &Operation) -> bool {
         let mut changes = write.changes.iter();
         !write.wipe && changes.any(|c| c.number == *number && c.effect == Effect::Keep)
     };
-    let spares = |device: &DeviceRef| match device {
+    let keeps = |device: &DeviceRef| match device {
         DeviceRef::Partition { disk, number } if *disk == write.disk => stays(number),
         DeviceRef::Disk { disk } => *disk != write.disk,
         _ => true,
     };
     above.claims.iter().all(|claim| match &claim.resource {
-        ClaimedResource::Device(device) => spares(device),
+        ClaimedResource::Device(device) => keeps(device),
         _ => true,
     })
 }
 
-/// These operations as a plan of their own, with the wait for udev behind them.
-fn part(plan: &Plan, chosen: &BTreeSet<OpId>) -> Option<Plan> {
+/// These operations as a separate plan, followed by the wait for udev.
+fn partial_plan(plan: &Plan, chosen: &BTreeSet<OpId>) -> Option<Plan> {
     let chosen = plan.operations.iter().filter(|o| chosen.contains(&o.id));
     let mut operations: Vec<Operation> = chosen.cloned().collect();
     operations.push(wait_for_udev(&operations));
     for (index, operation) in operations.iter_mut().enumerate() {
         operation.id = OpId(u32::try_from(index).ok()?);
     }
-    // A part of what could be ordered can be.
+    // A subset of operations that could be ordered can be ordered as well.
     order::derive(&mut operations).ok()?;
     Some(Plan {
         operations,

@@ -1,11 +1,11 @@
-//! Refuses what the kernel would not let this process do: mount, or give nodes to other users and groups.
+//! Refuses what the kernel would not allow this process to do: mount, or change owners.
 
 use super::op::{HomeAct, Owner, Permissions};
 use super::permissions::OwnerNames;
 use super::touched::is_idle;
 use super::{Draft, ErrorCode, Failure, OpKind, Operation, TargetState};
 use crate::accounts::Space;
-use crate::facts::privileges::{Ids, NoMounts, Privileges};
+use crate::facts::privileges::{Ids, MountObstacle, Privileges};
 
 const PRIVILEGED: &str = "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have";
 
@@ -19,17 +19,17 @@ pub fn refuse(draft: &mut Draft<'_>) {
     let in_image = draft.options.target == TargetState::Assembled;
     let refusal = active.find_map(|operation| {
         let by_loop = in_image && uses_loop(&operation.kind);
-        let no_loop = privileges.no_loops.as_ref().filter(|_| by_loop);
+        let no_loop = privileges.loop_obstacle.as_ref().filter(|_| by_loop);
         no_loop
-            .map(|why| no_loop_device(operation, why))
-            .or_else(|| obstacle(operation, privileges, &names))
+            .map(|why| loop_refusal(operation, why))
+            .or_else(|| find_refusal(operation, privileges, &names))
     });
     if let Some(refusal) = refusal {
         draft.refuse(refusal);
     }
 }
 
-/// What is done to a part of an image through a loop device.
+/// True for operations on a part of an image, which need a loop device.
 fn uses_loop(kind: &OpKind) -> bool {
     matches!(
         kind,
@@ -37,14 +37,18 @@ fn uses_loop(kind: &OpKind) -> bool {
     )
 }
 
-fn no_loop_device(operation: &Operation, why: &str) -> Failure {
+fn loop_refusal(operation: &Operation, why: &str) -> Failure {
     let cause = format!("a file system in an image needs a loop device, and {why}");
     Failure::of_operation(ErrorCode::PRIVILEGE, operation, cause, PRIVILEGED)
 }
 
-fn obstacle(operation: &Operation, privileges: &Privileges, names: &OwnerNames) -> Option<Failure> {
-    if let (OpKind::Mount(_), Some(why)) = (&operation.kind, privileges.no_mounts) {
-        return Some(no_mount(operation, why));
+fn find_refusal(
+    operation: &Operation,
+    privileges: &Privileges,
+    names: &OwnerNames,
+) -> Option<Failure> {
+    if let (OpKind::Mount(_), Some(why)) = (&operation.kind, privileges.mount_obstacle) {
+        return Some(mount_refusal(operation, why));
     }
     owners(&operation.kind, names)
         .into_iter()
@@ -53,11 +57,11 @@ fn obstacle(operation: &Operation, privileges: &Privileges, names: &OwnerNames) 
                 Space::User => &privileges.users,
                 Space::Group => &privileges.groups,
             };
-            (!ids.contain(id)).then(|| no_owner(operation, space, id, ids))
+            (!ids.contains(id)).then(|| owner_refusal(operation, space, id, ids))
         })
 }
 
-/// The users and groups that an operation gives nodes to.
+/// The users and groups that an operation makes owners of nodes.
 fn owners(kind: &OpKind, names: &OwnerNames) -> Vec<(Space, u32)> {
     match kind {
         OpKind::Directory(act) => of_permissions(&act.permissions, names),
@@ -79,8 +83,8 @@ fn owners(kind: &OpKind, names: &OwnerNames) -> Vec<(Space, u32)> {
     }
 }
 
-fn of_permissions(wish: &Permissions, names: &OwnerNames) -> Vec<(Space, u32)> {
-    [(Space::User, &wish.user), (Space::Group, &wish.group)]
+fn of_permissions(desired: &Permissions, names: &OwnerNames) -> Vec<(Space, u32)> {
+    [(Space::User, &desired.user), (Space::Group, &desired.group)]
         .into_iter()
         .filter_map(|(space, owner)| match owner {
             Owner::Keep => None,
@@ -90,14 +94,14 @@ fn of_permissions(wish: &Permissions, names: &OwnerNames) -> Vec<(Space, u32)> {
         .collect()
 }
 
-fn no_mount(operation: &Operation, why: NoMounts) -> Failure {
+fn mount_refusal(operation: &Operation, why: MountObstacle) -> Failure {
     let (cause, remedy) = match why {
-        NoMounts::Capability => ("this process may not mount file systems", PRIVILEGED),
-        NoMounts::UserNamespace => (
+        MountObstacle::Capability => ("this process may not mount file systems", PRIVILEGED),
+        MountObstacle::UserNamespace => (
             "the kernel does not mount block devices in a user namespace",
             "run kindling as root outside of the namespace",
         ),
-        NoMounts::NoProc => (
+        MountObstacle::NoProc => (
             "mounting needs /proc, which is not mounted",
             "mount it first: mount -t proc proc /proc",
         ),
@@ -105,7 +109,7 @@ fn no_mount(operation: &Operation, why: NoMounts) -> Failure {
     Failure::of_operation(ErrorCode::PRIVILEGE, operation, cause.into(), remedy)
 }
 
-fn no_owner(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Failure {
+fn owner_refusal(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Failure {
     let (cause, remedy) = match ids {
         Ids::Mapped(_) => (
             format!("the user namespace of this process has no {space} {id}"),

@@ -1,7 +1,7 @@
-//! What planning has to know and cannot tell by itself: questions that observation answers.
+//! What planning has to know and cannot determine itself: questions that observation answers.
 //!
-//! They come from a draft of the disks part of the plan, made by what is known so far. An answer may raise the next
-//! question: what lies where a partition will be decides whether a file system is made there.
+//! They come from a draft of the disks part of the plan, based on what is known so far. An answer may raise the next
+//! question: what is where a partition will be decides whether a file system is created there.
 
 use super::op::{self, OpKind};
 use super::{Draft, Options, Scope, StagePart, devices, filesystems, mounts};
@@ -16,7 +16,7 @@ use crate::layout::{
     CRYPTTAB, DEBIAN_MDADM_CONF, KEY_DIRECTORY, MDADM_CONF, REPORT_FILE, RESULT_FILE, key_file,
 };
 
-/// The questions of a config, by what is known so far.
+/// The questions of a config, based on what is known so far.
 pub struct Questions<'a> {
     draft: Draft<'a>,
 }
@@ -29,13 +29,13 @@ impl<'a> Questions<'a> {
         Self { draft }
     }
 
-    /// Where new partitions will lie, by disk: what is there already?
+    /// Places of new partitions, by disk: what is there already?
     pub fn new_places(&self) -> Vec<(String, Extent)> {
         let places = self.written_places();
         places.map(|(disk, _, extent)| (disk, extent)).collect()
     }
 
-    /// Partitions that will lie elsewhere than now, or for the first time, with their places.
+    /// Partitions that will be moved or created, with their places.
     pub fn moved_partitions(&self) -> Vec<(DeviceRef, Extent)> {
         let moved = self.written_places().filter(|(disk, number, extent)| {
             let facts = self.draft.observed.disks.get(disk);
@@ -60,23 +60,23 @@ impl<'a> Questions<'a> {
         })
     }
 
-    /// File systems that will be made: would the programs that make them accept what they are told?
+    /// File systems that will be created: would the programs accept their arguments?
     pub fn rehearsals(&self) -> Vec<MkfsRequest> {
-        filesystems::to_rehearse(&self.draft)
+        filesystems::mkfs_requests(&self.draft)
     }
 
     /// Mounts of file systems that exist and stay as they are: what is in them?
     pub fn kept_mounts(&self) -> Vec<op::Mount> {
-        mounts::kept(&self.draft)
+        mounts::kept_mounts(&self.draft)
     }
 
-    /// Devices the config uses that neither exist nor will: will somebody else bring them?
+    /// Devices of the config that neither exist nor will be created: will something else provide them?
     pub fn missing_devices(&self) -> Vec<String> {
         devices::unknown(&self.draft)
     }
 }
 
-/// Paths that a run of this scope writes to though no config names them: what is there now?
+/// Paths that a run of this scope writes to although no config names them: what is there now?
 pub fn own_paths(config: &Config, scope: Scope) -> Vec<String> {
     let mut paths = Vec::new();
     if scope == Scope::Stage(StagePart::Files) {

@@ -1,6 +1,6 @@
-//! RAID arrays: kept where they are what the config asks for, made otherwise.
+//! RAID arrays: kept if they are what the config requests, created otherwise.
 
-mod judge;
+mod decide;
 
 use super::op::{
     AlreadyRight, AssembleArray, CreateArray, Effect, Expected, OpKind, Phase, Subject,
@@ -11,7 +11,7 @@ use crate::config::model::Raid;
 use crate::disk::DeviceRef;
 use crate::disk::superblock::raid::Level;
 use crate::facts::TableFacts;
-use judge::{ArrayAction, RaidDecision};
+use decide::{ArrayAction, RaidDecision};
 
 /// Plans all arrays of the config.
 pub fn plan(draft: &mut Draft) {
@@ -26,24 +26,24 @@ pub fn plan(draft: &mut Draft) {
 /// In the order of the config, but an array that is a member of another one comes before that.
 fn inner_first(arrays: &[Raid]) -> Vec<(usize, &Raid)> {
     let mut ordered: Vec<(usize, &Raid)> = Vec::new();
-    let mut left: Vec<(usize, &Raid)> = arrays.iter().enumerate().collect();
-    while !left.is_empty() {
+    let mut remaining: Vec<(usize, &Raid)> = arrays.iter().enumerate().collect();
+    while !remaining.is_empty() {
         let waits = |(index, raid): &(usize, &Raid)| {
-            left.iter().any(|(other, inner)| {
+            remaining.iter().any(|(other, inner)| {
                 let array = DeviceRef::Array {
                     name: inner.name.clone(),
                 };
                 other != index && raid.devices.contains(&array.to_string())
             })
         };
-        // Arrays inside each other are refused when all operations are there.
-        let next = left.iter().position(|array| !waits(array));
-        ordered.push(left.remove(next.unwrap_or(0)));
+        // Arrays inside each other are refused once all operations are drafted.
+        let next = remaining.iter().position(|array| !waits(array));
+        ordered.push(remaining.remove(next.unwrap_or(0)));
     }
     ordered
 }
 
-/// An array of the config with what its entries stand for.
+/// An array of the config with its entries resolved.
 struct ArraySpec<'a> {
     raid: &'a Raid,
     array: DeviceRef,
@@ -79,28 +79,28 @@ fn refusal(raid: &Raid, origin: &Option<Origin>, cause: String, remedy: &str) ->
 fn plan_one(draft: &mut Draft, index: usize, raid: &Raid) -> Result<(), Vec<Failure>> {
     let path = format!("$.storage.raid.{index}");
     refuse_in_image(draft, &path, raid)?;
-    let wish = wish(draft, &path, raid)?;
-    let judgement = judge::judge(draft, &wish).map_err(|refusal| vec![*refusal])?;
-    if let ArrayAction::Keep { because } = judgement.way {
-        push_right(draft, wish, because);
+    let spec = spec(draft, &path, raid)?;
+    let decision = decide::decide(draft, &spec).map_err(|refusal| vec![*refusal])?;
+    if let ArrayAction::Keep { because } = decision.action {
+        push_already_right(draft, spec, because);
         return Ok(());
     }
-    refuse_held(draft, &wish, &judgement, &path)?;
+    refuse_held(draft, &spec, &decision, &path)?;
     if !draft.observed.tools.contains("mdadm") {
         let cause = "the program mdadm is not installed".to_owned();
-        return Err(vec![*wish.refusal(cause, "install package mdadm")]);
+        return Err(vec![*spec.refusal(cause, "install package mdadm")]);
     }
-    match judgement.way {
-        ArrayAction::Create => push_create(draft, wish, judgement.stop),
-        ArrayAction::Assemble { .. } => push_assemble(draft, wish, judgement),
+    match decision.action {
+        ArrayAction::Create => push_create(draft, spec, decision.stop),
+        ArrayAction::Assemble { .. } => push_assemble(draft, spec, decision),
         ArrayAction::Keep { .. } => {}
     }
     Ok(())
 }
 
-/// The kernel of this machine would put the array together, and keep it.
+/// Refuses arrays in images: the kernel of this machine would assemble and keep them.
 fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Failure>> {
-    if !devices::are_images(draft) {
+    if !devices::uses_images(draft) {
         return Ok(());
     }
     let cause = "an array over image files would stay assembled in the kernel of this machine";
@@ -110,7 +110,7 @@ fn refuse_in_image(draft: &Draft, path: &str, raid: &Raid) -> Result<(), Vec<Fai
     Err(vec![refusal])
 }
 
-fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, Vec<Failure>> {
+fn spec<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, Vec<Failure>> {
     let origin = draft.origin(path);
     let members = resolve_members(draft, path, raid)?;
     let refuse = |cause, remedy| Err(vec![refusal(raid, &origin, cause, remedy)]);
@@ -125,7 +125,7 @@ fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, 
             "use linear, raid0, raid1, raid4, raid5, raid6 or raid10",
         );
     };
-    if let Some(twice) = named_twice(&members) {
+    if let Some(twice) = find_duplicate(&members) {
         let cause = format!("{twice} is listed twice, by different names");
         return refuse(cause, "list each device once");
     }
@@ -137,7 +137,7 @@ fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, 
         let cause = format!("{} members leave none besides the spares", members.len());
         return refuse(cause, "give fewer spares or more devices");
     };
-    let wish = ArraySpec {
+    let spec = ArraySpec {
         raid,
         array: DeviceRef::Array {
             name: raid.name.clone(),
@@ -147,19 +147,19 @@ fn wish<'a>(draft: &Draft, path: &str, raid: &'a Raid) -> Result<ArraySpec<'a>, 
         spares,
         origin: origin.clone(),
     };
-    if wish.active() < least_members(level) {
+    if spec.active() < min_members(level) {
         let cause = format!(
             "{level} needs at least {} devices besides spares, and there are {}",
-            least_members(level),
-            wish.active()
+            min_members(level),
+            spec.active()
         );
         return refuse(cause, "give more devices or choose another level");
     }
-    Ok(wish)
+    Ok(spec)
 }
 
-/// What mdadm asks for.
-fn least_members(level: Level) -> u32 {
+/// Minimum number of active members for mdadm.
+fn min_members(level: Level) -> u32 {
     match level {
         Level::Raid6 => 4,
         Level::Raid4 | Level::Raid5 | Level::Raid10 => 2,
@@ -167,7 +167,7 @@ fn least_members(level: Level) -> u32 {
     }
 }
 
-fn named_twice(members: &[DeviceRef]) -> Option<&DeviceRef> {
+fn find_duplicate(members: &[DeviceRef]) -> Option<&DeviceRef> {
     let mut rest = members.iter();
     while let Some(member) = rest.next() {
         if rest.clone().any(|other| other == member) {
@@ -198,21 +198,21 @@ fn resolve_members(draft: &Draft, path: &str, raid: &Raid) -> Result<Vec<DeviceR
     }
 }
 
-/// Members that somebody uses, but for arrays that are stopped first.
+/// Refuses members that are in use, except by arrays that are stopped first.
 fn refuse_held(
     draft: &Draft,
-    wish: &ArraySpec,
-    judgement: &RaidDecision,
+    spec: &ArraySpec,
+    decision: &RaidDecision,
     path: &str,
 ) -> Result<(), Vec<Failure>> {
-    let refusals: Vec<Failure> = wish
+    let refusals: Vec<Failure> = spec
         .members
         .iter()
         .enumerate()
         .filter_map(|(i, member)| {
             let holders: Vec<String> = holders(draft, member)
                 .filter(|holder| {
-                    !judgement
+                    !decision
                         .stop
                         .iter()
                         .any(|node| devices::is_held_by(holder, node))
@@ -220,7 +220,7 @@ fn refuse_held(
                 .cloned()
                 .collect();
             (!holders.is_empty()).then(|| Failure {
-                act: format!("create array {:?} of", wish.raid.name),
+                act: format!("create array {:?} of", spec.raid.name),
                 object: member.to_string(),
                 cause: format!("it is in use: {}", holders.join(", ")),
                 origin: draft.origin(&format!("{path}.devices.{i}")),
@@ -235,7 +235,7 @@ fn refuse_held(
     }
 }
 
-/// Who holds a device, or a part of it when it is a whole disk.
+/// What uses a device, or a partition of it if it is a whole disk.
 fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d String> {
     let disk = match member {
         DeviceRef::Disk { disk } => draft.observed.disks.get(disk),
@@ -249,66 +249,67 @@ fn holders<'d>(draft: &'d Draft, member: &DeviceRef) -> impl Iterator<Item = &'d
         .chain(parts.flatten())
 }
 
-fn claims(wish: &ArraySpec) -> Vec<Claim> {
+fn claims(spec: &ArraySpec) -> Vec<Claim> {
     let make = Claim::new(
         Access::Make,
-        ClaimedResource::Device(wish.array.clone().into()),
+        ClaimedResource::Device(spec.array.clone().into()),
     );
-    let members = wish.members.iter().flat_map(filesystems::changes_content);
+    let members = spec.members.iter().flat_map(filesystems::content_claims);
     std::iter::once(make).chain(members).collect()
 }
 
-fn push_right(draft: &mut Draft, wish: ArraySpec, because: String) {
+fn push_already_right(draft: &mut Draft, spec: ArraySpec, because: String) {
     let kind = OpKind::AlreadyRight(AlreadyRight {
-        subject: Subject::Device(wish.array),
+        subject: Subject::Device(spec.array),
         because,
     });
-    draft.push(Phase::Raid, Effect::Keep, kind, wish.origin, Vec::new());
+    draft.push(Phase::Raid, Effect::Keep, kind, spec.origin, Vec::new());
 }
 
-fn push_assemble(draft: &mut Draft, wish: ArraySpec, judgement: RaidDecision) {
-    let claims = claims(&wish);
+fn push_assemble(draft: &mut Draft, spec: ArraySpec, decision: RaidDecision) {
+    let claims = claims(&spec);
     let ArrayAction::Assemble {
         uuid,
         members,
         missing,
-    } = judgement.way
+    } = decision.action
     else {
         return;
     };
     let kind = OpKind::AssembleArray(AssembleArray {
-        name: wish.raid.name.clone(),
-        level: wish.level.to_string(),
+        name: spec.raid.name.clone(),
+        level: spec.level.to_string(),
         uuid,
         members: members
             .into_iter()
-            .filter_map(|place| wish.members.get(place).cloned())
+            .filter_map(|index| spec.members.get(index).cloned())
             .collect(),
         missing,
-        stop: judgement.stop,
+        stop: decision.stop,
     });
-    draft.push(Phase::Raid, Effect::Change, kind, wish.origin, claims);
+    draft.push(Phase::Raid, Effect::Change, kind, spec.origin, claims);
 }
 
-fn push_create(draft: &mut Draft, wish: ArraySpec, stop: Vec<String>) {
-    let claims = claims(&wish);
-    let lost: Vec<String> = wish
+fn push_create(draft: &mut Draft, spec: ArraySpec, stop: Vec<String>) {
+    let claims = claims(&spec);
+    let lost: Vec<String> = spec
         .members
         .iter()
         .flat_map(|member| losses(draft, member))
         .collect();
-    let expected = wish.members.iter().map(|member| expected(draft, member));
+    let expected = spec.members.iter().map(|member| expected(draft, member));
     let kind = OpKind::CreateArray(CreateArray {
-        name: wish.raid.name.clone(),
-        level: wish.raid.level.clone().unwrap_or_default(),
-        spares: wish.spares,
-        options: wish.raid.options.clone(),
+        name: spec.raid.name.clone(),
+        level: spec.raid.level.clone().unwrap_or_default(),
+        spares: spec.spares,
+        options: spec.raid.options.clone(),
         stop,
         expected: expected.collect(),
-        members: wish.members,
+        members: spec.members,
     });
-    let id = draft.push(Phase::Raid, Effect::Create, kind, wish.origin, claims);
-    lost.into_iter().for_each(|line| draft.destroys(id, line));
+    let id = draft.push(Phase::Raid, Effect::Create, kind, spec.origin, claims);
+    lost.into_iter()
+        .for_each(|line| draft.record_loss(id, line));
 }
 
 /// What is on a member that becomes part of a new array.
@@ -347,7 +348,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_holder_is_told_by_its_whole_name() {
+    fn a_holder_is_matched_by_its_full_name() {
         assert!(devices::is_held_by("in use by /dev/md12", "/dev/md12"));
         assert!(devices::is_held_by(
             "in use by /dev/md12 (an array), mounted",

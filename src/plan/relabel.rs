@@ -1,5 +1,5 @@
-//! SELinux labels of what a first boot makes. There is no policy loaded before the real root, so nothing
-//! is labelled at creation; `setfiles` labels it afterwards by the policy of the target.
+//! SELinux labels of what a first boot creates. No policy is loaded before the real root, so nothing is labelled at
+//! creation; `setfiles` sets the labels afterwards by the policy of the target.
 
 use super::op::*;
 use super::paths::PlannedTree;
@@ -25,18 +25,18 @@ const ACCOUNT_FILES: [&str; 7] = [
 /// Whether labels are set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Labels {
-    /// The target does without.
+    /// The target needs no labels.
     #[default]
     Off,
     /// They have to be right before the real root starts.
     On,
 }
 
-/// Decides from what the target says; `wish` overrules it. A target without `/etc/selinux/config`, or
+/// Decides by the settings of the target, unless `requested` overrides them. A target without `/etc/selinux/config`, or
 /// with `SELINUX=disabled` in it, needs no labels.
-pub fn decide(facts: &SelinuxFacts, wish: Option<bool>) -> Labels {
-    let needed = facts.has_config && !facts.is_disabled;
-    match wish.unwrap_or(needed) {
+pub fn decide(facts: &SelinuxFacts, requested: Option<bool>) -> Labels {
+    let is_needed = facts.has_config && !facts.is_disabled;
+    match requested.unwrap_or(is_needed) {
         true => Labels::On,
         false => Labels::Off,
     }
@@ -47,12 +47,12 @@ fn is_on(draft: &Draft) -> bool {
     first_boot.is_some_and(|first_boot| first_boot.labels == Labels::On)
 }
 
-/// Drafts the labelling of everything the operations so far make.
+/// Drafts the labelling of everything that the operations so far create.
 pub fn plan(draft: &mut Draft<'_>) {
     if !is_on(draft) {
         return;
     }
-    let mut paths: BTreeSet<String> = made(draft);
+    let mut paths: BTreeSet<String> = created_paths(draft);
     paths.extend(account_paths(draft));
     if paths.is_empty() {
         return;
@@ -64,8 +64,8 @@ pub fn plan(draft: &mut Draft<'_>) {
     push(draft, paths.into_iter().collect(), claims, false);
 }
 
-/// Drafts the labelling of the directories that were missing on the way to a mount point: once
-/// something is mounted there, they are out of reach.
+/// Drafts the labelling of the directories that were missing on the way to a mount point: once something is mounted
+/// there, they cannot be reached.
 pub fn before_mounting(draft: &mut Draft<'_>, point: &str) {
     let missing = topmost_missing(draft, point).filter(|_| is_on(draft));
     if let Some(path) = missing {
@@ -118,7 +118,7 @@ fn push(draft: &mut Draft<'_>, paths: Vec<String>, claims: Vec<Claim>, only_if_e
     draft.push(Phase::Labels, Effect::Step, kind, None, claims);
 }
 
-/// Says it once, however many paths there are to label.
+/// Refuses once, however many paths there are to label.
 fn refuse(draft: &mut Draft<'_>, cause: String, remedy: &str) {
     let refusal = Failure {
         act: "set".into(),
@@ -133,8 +133,8 @@ fn refuse(draft: &mut Draft<'_>, cause: String, remedy: &str) {
     }
 }
 
-/// Topmost missing component of everything that is made. What replaces something is labelled itself.
-fn made(draft: &Draft<'_>) -> BTreeSet<String> {
+/// Topmost missing component of every path that is created. What replaces something is labelled itself.
+fn created_paths(draft: &Draft<'_>) -> BTreeSet<String> {
     let claims = draft
         .operations()
         .iter()
@@ -147,7 +147,7 @@ fn made(draft: &Draft<'_>) -> BTreeSet<String> {
         .collect()
 }
 
-/// The topmost component of a resolved path that was not there at first.
+/// The topmost component of a resolved path that did not exist at first.
 fn topmost_missing(draft: &Draft<'_>, path: &str) -> Option<String> {
     let nodes = &draft.observed.root.nodes;
     let all = std::iter::once(path).chain(ancestors(path));
@@ -168,7 +168,7 @@ fn account_paths(draft: &Draft<'_>) -> Vec<String> {
     let users = users.filter(|u| u.should_exist != Some(false) && u.no_create_home != Some(true));
     let homes = users.filter_map(|user| {
         let home = facts.home_of(user);
-        // A home may itself be a link, as /root is where it is kept in /var.
+        // A home may itself be a link, such as /root on systems that keep it in /var.
         let below = planned.resolve(&format!("{home}/x")).ok()?;
         parent(&below).map(str::to_owned)
     });
@@ -195,9 +195,9 @@ mod tests {
             (false, false, Some(true), Labels::On),
             (true, true, Some(true), Labels::On),
         ];
-        for (has_config, is_disabled, wish, want) in cases {
-            let got = decide(&facts(has_config, is_disabled), wish);
-            assert_eq!(got, want, "{has_config} {is_disabled} {wish:?}");
+        for (has_config, is_disabled, requested, want) in cases {
+            let got = decide(&facts(has_config, is_disabled), requested);
+            assert_eq!(got, want, "{has_config} {is_disabled} {requested:?}");
         }
     }
 }

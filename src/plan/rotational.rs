@@ -1,11 +1,11 @@
-//! One writer at a time on a disk that rotates: two concurrent writers would cause seeks.
+//! One writer at a time on a rotational disk: concurrent writers would cause seeks.
 
 use super::op::Operation;
 use super::{Access, Claim, ClaimedResource, Draft, devices};
 use crate::disk::DeviceRef;
 use std::collections::BTreeSet;
 
-/// Adds the rotating disks beneath what each operation writes to its claims.
+/// Adds the rotational disks below the devices that each operation writes to its claims.
 pub fn claim(draft: &mut Draft) {
     let spindles: Vec<BTreeSet<String>> = draft
         .operations()
@@ -30,8 +30,8 @@ fn written_by(draft: &Draft, operation: &Operation) -> BTreeSet<String> {
     spindles
 }
 
-/// The rotating disks that a device lies on. What was seen is not looked at again: a config may ask for
-/// devices that lie on each other.
+/// Collects the rotational disks below a device. Devices that were visited are skipped: a config may request devices
+/// that are on each other.
 fn collect(
     draft: &Draft,
     device: &DeviceRef,
@@ -52,13 +52,13 @@ fn collect(
             spindles.extend(facts.into_iter().flat_map(|facts| facts.spindles.clone()));
         }
     }
-    for beneath in beneath(draft, device) {
-        collect(draft, &beneath, spindles, seen);
+    for lower in lower_devices(draft, device) {
+        collect(draft, &lower, spindles, seen);
     }
 }
 
-/// What the config makes an array or a volume of.
-fn beneath(draft: &Draft, device: &DeviceRef) -> Vec<DeviceRef> {
+/// The devices that the config creates an array or a volume from.
+fn lower_devices(draft: &Draft, device: &DeviceRef) -> Vec<DeviceRef> {
     let storage = &draft.document.config().storage;
     let names: Vec<&String> = match device {
         DeviceRef::Array { name } => {

@@ -1,8 +1,8 @@
-//! Waiting for udev: once, behind everything that changes disks.
+//! Waits for udev once, after everything that changes disks.
 //!
-//! Nothing before that needs its links: partitions are named after their disk's node, which the kernel makes
-//! by itself, and the nodes of arrays and volumes are waited for by the programs that make them. Whoever
-//! comes later (mounts, units, the real root) goes by links, so they have to be right by then.
+//! Nothing before that needs its links: partitions are named after the node of their disk, which the kernel creates
+//! itself, and programs that create arrays and volumes wait for their nodes. Everything later (mounts, units, the real
+//! root) uses links, so they have to be correct by then.
 
 use super::op::{Effect, OpKind, Phase, Settle};
 use super::{Access, Claim, ClaimedResource, Draft, devices};
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 /// Plans the wait, if anything changes that udev watches.
 pub fn plan(draft: &mut Draft) {
-    note_members(draft);
+    mark_exposed_members(draft);
     let changed: BTreeSet<DeviceRef> = changed(draft).collect();
     if changed.is_empty() {
         return;
@@ -30,7 +30,7 @@ pub fn plan(draft: &mut Draft) {
     draft.push(Phase::Filesystems, Effect::Step, kind, None, claims);
 }
 
-/// Devices of the machine whose table or content changes. Loop devices over image files come and go unseen.
+/// Devices of the machine whose table or content changes. Loop devices on image files do not count.
 fn changed<'d>(draft: &'d Draft) -> impl Iterator<Item = DeviceRef> + 'd {
     let operations = draft.operations().iter();
     let claims = operations
@@ -50,21 +50,21 @@ fn changed<'d>(draft: &'d Draft) -> impl Iterator<Item = DeviceRef> + 'd {
     })
 }
 
-/// Notes on each table whether one of its new partitions shows something that udev puts together by itself.
-fn note_members(draft: &mut Draft) {
-    let shows: Vec<bool> = draft
+/// Marks each table of which a new partition exposes something that udev assembles by itself.
+fn mark_exposed_members(draft: &mut Draft) {
+    let exposes: Vec<bool> = draft
         .operations()
         .iter()
-        .map(|operation| shows_member(draft, &operation.kind))
+        .map(|operation| exposes_member(draft, &operation.kind))
         .collect();
-    for (operation, shows) in draft.operations.iter_mut().zip(shows) {
+    for (operation, exposes) in draft.operations.iter_mut().zip(exposes) {
         if let OpKind::WriteTable(write) = &mut operation.kind {
-            write.shows_members = shows;
+            write.exposes_members = exposes;
         }
     }
 }
 
-fn shows_member(draft: &Draft, kind: &OpKind) -> bool {
+fn exposes_member(draft: &Draft, kind: &OpKind) -> bool {
     let OpKind::WriteTable(write) = kind else {
         return false;
     };
@@ -76,11 +76,11 @@ fn shows_member(draft: &Draft, kind: &OpKind) -> bool {
         disk: write.disk.clone(),
         number: change.number,
     })
-    .any(|partition| is_put_together(devices::content(draft, &partition).kind.as_deref()))
+    .any(|partition| is_auto_assembled(devices::content(draft, &partition).kind.as_deref()))
 }
 
 /// Kinds of content that rules of udev activate as soon as they see them, which holds the device.
-fn is_put_together(kind: Option<&str>) -> bool {
+fn is_auto_assembled(kind: Option<&str>) -> bool {
     matches!(
         kind,
         Some(

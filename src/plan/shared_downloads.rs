@@ -1,10 +1,10 @@
-//! Files that want the same bytes of a server: they are fetched for the first and copied for the others.
+//! Files with the same download: it is fetched for the first and copied for the others.
 
 use super::op::{Base, Content, FileAct, OpKind};
 use super::{Claim, Draft};
 use std::collections::HashMap;
 
-/// Lets every file that wants what another one consists of copy that.
+/// Makes every file with the same download as an earlier one a copy of that.
 pub fn plan(draft: &mut Draft<'_>) {
     let mut holders: HashMap<String, DownloadHolder> = HashMap::new();
     for (index, operation) in draft.operations.iter_mut().enumerate() {
@@ -12,7 +12,7 @@ pub fn plan(draft: &mut Draft<'_>) {
             continue;
         };
         for part in &mut act.parts {
-            let holder = fetched(part).and_then(|key| holders.get_mut(&key));
+            let holder = download_key(part).and_then(|key| holders.get_mut(&key));
             if let (Some(holder), Content::Fetched { fetch, .. }) = (holder, &*part) {
                 operation.claims.push(Claim::use_path(&holder.path));
                 holder.is_copied = true;
@@ -22,7 +22,7 @@ pub fn plan(draft: &mut Draft<'_>) {
                 };
             }
         }
-        if let Some(key) = sole(act).and_then(fetched) {
+        if let Some(key) = only_part(act).and_then(download_key) {
             let path = act.path.to_string();
             let holder = DownloadHolder {
                 path,
@@ -33,19 +33,19 @@ pub fn plan(draft: &mut Draft<'_>) {
         }
     }
     for holder in holders.values().filter(|holder| holder.is_copied) {
-        mark(&mut draft.operations[holder.index].kind);
+        mark_as_copied(&mut draft.operations[holder.index].kind);
     }
 }
 
 /// A file that others can be copied from.
 struct DownloadHolder {
     path: String,
-    /// Of its operation.
+    /// Index of its operation.
     index: usize,
     is_copied: bool,
 }
 
-fn mark(kind: &mut OpKind) {
+fn mark_as_copied(kind: &mut OpKind) {
     let OpKind::File(act) = kind else { return };
     for part in &mut act.parts {
         if let Content::Fetched { is_copied, .. } = part {
@@ -54,16 +54,16 @@ fn mark(kind: &mut OpKind) {
     }
 }
 
-/// What the whole of a new file is.
-fn sole(act: &FileAct) -> Option<&Content> {
+/// The only part of a new file, if it has just one.
+fn only_part(act: &FileAct) -> Option<&Content> {
     match (act.base, act.parts.as_slice()) {
         (Base::Empty, [part]) => Some(part),
         _ => None,
     }
 }
 
-/// All that tells one fetch from another, for what comes from a server.
-fn fetched(content: &Content) -> Option<String> {
+/// A key with all details of a download, for content from a server.
+fn download_key(content: &Content) -> Option<String> {
     let Content::Fetched { fetch, .. } = content else {
         return None;
     };

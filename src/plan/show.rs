@@ -1,5 +1,5 @@
-//! A plan for people: a tree per disk and for the target root, every act that destroys data, warnings, a summary line. It is
-//! an outline first, so that every form of it says the same; the same plan has the same one.
+//! Renders a plan as text: a tree per disk and for the target root, everything that destroys data, warnings, a summary
+//! line. It is built as an outline first, so that all renderings agree; equal plans have equal outlines.
 
 mod accounts;
 mod disks;
@@ -22,13 +22,13 @@ pub struct ShowOptions {
 /// Counts of a plan, for the summary line and for programs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Summary {
-    /// Things that come into being.
+    /// Number of things to create.
     pub create: usize,
-    /// Things that change.
+    /// Number of things to change.
     pub change: usize,
-    /// Things that go.
+    /// Number of things to destroy.
     pub destroy: usize,
-    /// Things already right.
+    /// Number of things that are already right.
     pub keep: usize,
 }
 
@@ -73,12 +73,12 @@ impl Summary {
     }
 }
 
-/// The whole plan as text.
+/// Renders the whole plan as text.
 pub fn show(plan: &Plan, options: ShowOptions) -> String {
     let mut outline = outline(plan, options.sectors);
-    losses(&mut outline, plan);
-    warnings(&mut outline, plan);
-    summary(&mut outline, plan);
+    add_losses(&mut outline, plan);
+    add_warnings(&mut outline, plan);
+    add_summary(&mut outline, plan);
     let mut text = String::new();
     for item in outline.items {
         item.write(&mut text, options.colour);
@@ -86,7 +86,7 @@ pub fn show(plan: &Plan, options: ShowOptions) -> String {
     text
 }
 
-/// What a plan does, without what is said of it as a whole. With `sectors`, sizes and starts in sectors as well.
+/// What a plan does, without losses, warnings and summary. With `sectors`, it has sizes and starts in sectors as well.
 pub(crate) fn outline(plan: &Plan, sectors: bool) -> Outline {
     let mut outline = Outline {
         items: Vec::new(),
@@ -98,7 +98,7 @@ pub(crate) fn outline(plan: &Plan, sectors: bool) -> Outline {
     outline
 }
 
-fn losses(outline: &mut Outline, plan: &Plan) {
+fn add_losses(outline: &mut Outline, plan: &Plan) {
     let destroying: Vec<&Operation> = plan
         .operations
         .iter()
@@ -116,7 +116,7 @@ fn losses(outline: &mut Outline, plan: &Plan) {
     outline.gap();
 }
 
-fn warnings(outline: &mut Outline, plan: &Plan) {
+fn add_warnings(outline: &mut Outline, plan: &Plan) {
     for warning in &plan.warnings {
         // Several lines, escaped one by one.
         outline
@@ -128,7 +128,7 @@ fn warnings(outline: &mut Outline, plan: &Plan) {
     }
 }
 
-fn summary(outline: &mut Outline, plan: &Plan) {
+fn add_summary(outline: &mut Outline, plan: &Plan) {
     let count = Summary::of(plan);
     let text = if count.is_nothing() {
         format!("Nothing to do: {} already right.", things(count.keep))
@@ -149,17 +149,17 @@ fn things(count: usize) -> String {
     }
 }
 
-/// A piece of an outline. What comes from a config is escaped.
+/// An item of an outline. Text from a config is escaped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum OutlineItem {
-    /// What the lines below are about.
+    /// The topic of the lines below.
     Heading(String),
-    /// The disk that the lines below are about, with its partitions where its table is written.
+    /// The disk of the lines below, with its partitions if its table is written.
     Disk {
         name: String,
         change: Option<TableChange>,
     },
-    /// One thing, indented below what it belongs to.
+    /// One item, indented below its parent.
     Line {
         depth: usize,
         effect: Option<Effect>,
@@ -167,9 +167,9 @@ pub(crate) enum OutlineItem {
         /// Source and line that requested it.
         origin: Option<(String, u32)>,
     },
-    /// Lines that stand alone: what may not have the effect that its author expects.
+    /// A warning of one or more lines, without indentation.
     Warning(String),
-    /// The end of what was about one thing.
+    /// The end of a section.
     Gap,
 }
 
@@ -202,12 +202,12 @@ impl OutlineItem {
     }
 }
 
-/// The place that requested something, behind what is said of it. `source` is escaped.
+/// The place in a config that requested an item, to be printed after it. `source` is escaped.
 pub(crate) fn place_note(source: &str, line: u32, colour: bool) -> String {
     paint("2", &format!("  [{source}:{line}]"), colour)
 }
 
-/// How an effect is shown in front of its subject.
+/// The symbol of an effect in front of its subject.
 pub(crate) fn symbol(effect: Option<Effect>, colour: bool) -> String {
     match effect {
         Some(Effect::Create) => paint("32", "+", colour),
@@ -245,18 +245,18 @@ pub(crate) struct PartitionPlace {
     pub label: String,
     pub start: u64,
     pub sectors: u64,
-    /// What becomes of it.
+    /// What happens to it.
     pub effect: Effect,
 }
 
-/// An outline being made.
+/// An outline under construction.
 pub(crate) struct Outline {
     items: Vec<OutlineItem>,
     sectors: bool,
 }
 
 impl Outline {
-    /// What is in it, in order.
+    /// Its items, in order.
     pub(crate) fn into_items(self) -> Vec<OutlineItem> {
         self.items
     }
@@ -273,7 +273,7 @@ impl Outline {
     fn gap(&mut self) {
         self.items.push(OutlineItem::Gap);
     }
-    /// One line of a tree: indentation, symbol, text, and where it was asked for.
+    /// One line of a tree: indentation, symbol, text, and where it was requested.
     fn line(&mut self, depth: usize, effect: Option<Effect>, text: &str, origin: Option<&Origin>) {
         self.items.push(OutlineItem::Line {
             depth,

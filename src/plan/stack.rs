@@ -1,15 +1,15 @@
-//! How devices lie on each other: each has one use, and none lies on itself. Checked once arrays, volumes and
-//! file systems are planned, whatever names the config has for the devices.
+//! How devices are stacked: each has one use, and none is on itself. Checked once arrays, volumes and file systems are
+//! planned, whatever names the config has for the devices.
 
 use super::op::{OpKind, Operation, Subject};
 use super::{Access, ClaimedResource, Draft, ErrorCode, Failure, drafted};
 use crate::disk::DeviceRef;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Refuses devices with two uses, and devices that would lie on themselves.
+/// Refuses devices with two uses, and devices that would be on themselves.
 pub fn check(draft: &mut Draft) {
     let mut refusals = used_twice(draft);
-    refusals.extend(on_themselves(draft));
+    refusals.extend(stacked_on_themselves(draft));
     for refusal in refusals {
         draft.refuse(refusal);
     }
@@ -28,7 +28,7 @@ fn devices(operation: &Operation, wanted: Access) -> impl Iterator<Item = &Devic
     })
 }
 
-/// The name of a device that other names of the config may lead to as well.
+/// The common name of a device that the config may give different names.
 fn identity(draft: &Draft, device: &DeviceRef) -> String {
     let name = device.to_string();
     let facts = draft.observed.devices.get(&name);
@@ -71,16 +71,16 @@ fn overlapping<'d>(
     let disk = device.disk()?;
     let whole = matches!(device, DeviceRef::Disk { .. });
     users.iter().find_map(|(_, user)| {
-        let meets = written(user).any(|other| {
+        let overlaps = written(user).any(|other| {
             other.disk() == Some(disk)
                 && identity(draft, other) != identity(draft, device)
                 && (whole || matches!(other, DeviceRef::Disk { .. }))
         });
-        meets.then_some(*user)
+        overlaps.then_some(*user)
     })
 }
 
-/// True for a whole disk that gets partitions by this very plan.
+/// True for a whole disk on which this plan creates partitions.
 fn holds_new_table(draft: &Draft, device: &DeviceRef) -> bool {
     let DeviceRef::Disk { disk } = device else {
         return false;
@@ -91,7 +91,7 @@ fn holds_new_table(draft: &Draft, device: &DeviceRef) -> bool {
     })
 }
 
-/// A partition of a whole disk that the config has a use for, and that is as wanted already.
+/// A partition of a whole disk that the config uses and that already is as requested.
 fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
     let DeviceRef::Disk { disk } = device else {
         return None;
@@ -116,7 +116,7 @@ fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
 }
 
 fn refuse_above_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Failure {
-    let wanted_by = match &kept.origin {
+    let requested_by = match &kept.origin {
         Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),
     };
@@ -124,7 +124,7 @@ fn refuse_above_kept(operation: &Operation, kept: &Operation, device: &DeviceRef
         ErrorCode::DEVICE_USED_TWICE,
         operation,
         format!(
-            "it would destroy a partition of {device} that is in use: {}{wanted_by}",
+            "it would destroy a partition of {device} that is in use: {}{requested_by}",
             kept.kind.describe()
         ),
         "name a partition of the disk instead, or leave its partitions out of the config",
@@ -132,7 +132,7 @@ fn refuse_above_kept(operation: &Operation, kept: &Operation, device: &DeviceRef
 }
 
 fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Failure {
-    let wanted_by = match &earlier.origin {
+    let requested_by = match &earlier.origin {
         Some(origin) => format!(" (requested at {origin})"),
         None => String::new(),
     };
@@ -140,7 +140,7 @@ fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef)
         ErrorCode::DEVICE_USED_TWICE,
         operation,
         format!(
-            "{device} already has another use: {}{wanted_by}",
+            "{device} already has another use: {}{requested_by}",
             earlier.kind.describe()
         ),
         "use each device for one array, encrypted volume or file system",
@@ -156,7 +156,7 @@ fn refuse_over_table(operation: &Operation, device: &DeviceRef) -> Failure {
     )
 }
 
-fn on_themselves(draft: &Draft) -> Vec<Failure> {
+fn stacked_on_themselves(draft: &Draft) -> Vec<Failure> {
     let operations = draft.operations();
     let below = |device: &DeviceRef| -> Vec<&DeviceRef> {
         let makers = operations
@@ -164,21 +164,21 @@ fn on_themselves(draft: &Draft) -> Vec<Failure> {
             .filter(|operation| devices(operation, Access::Make).any(|made| made == device));
         makers.flat_map(written).collect()
     };
-    let is_looped = |operation: &&Operation| {
+    let is_on_itself = |operation: &&Operation| {
         let made: Vec<&DeviceRef> = devices(operation, Access::Make).collect();
         let mut seen: BTreeSet<&DeviceRef> = BTreeSet::new();
-        let mut open: Vec<&DeviceRef> = written(operation).collect();
-        while let Some(device) = open.pop() {
+        let mut todo: Vec<&DeviceRef> = written(operation).collect();
+        while let Some(device) = todo.pop() {
             if made.contains(&device) {
                 return true;
             }
             if seen.insert(device) {
-                open.extend(below(device));
+                todo.extend(below(device));
             }
         }
         false
     };
-    let looped = operations.iter().filter(is_looped);
+    let looped = operations.iter().filter(is_on_itself);
     looped
         .map(|operation| {
             Failure::of_operation(

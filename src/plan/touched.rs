@@ -5,7 +5,7 @@ use super::{Access, ClaimedResource, Effect};
 use crate::layout::{UNIT_DIRECTORY, USERS_FILE};
 use std::collections::BTreeSet;
 
-/// Paths that something is done to; decides which file systems have to be mounted.
+/// Paths that operations change; they decide which file systems have to be mounted.
 pub(super) fn touched_paths(operations: &[Operation]) -> BTreeSet<String> {
     operations
         .iter()
@@ -15,14 +15,14 @@ pub(super) fn touched_paths(operations: &[Operation]) -> BTreeSet<String> {
         .collect()
 }
 
-/// True if nothing is done for it.
+/// True if the operation does nothing.
 pub(super) fn is_idle(operation: &Operation) -> bool {
     matches!(operation.effect, Effect::Keep | Effect::Skip)
 }
 
 /// Paths that an operation changes.
 pub(super) fn paths_of(operation: &Operation) -> impl Iterator<Item = &str> {
-    // It changes links of the unit directory, which ones is up to systemctl.
+    // It changes links in the unit directory; systemctl decides which ones.
     let disables = matches!(operation.kind, OpKind::DisableUnit(_));
     let claims = match disables {
         true => &[][..],

@@ -1,8 +1,8 @@
 //! Directories, files and links of `storage`.
 //!
-//! Beyond the reference implementation, a wish that is fulfilled already is not an error, so that
-//! planning again after a run finds nothing to do. A directory with `overwrite` is emptied again
-//! only if it holds something the config does not ask for.
+//! Other than in the reference implementation, nodes that already are as requested are not an error, so that planning
+//! again after a run finds nothing to do. A directory with `overwrite` is emptied again only if it holds something that
+//! the config does not request.
 
 use super::op::*;
 use super::paths::{DIRECTORY_MODE, PlannedNode, PlannedTree, refuse_path};
@@ -20,7 +20,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Drafts all operations on nodes. Returns the tree as it is then.
+/// Drafts all operations on nodes. Returns the resulting tree.
 pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
     refuse_unsupported(draft);
     databases::check(draft);
@@ -39,7 +39,7 @@ pub fn plan<'a>(draft: &mut Draft<'a>) -> PlannedTree<'a> {
         points,
     };
     for entry in entries {
-        planner.entry(&entry);
+        planner.plan_entry(&entry);
     }
     planner.planned
 }
@@ -90,10 +90,10 @@ enum EntrySpec<'a> {
 
 /// One entry of `storage` with its place in the target.
 struct TreeEntry<'a> {
-    wish: EntrySpec<'a>,
-    /// In its list.
+    spec: EntrySpec<'a>,
+    /// Index in its list.
     index: usize,
-    /// Shared by what comes of it: its operation, and the claims of others.
+    /// Shared by its operation and the claims of others.
     path: Arc<str>,
 }
 
@@ -113,7 +113,7 @@ impl EntrySpec<'_> {
             EntrySpec::Symlink(_) | EntrySpec::HardLink(_) => "links",
         }
     }
-    fn word(&self) -> &'static str {
+    fn type_name(&self) -> &'static str {
         match self {
             EntrySpec::Directory(_) => "directory",
             EntrySpec::File(_) => "file",
@@ -121,8 +121,8 @@ impl EntrySpec<'_> {
             EntrySpec::HardLink(_) => "hard link",
         }
     }
-    fn written(&self) -> String {
-        format!("{} {}", self.word(), self.path())
+    fn description(&self) -> String {
+        format!("{} {}", self.type_name(), self.path())
     }
     fn overwrite(&self) -> bool {
         let overwrite = match self {
@@ -148,20 +148,20 @@ impl EntrySpec<'_> {
 
 impl TreeEntry<'_> {
     fn object(&self) -> String {
-        format!("{} {}", self.wish.word(), self.path)
+        format!("{} {}", self.spec.type_name(), self.path)
     }
 
     fn origin(&self, draft: &Draft<'_>) -> Option<Origin> {
-        entry_origin(draft, self.wish, self.index)
+        entry_origin(draft, self.spec, self.index)
     }
 }
 
-fn entry_origin(draft: &Draft<'_>, wish: EntrySpec<'_>, index: usize) -> Option<Origin> {
-    draft.origin(&format!("$.storage.{}.{index}", wish.list()))
+fn entry_origin(draft: &Draft<'_>, spec: EntrySpec<'_>, index: usize) -> Option<Origin> {
+    draft.origin(&format!("$.storage.{}.{index}", spec.list()))
 }
 
-/// All entries in the order they are made: directories, files and symbolic links outermost first,
-/// then hard links, which may point to anything made before.
+/// All entries in the order in which they are created: directories, files and symbolic links outermost first, then hard
+/// links, which may point to any of these.
 fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<TreeEntry<'a>> {
     let storage = &draft.document.config().storage;
     let is_hard = |link: &&model::Link| link.hard == Some(true);
@@ -171,45 +171,49 @@ fn entries<'a>(draft: &mut Draft<'a>, planned: &PlannedTree<'_>) -> Vec<TreeEntr
         true => EntrySpec::HardLink(link),
         false => EntrySpec::Symlink(link),
     });
-    let wishes = directories.enumerate().chain(files.enumerate());
+    let specs = directories.enumerate().chain(files.enumerate());
     let mut entries = Vec::new();
-    for (index, wish) in wishes.chain(links.enumerate()) {
-        match planned.resolve(wish.path()) {
+    for (index, spec) in specs.chain(links.enumerate()) {
+        match planned.resolve(spec.path()) {
             Ok(path) => entries.push(TreeEntry {
-                wish,
+                spec,
                 index,
                 path: path.into(),
             }),
             Err(cause) => {
-                let origin = entry_origin(draft, wish, index);
-                refuse_path(draft, wish.path(), &cause, origin);
+                let origin = entry_origin(draft, spec, index);
+                refuse_path(draft, spec.path(), &cause, origin);
             }
         }
     }
     let mut entries = unique(draft, entries);
-    entries.sort_by_cached_key(|entry| match entry.wish {
+    entries.sort_by_cached_key(|entry| match entry.spec {
         EntrySpec::HardLink(_) => (1, 0),
         _ => (0, depth(&entry.path)),
     });
     entries
 }
 
-/// Refuses entries that land on the same path.
+/// Refuses entries that resolve to the same path.
 fn unique<'a>(draft: &mut Draft<'_>, mut entries: Vec<TreeEntry<'a>>) -> Vec<TreeEntry<'a>> {
     let mut first: HashMap<&str, EntrySpec<'_>> = HashMap::with_capacity(entries.len());
     let mut repeated: Vec<(usize, EntrySpec<'_>)> = Vec::new();
     for (number, entry) in entries.iter().enumerate() {
         match first.entry(&entry.path) {
             Entry::Occupied(other) => repeated.push((number, *other.get())),
-            Entry::Vacant(free) => _ = free.insert(entry.wish),
+            Entry::Vacant(free) => _ = free.insert(entry.spec),
         }
     }
     for (number, other) in &repeated {
         let entry = &entries[*number];
         draft.refuse(Failure {
             act: "place".into(),
-            object: entry.wish.written(),
-            cause: format!("{} is at the same place, {}", other.written(), entry.path),
+            object: entry.spec.description(),
+            cause: format!(
+                "{} is at the same place, {}",
+                other.description(),
+                entry.path
+            ),
             origin: entry.origin(draft),
             remedy: "remove one of the two".into(),
             code: Some(ErrorCode::EXISTS),
@@ -230,32 +234,32 @@ struct TreePlanner<'d, 'a> {
     planned: PlannedTree<'a>,
     sources: databases::Sources,
     names: OwnerNames,
-    /// Files that units write, with the unit: they come later and win.
+    /// Files that units write, with the unit: they are written later and take precedence.
     units: BTreeMap<String, String>,
     /// Where file systems of the config are mounted.
     points: BTreeSet<String>,
 }
 
 impl TreePlanner<'_, '_> {
-    fn entry(&mut self, entry: &TreeEntry<'_>) {
-        let wish = entry.wish.permissions();
+    fn plan_entry(&mut self, entry: &TreeEntry<'_>) {
+        let desired = entry.spec.permissions();
         let (object, origin) = (|| entry.object(), |draft: &Draft<'_>| entry.origin(draft));
-        permissions::refuse_unknown(self.draft, &self.names, object, &wish, origin);
+        permissions::refuse_unknown(self.draft, &self.names, object, &desired, origin);
         if let Some(cause) = self.contradiction(entry) {
             let remedy = "choose another path";
             return self.refuse(entry, &cause, remedy);
         }
-        match entry.wish {
-            EntrySpec::Directory(_) => self.directory(entry),
-            EntrySpec::File(file) => self.file(entry, file),
-            EntrySpec::Symlink(link) => self.symlink(entry, link),
-            EntrySpec::HardLink(link) => self.hard_link(entry, link),
+        match entry.spec {
+            EntrySpec::Directory(_) => self.plan_directory(entry),
+            EntrySpec::File(file) => self.plan_file(entry, file),
+            EntrySpec::Symlink(link) => self.plan_symlink(entry, link),
+            EntrySpec::HardLink(link) => self.plan_hard_link(entry, link),
         }
     }
 
-    /// Why no node of this kind can be at the path, whatever is there now.
+    /// Why no node of this kind can be at the path, whatever exists now.
     fn contradiction(&self, entry: &TreeEntry<'_>) -> Option<String> {
-        if matches!(entry.wish, EntrySpec::Directory(_)) {
+        if matches!(entry.spec, EntrySpec::Directory(_)) {
             return None;
         }
         if *entry.path == *"/" {
@@ -272,8 +276,8 @@ impl TreePlanner<'_, '_> {
 
     // ---- directories
 
-    fn directory(&mut self, entry: &TreeEntry<'_>) {
-        let overwrite = entry.wish.overwrite();
+    fn plan_directory(&mut self, entry: &TreeEntry<'_>) {
+        let overwrite = entry.spec.overwrite();
         match self.planned.node(&entry.path) {
             node if self.planned.made(&entry.path) == Some(PlannedNode::Directory) => {
                 if let Some(node) = node.filter(|_| self.planned.is_emptied(&entry.path)) {
@@ -282,13 +286,14 @@ impl TreePlanner<'_, '_> {
                 self.push_directory(entry, Effect::Change, vec![]);
             }
             _ if self.planned.is_made(&entry.path) => {
-                self.in_the_way(entry, "the config writes something else there");
+                self.refuse_occupied(entry, "the config writes something else there");
             }
             None => self.push_directory(entry, Effect::Create, vec![]),
             Some(node) => match &node.kind {
-                NodeKind::Directory { empty, only_wanted }
-                    if !overwrite || *empty || *only_wanted =>
-                {
+                NodeKind::Directory {
+                    empty,
+                    only_requested,
+                } if !overwrite || *empty || *only_requested => {
                     self.present_directory(entry, node);
                 }
                 NodeKind::Directory { .. } => {
@@ -299,27 +304,30 @@ impl TreePlanner<'_, '_> {
                     self.remove(entry, node);
                     self.push_directory(entry, Effect::Create, vec![]);
                 }
-                other => self.in_the_way(entry, &there(other)),
+                other => self.refuse_occupied(entry, &obstruction(other)),
             },
         }
     }
 
     fn present_directory(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts) {
-        let mut wish = entry.wish.permissions();
-        if entry.wish.overwrite() {
-            wish = self.as_new(entry, wish, DIRECTORY_MODE);
+        let mut desired = entry.spec.permissions();
+        if entry.spec.overwrite() {
+            desired = self.permissions_of_new(entry, desired, DIRECTORY_MODE);
         }
-        let differs = permissions::differences(&self.names, &wish, node);
+        let differs = permissions::differences(&self.names, &desired, node);
         if differs.is_empty() {
-            self.right(entry, because(&wish, "it is there", "same owner and mode"));
+            self.already_right(
+                entry,
+                because(&desired, "it is there", "same owner and mode"),
+            );
         } else {
             self.push_directory(entry, Effect::Change, differs);
         }
     }
 
     fn push_directory(&mut self, entry: &TreeEntry<'_>, effect: Effect, differs: Vec<String>) {
-        let mut permissions = entry.wish.permissions();
-        if effect == Effect::Create || entry.wish.overwrite() {
+        let mut permissions = entry.spec.permissions();
+        if effect == Effect::Create || entry.spec.overwrite() {
             permissions.mode = permissions.mode.or(Some(DIRECTORY_MODE));
         }
         let kind = OpKind::Directory(DirectoryAct {
@@ -333,15 +341,15 @@ impl TreePlanner<'_, '_> {
 
     // ---- files
 
-    fn file(&mut self, entry: &TreeEntry<'_>, file: &model::File) {
+    fn plan_file(&mut self, entry: &TreeEntry<'_>, file: &model::File) {
         if let Some(unit) = self.units.get(&*entry.path) {
             let because = format!("unit {unit} writes this file");
-            return self.right(entry, because);
+            return self.already_right(entry, because);
         }
-        let overwrite = entry.wish.overwrite();
+        let overwrite = entry.spec.overwrite();
         match self.planned.node(&entry.path) {
             _ if self.planned.is_made(&entry.path) => {
-                self.in_the_way(entry, "the config writes something else there");
+                self.refuse_occupied(entry, "the config writes something else there");
             }
             None => self.write(entry, file, Effect::Create, false),
             Some(node) => match &node.kind {
@@ -351,7 +359,7 @@ impl TreePlanner<'_, '_> {
                     self.write(entry, file, Effect::Create, false);
                 }
                 _ if overwrite => self.write(entry, file, Effect::Change, true),
-                other => self.in_the_way(entry, &there(other)),
+                other => self.refuse_occupied(entry, &obstruction(other)),
             },
         }
     }
@@ -363,37 +371,35 @@ impl TreePlanner<'_, '_> {
         node: &NodeFacts,
         content: &ContentFacts,
     ) {
-        let overwrite = entry.wish.overwrite();
+        let overwrite = entry.spec.overwrite();
         let exact = overwrite || file.contents.source.is_some();
         match content {
-            ContentFacts::AsWanted => self.permissions_only(entry, node, "same content"),
-            ContentFacts::EndsAsWanted if !exact => {
-                self.permissions_only(entry, node, "it ends with the text to append");
+            ContentFacts::AsRequested => self.fix_permissions(entry, node, "same content"),
+            ContentFacts::EndsAsRequested if !exact => {
+                self.fix_permissions(entry, node, "it ends with the text to append");
             }
-            ContentFacts::NotCompared if !exact => {
-                self.permissions_only(entry, node, "it is there")
-            }
+            ContentFacts::NotCompared if !exact => self.fix_permissions(entry, node, "it is there"),
             ContentFacts::Incomplete if self.may_be_completed(entry) => {
                 self.complete(entry, file, node)
             }
             _ if !exact => self.append(entry, file, node),
             _ if overwrite => self.write(entry, file, Effect::Change, true),
-            _ => self.in_the_way(entry, "a file with different content already exists"),
+            _ => self.refuse_occupied(entry, "a file with different content already exists"),
         }
     }
 
-    /// True for what an earlier run was creating, and what the config wants to be replaced in any case.
+    /// True for files that an earlier run was creating, and files that the config replaces in any case.
     fn may_be_completed(&self, entry: &TreeEntry<'_>) -> bool {
         let facts = &self.draft.observed.root;
-        entry.wish.overwrite() || facts.is_unfinished(&entry.path)
+        entry.spec.overwrite() || facts.is_unfinished(&entry.path)
     }
 
-    /// Finishes a file that was cut short. What is there is part of what is wanted, so nothing is lost. Owner
-    /// and mode that the config leaves open stay as they are, unless it asks for overwriting.
+    /// Finishes an incomplete file. Its content is part of what is requested, so nothing is lost. Owner and mode that
+    /// the config leaves open are kept, unless it overwrites the file.
     fn complete(&mut self, entry: &TreeEntry<'_>, file: &model::File, node: &NodeFacts) {
-        let mut permissions = entry.wish.permissions();
-        if !entry.wish.overwrite() {
-            permissions = permissions::kept(permissions, node);
+        let mut permissions = entry.spec.permissions();
+        if !entry.spec.overwrite() {
+            permissions = permissions::of_replacement(permissions, node);
         }
         let kind = OpKind::File(FileAct {
             permissions,
@@ -404,23 +410,23 @@ impl TreePlanner<'_, '_> {
         self.push(entry, Effect::Change, kind);
     }
 
-    fn permissions_only(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts, same: &str) {
-        let mut wish = entry.wish.permissions();
-        if entry.wish.overwrite() {
-            wish = self.as_new(entry, wish, FILE_MODE);
+    fn fix_permissions(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts, same: &str) {
+        let mut desired = entry.spec.permissions();
+        if entry.spec.overwrite() {
+            desired = self.permissions_of_new(entry, desired, FILE_MODE);
         }
-        let differs = permissions::differences(&self.names, &wish, node);
+        let differs = permissions::differences(&self.names, &desired, node);
         if differs.is_empty() {
-            return self.right(
+            return self.already_right(
                 entry,
-                because(&wish, same, &format!("{same}, owner and mode")),
+                because(&desired, same, &format!("{same}, owner and mode")),
             );
         }
         let kind = OpKind::File(FileAct {
             path: entry.path.clone(),
             base: Base::Present,
             parts: Vec::new(),
-            permissions: wish,
+            permissions: desired,
             replace: true,
             differs,
             unit: None,
@@ -430,14 +436,14 @@ impl TreePlanner<'_, '_> {
     }
 
     fn append(&mut self, entry: &TreeEntry<'_>, file: &model::File, node: &NodeFacts) {
-        let wish = entry.wish.permissions();
+        let desired = entry.spec.permissions();
         let mut differs = vec!["text to append is missing".to_owned()];
-        differs.extend(permissions::differences(&self.names, &wish, node));
+        differs.extend(permissions::differences(&self.names, &desired, node));
         let kind = OpKind::File(FileAct {
             path: entry.path.clone(),
             base: Base::Present,
             parts: file.append.iter().map(Content::fetched).collect(),
-            permissions: wish,
+            permissions: desired,
             replace: true,
             differs,
             unit: None,
@@ -448,17 +454,17 @@ impl TreePlanner<'_, '_> {
 
     fn write(&mut self, entry: &TreeEntry<'_>, file: &model::File, effect: Effect, replace: bool) {
         let kind = OpKind::File(new_content(entry, file, replace));
-        self.replacing(entry, effect, kind, replace);
+        self.push_replacing(entry, effect, kind, replace);
     }
 
     // ---- links
 
-    fn symlink(&mut self, entry: &TreeEntry<'_>, link: &model::Link) {
-        let overwrite = entry.wish.overwrite();
+    fn plan_symlink(&mut self, entry: &TreeEntry<'_>, link: &model::Link) {
+        let overwrite = entry.spec.overwrite();
         let target = link.target.as_deref().unwrap_or_default();
         match self.planned.node(&entry.path) {
             _ if self.planned.is_made(&entry.path) => {
-                self.in_the_way(entry, "the config writes something else there");
+                self.refuse_occupied(entry, "the config writes something else there");
             }
             None => self.push_symlink(entry, target, Effect::Create, false, vec![]),
             Some(node) => match &node.kind {
@@ -472,24 +478,24 @@ impl TreePlanner<'_, '_> {
                     self.push_symlink(entry, target, Effect::Create, false, vec![]);
                 }
                 other if overwrite => {
-                    let differs = vec![format!("{} -> link to {target}", kind_word(other))];
+                    let differs = vec![format!("{} -> link to {target}", kind_name(other))];
                     self.push_symlink(entry, target, Effect::Change, true, differs);
                 }
                 NodeKind::Symlink { target: present } => {
-                    self.in_the_way(entry, &format!("a link to {present} is there"));
+                    self.refuse_occupied(entry, &format!("a link to {present} is there"));
                 }
-                other => self.in_the_way(entry, &there(other)),
+                other => self.refuse_occupied(entry, &obstruction(other)),
             },
         }
     }
 
     fn present_symlink(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts, present: &str) {
-        let wish = entry.wish.permissions();
-        let differs = permissions::differences(&self.names, &wish, node);
+        let desired = entry.spec.permissions();
+        let differs = permissions::differences(&self.names, &desired, node);
         if differs.is_empty() {
-            self.right(
+            self.already_right(
                 entry,
-                because(&wish, "same target", "same target and owner"),
+                because(&desired, "same target", "same target and owner"),
             );
         } else {
             self.push_symlink(entry, present, Effect::Change, false, differs);
@@ -507,15 +513,15 @@ impl TreePlanner<'_, '_> {
         let kind = OpKind::Symlink(SymlinkAct {
             path: entry.path.to_string(),
             target: target.to_owned(),
-            permissions: entry.wish.permissions(),
+            permissions: entry.spec.permissions(),
             replace,
             differs,
             unit: None,
         });
-        self.replacing(entry, effect, kind, replace);
+        self.push_replacing(entry, effect, kind, replace);
     }
 
-    fn hard_link(&mut self, entry: &TreeEntry<'_>, link: &model::Link) {
+    fn plan_hard_link(&mut self, entry: &TreeEntry<'_>, link: &model::Link) {
         let written = link.target.as_deref().unwrap_or_default();
         let target = match self.planned.resolve(written) {
             Ok(target) => target,
@@ -528,30 +534,30 @@ impl TreePlanner<'_, '_> {
             return self.refuse(entry, &cause, remedy);
         }
         if self.planned.is_made(&entry.path) {
-            return self.in_the_way(entry, "the config writes something else there");
+            return self.refuse_occupied(entry, "the config writes something else there");
         }
         let present = self.planned.node(&entry.path);
         let inode = self.planned.node(&target).map(|node| node.inode);
         let same = present.is_some_and(|node| Some(node.inode) == inode);
-        let overwrite = entry.wish.overwrite();
+        let overwrite = entry.spec.overwrite();
         match present.map(|node| (node, &node.kind)) {
             None => self.push_hard_link(entry, target, Effect::Create, false),
             Some(_) if same && !self.planned.is_made(&target) => {
-                self.right(entry, format!("same file as {target}"));
+                self.already_right(entry, format!("same file as {target}"));
             }
             Some((node, NodeKind::Directory { .. })) if overwrite => {
                 self.remove(entry, node);
                 self.push_hard_link(entry, target, Effect::Create, false);
             }
-            // The target gets a new inode when it is rewritten; its second name has to follow.
+            // The target gets a new inode when it is rewritten, so its other name has to follow.
             Some(_) if same => self.push_hard_link(entry, target, Effect::Change, true),
             Some(_) if overwrite => self.push_hard_link(entry, target, Effect::Change, true),
-            Some((_, other)) => self.in_the_way(entry, &there(other)),
+            Some((_, other)) => self.refuse_occupied(entry, &obstruction(other)),
         }
     }
 
-    /// A hard link needs a target that is not a directory, on the file system that the link will be on. Otherwise:
-    /// the cause and a remedy.
+    /// Checks that the target of a hard link is not a directory, and is on the file system of the link. Otherwise
+    /// returns the cause and a remedy.
     fn check_link_target(&self, path: &str, target: &str) -> Result<(), (String, &'static str)> {
         let node = self.planned.node(target).map(|node| &node.kind);
         let is_directory = match self.planned.made(target) {
@@ -581,9 +587,9 @@ impl TreePlanner<'_, '_> {
         Ok(())
     }
 
-    /// What tells the file system that a path is on from others: the mount points of the config and of the
-    /// target it lies below, and the device of what exists of it. For an existing node that is a mount point
-    /// itself it is the one mounted there.
+    /// Identifies the file system of a path: by the mount points of the config and of the target at or above it, and by
+    /// the device of its nearest existing node. For an existing node that is a mount point itself, that is the file
+    /// system mounted there.
     fn file_system(&self, path: &str) -> (Option<&str>, Option<&str>, Option<u64>) {
         let facts = &self.draft.observed.root;
         let mount = std::iter::once(path)
@@ -607,15 +613,20 @@ impl TreePlanner<'_, '_> {
             target,
             replace,
         });
-        self.replacing(entry, effect, kind, replace);
+        self.push_replacing(entry, effect, kind, replace);
     }
 
     // ---- common
 
-    /// The permissions a node would get if it were made now.
-    fn as_new(&self, entry: &TreeEntry<'_>, wish: Permissions, mode: u32) -> Permissions {
+    /// The permissions that a node would get if it were created now.
+    fn permissions_of_new(
+        &self,
+        entry: &TreeEntry<'_>,
+        desired: Permissions,
+        mode: u32,
+    ) -> Permissions {
         let above = parent(&entry.path).and_then(|above| self.planned.node(above));
-        permissions::as_new(&self.names, wish, mode, above)
+        permissions::of_new_node(&self.names, desired, mode, above)
     }
 
     fn remove(&mut self, entry: &TreeEntry<'_>, node: &NodeFacts) {
@@ -643,7 +654,7 @@ impl TreePlanner<'_, '_> {
             claims,
         );
         if let Some(loss) = loss(&entry.path, node) {
-            self.draft.destroys(id, loss);
+            self.draft.record_loss(id, loss);
         }
     }
 
@@ -654,18 +665,24 @@ impl TreePlanner<'_, '_> {
         below.next().map(String::as_str)
     }
 
-    /// Pushes an operation that may take the place of something other than a directory.
-    fn replacing(&mut self, entry: &TreeEntry<'_>, effect: Effect, kind: OpKind, replace: bool) {
+    /// Drafts an operation that may replace something other than a directory.
+    fn push_replacing(
+        &mut self,
+        entry: &TreeEntry<'_>,
+        effect: Effect,
+        kind: OpKind,
+        replace: bool,
+    ) {
         let node = self.planned.node(&entry.path).filter(|_| replace);
         let Some(id) = self.push(entry, effect, kind) else {
             return;
         };
         if let Some(loss) = node.and_then(|node| loss(&entry.path, node)) {
-            self.draft.destroys(id, loss);
+            self.draft.record_loss(id, loss);
         }
     }
 
-    /// Pushes an operation behind those that make its directories; `None` if it is refused.
+    /// Drafts an operation after those that create its directories; `None` if it is refused.
     fn push(&mut self, entry: &TreeEntry<'_>, effect: Effect, kind: OpKind) -> Option<OpId> {
         let origin = entry.origin(self.draft);
         if !self
@@ -675,9 +692,9 @@ impl TreePlanner<'_, '_> {
             return None;
         }
         let mut claims = self.planned.claims_of(&entry.path);
-        // After the accounts, which read what is there, or put a new file in its place.
+        // After the accounts, which read what is there or replace it.
         let waits = self.sources.claim(&entry.path);
-        claims.extend(waits.or_else(|| permissions::claims(&entry.wish.permissions())));
+        claims.extend(waits.or_else(|| permissions::claims(&entry.spec.permissions())));
         if let OpKind::HardLink(act) = &kind {
             claims.push(Claim::use_path(&act.target));
         }
@@ -687,7 +704,7 @@ impl TreePlanner<'_, '_> {
         Some(id)
     }
 
-    fn right(&mut self, entry: &TreeEntry<'_>, because: String) {
+    fn already_right(&mut self, entry: &TreeEntry<'_>, because: String) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject: Subject::Path(entry.path.to_string()),
             because,
@@ -697,7 +714,7 @@ impl TreePlanner<'_, '_> {
             .push(Phase::Files, Effect::Keep, kind, origin, Vec::new());
     }
 
-    fn in_the_way(&mut self, entry: &TreeEntry<'_>, cause: &str) {
+    fn refuse_occupied(&mut self, entry: &TreeEntry<'_>, cause: &str) {
         let remedy = match self.planned.is_made(&entry.path) {
             true => "remove one of the two",
             false => "set `overwrite: true` to replace it, or choose another path",
@@ -718,7 +735,7 @@ impl TreePlanner<'_, '_> {
     }
 }
 
-/// A file with all its content again.
+/// An operation that writes a file with all its content.
 fn new_content(entry: &TreeEntry<'_>, file: &model::File, replace: bool) -> FileAct {
     let contents = file.contents.source.as_ref().map(|_| &file.contents);
     let parts = contents.into_iter().chain(&file.append);
@@ -726,7 +743,7 @@ fn new_content(entry: &TreeEntry<'_>, file: &model::File, replace: bool) -> File
         path: entry.path.clone(),
         base: Base::Empty,
         parts: parts.map(Content::fetched).collect(),
-        permissions: entry.wish.permissions(),
+        permissions: entry.spec.permissions(),
         replace,
         differs: match replace {
             true => vec!["content".into()],
@@ -737,17 +754,23 @@ fn new_content(entry: &TreeEntry<'_>, file: &model::File, replace: bool) -> File
     }
 }
 
-/// Why a node is right; `plain` when the config says nothing about owner and mode.
-fn because(wish: &Permissions, plain: &str, with_permissions: &str) -> String {
-    let silent = wish.mode.is_none() && wish.user == Owner::Keep && wish.group == Owner::Keep;
-    if silent { plain } else { with_permissions }.to_owned()
+/// Why a node is right; `plain` if the config requests no owner and mode.
+fn because(desired: &Permissions, plain: &str, with_permissions: &str) -> String {
+    let is_unspecified =
+        desired.mode.is_none() && desired.user == Owner::Keep && desired.group == Owner::Keep;
+    if is_unspecified {
+        plain
+    } else {
+        with_permissions
+    }
+    .to_owned()
 }
 
-fn there(kind: &NodeKind) -> String {
-    format!("{} is in the way", kind_word(kind))
+fn obstruction(kind: &NodeKind) -> String {
+    format!("{} is in the way", kind_name(kind))
 }
 
-fn kind_word(kind: &NodeKind) -> &'static str {
+fn kind_name(kind: &NodeKind) -> &'static str {
     match kind {
         NodeKind::Directory { .. } => "a directory",
         NodeKind::File { .. } => "a file",
@@ -756,7 +779,7 @@ fn kind_word(kind: &NodeKind) -> &'static str {
     }
 }
 
-/// The data lost when a node is replaced, in words.
+/// Describes the data that is lost when a node is replaced.
 fn loss(path: &str, node: &NodeFacts) -> Option<String> {
     match &node.kind {
         NodeKind::Directory { empty: true, .. } => None,

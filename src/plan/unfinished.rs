@@ -11,8 +11,8 @@ use crate::paths::{ancestors, is_at_or_below, parent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// Drafts a record for each file system on which files are created, and the end of every record. Comes when all
-/// files are drafted; `planned` is the tree as the config leaves it.
+/// Drafts a record for each file system on which files are created, and the end of every record. Called once all files
+/// are drafted; `planned` is the resulting tree.
 pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
     let places = RecordPlaces::of(draft, planned);
     if refuse_reserved(draft, &places) {
@@ -32,21 +32,24 @@ pub fn plan(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
         let files = new.remove(&record).unwrap_or_default();
         let users = users(draft, |path| places.record(path) == Some(&record));
         if !files.is_empty() && draft.observed.root.foreign_records.contains(&record) {
-            draft.refuse(taken(&record));
+            draft.refuse(occupied(&record));
             continue;
         }
         push(draft, &record, before, files, &users);
     }
 }
 
-/// Refuses entries of the config at a place of a record or below: the run would write to them, and remove them in the end.
-/// True if there are any.
+/// Refuses entries of the config at or below the path of a record: the run would write to them and remove them at the
+/// end. Returns true if there are any.
 fn refuse_reserved(draft: &mut Draft<'_>, places: &RecordPlaces) -> bool {
-    let points = places.points.iter().map(|point| unfinished::at(point));
+    let points = places
+        .points
+        .iter()
+        .map(|point| unfinished::record_path(point));
     let reserved: Vec<String> = points.chain([unfinished::IN_ETC.to_owned()]).collect();
     let is_reserved = |path: &str| reserved.iter().any(|record| is_at_or_below(path, record));
     let clashes = draft.operations().iter().filter(|operation| {
-        // What is as wanted claims nothing.
+        // Operations that keep a node claim nothing.
         let is_kept = match &operation.kind {
             OpKind::AlreadyRight(AlreadyRight {
                 subject: Subject::Path(path),
@@ -64,7 +67,7 @@ fn refuse_reserved(draft: &mut Draft<'_>, places: &RecordPlaces) -> bool {
         Failure::of_operation(ErrorCode::PATH, operation, cause, "choose another path")
     });
     let mut refusals: Vec<Failure> = refusals.collect();
-    // Directories that one entry needs have the same fault.
+    // Directories that one entry needs have the same problem.
     refusals.dedup_by(|second, first| second.origin == first.origin);
     let is_refused = !refusals.is_empty();
     for refusal in refusals {
@@ -73,8 +76,8 @@ fn refuse_reserved(draft: &mut Draft<'_>, places: &RecordPlaces) -> bool {
     is_refused
 }
 
-/// Refuses to write to something that no run made, such as a device or another name of a file elsewhere.
-fn taken(record: &str) -> Failure {
+/// Refuses to write to something that no run created, such as a device or another name of a file elsewhere.
+fn occupied(record: &str) -> Failure {
     Failure {
         act: "write".into(),
         object: record.into(),
@@ -87,21 +90,21 @@ fn taken(record: &str) -> Failure {
     }
 }
 
-/// Where records are.
+/// Paths of records.
 struct RecordPlaces {
     points: BTreeSet<String>,
-    /// Of each mount point on which one can be written.
+    /// The record of each mount point on which one can be written.
     records: BTreeMap<String, String>,
 }
 
 impl RecordPlaces {
     fn of(draft: &Draft<'_>, planned: &PlannedTree<'_>) -> Self {
         let points = points(draft);
-        let has_etc = etc_is_there(planned, &points);
+        let has_etc = is_etc_on_root(planned, &points);
         let records = points.iter().filter_map(|point| {
             let record = match has_etc && point == "/" {
                 true => unfinished::IN_ETC.to_owned(),
-                false => unfinished::at(point),
+                false => unfinished::record_path(point),
             };
             is_writable(draft, point, &record).then(|| (point.clone(), record))
         });
@@ -127,7 +130,7 @@ fn is_writable(draft: &Draft<'_>, point: &str, record: &str) -> bool {
     is_hidden || !holder.is_some_and(|mount| mount.read_only)
 }
 
-/// The mount points of the config that this plan or a stage before it mounts, and a root that is there.
+/// The mount points of the config that this plan or an earlier stage mounts, and an existing root.
 fn points(draft: &Draft<'_>) -> BTreeSet<String> {
     let mut points = match draft.options.scope {
         Scope::TreeOnly => BTreeSet::new(),
@@ -139,7 +142,7 @@ fn points(draft: &Draft<'_>) -> BTreeSet<String> {
     points
 }
 
-/// The file that an operation creates, or finishes, under a name that must not be taken.
+/// The file that an operation creates or finishes under a new name.
 fn created(operation: &Operation) -> Option<&Arc<str>> {
     let OpKind::File(act) = &operation.kind else {
         return None;
@@ -151,15 +154,15 @@ fn created(operation: &Operation) -> Option<&Arc<str>> {
     Some(&act.path)
 }
 
-/// True if `/etc` is on the file system of the root, and stays.
-fn etc_is_there(planned: &PlannedTree<'_>, points: &BTreeSet<String>) -> bool {
+/// True if `/etc` is on the file system of the root, and is kept.
+fn is_etc_on_root(planned: &PlannedTree<'_>, points: &BTreeSet<String>) -> bool {
     let node = planned.node("/etc");
     mounts::point_of(points, unfinished::IN_ETC) == Some("/")
         && node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }))
 }
 
-/// What waits for a record: everything that is written on its file system, so that things appear in the order of
-/// the plan. What ends the use of a file system comes after the end of the record.
+/// Operations that wait for a record: everything that is written to its file system, so that nodes appear in the order
+/// of the plan. Operations that end the use of a file system come after the end of the record.
 fn users(draft: &Draft<'_>, is_on: impl Fn(&str) -> bool) -> Vec<OpId> {
     let is_user = |operation: &&Operation| {
         let path = match &operation.kind {
@@ -206,7 +209,7 @@ fn push(
         let kind = OpKind::NoteFiles(act.clone());
         draft.push(Phase::Files, Effect::Step, kind, None, claims);
     }
-    // With nothing else to do, the record itself is what is not as it should be.
+    // If there is nothing else to do, removing the record is a change of its own.
     let effect = match is_nothing_new {
         true => Effect::Change,
         false => Effect::Step,
@@ -226,7 +229,7 @@ impl NoteFiles {
     /// The line to add to the record.
     ///
     /// # Errors
-    /// Never for paths; the writer of JSON has errors.
+    /// If the names cannot be serialized, which does not happen for paths.
     pub fn line(&self) -> serde_json::Result<String> {
         unfinished::line(&self.files)
     }

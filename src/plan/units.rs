@@ -1,13 +1,12 @@
 //! systemd units, drop-ins, masks and presets; kernel arguments.
 //!
-//! Units are enabled by preset lines that systemd applies on the first boot; where there will be none,
-//! [`super::enable`] makes the links. A unit to disable that is not enabled in the target gets neither a line nor an
-//! operation.
+//! Units are enabled by preset lines that systemd applies on the first boot; if there will be none, [`super::enable`]
+//! creates the links. A unit to disable that is not enabled in the target gets neither a line nor an operation.
 
 use super::lines::{self, WordSyntax};
 use super::op::*;
 use super::paths::{PlannedNode, PlannedTree};
-use super::permissions::{FILE_MODE, OwnerNames, as_new, differences};
+use super::permissions::{FILE_MODE, OwnerNames, differences, of_new_node};
 use super::{Claim, Draft, Effect, ErrorCode, Failure, OpKind, Phase, Scope, TargetState};
 use crate::config::Origin;
 use crate::config::model::{Config, Unit};
@@ -17,10 +16,10 @@ use crate::facts::{NodeFacts, NodeKind, RootFacts};
 use crate::layout::{PRESET_FILE, UNIT_DIRECTORY};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The program that changes kernel arguments; distributions bring their own.
+/// The program that changes kernel arguments, provided by distributions.
 pub const KERNEL_ARGUMENTS_HELPER: &str = "ignition-kargs-helper";
 
-/// Drafts all operations on units. `planned` is the tree as all operations so far leave it; returns it as it is then.
+/// Drafts all operations on units. `planned` is the tree after all operations so far; returns the resulting tree.
 pub fn plan<'a>(draft: &mut Draft<'a>, planned: PlannedTree<'a>) -> PlannedTree<'a> {
     let config = draft.document.config();
     let names = OwnerNames::of(draft);
@@ -30,17 +29,17 @@ pub fn plan<'a>(draft: &mut Draft<'a>, planned: PlannedTree<'a>) -> PlannedTree<
         names,
     };
     for (index, unit) in config.systemd.units.iter().enumerate() {
-        planner.unit(index, unit);
+        planner.plan_unit(index, unit);
     }
-    planner.presets(&config.systemd.units);
+    planner.plan_presets(&config.systemd.units);
     planner.planned
 }
 
 /// Drafts the change of kernel arguments. Skipped for a bare tree, where
 /// [`super::tree::plan`] refuses them.
 pub fn kernel_arguments(draft: &mut Draft<'_>) {
-    let wish = &draft.document.config().kernel_arguments;
-    let nothing = wish.should_exist.is_empty() && wish.should_not_exist.is_empty();
+    let arguments = &draft.document.config().kernel_arguments;
+    let nothing = arguments.should_exist.is_empty() && arguments.should_not_exist.is_empty();
     if nothing || draft.options.scope == Scope::TreeOnly {
         return;
     }
@@ -59,8 +58,8 @@ pub fn kernel_arguments(draft: &mut Draft<'_>) {
         });
     }
     let kind = OpKind::KernelArguments(KernelArgumentsAct {
-        should_exist: wish.should_exist.clone(),
-        should_not_exist: wish.should_not_exist.clone(),
+        should_exist: arguments.should_exist.clone(),
+        should_not_exist: arguments.should_not_exist.clone(),
     });
     draft.push(
         Phase::KernelArguments,
@@ -83,18 +82,18 @@ fn leave_to_first_boot(draft: &mut Draft<'_>, origin: Option<Origin>) {
             code: Some(ErrorCode::NOT_FOR_A_TREE),
         });
     }
-    let wish = &draft.document.config().kernel_arguments;
-    let add = wish
+    let arguments = &draft.document.config().kernel_arguments;
+    let add = arguments
         .should_exist
         .iter()
         .map(|argument| format!("add {argument}"));
-    let remove = wish
+    let remove = arguments
         .should_not_exist
         .iter()
         .map(|argument| format!("remove {argument}"));
     let kind = OpKind::Skipped(Skipped {
         subject: Subject::KernelArguments,
-        wishes: add.chain(remove).collect(),
+        changes: add.chain(remove).collect(),
         because: "left to the first boot of the machine".into(),
     });
     draft.push(
@@ -149,7 +148,7 @@ struct UnitPlanner<'d, 'a> {
 }
 
 impl UnitPlanner<'_, '_> {
-    fn unit(&mut self, index: usize, unit: &Unit) {
+    fn plan_unit(&mut self, index: usize, unit: &Unit) {
         for (at, dropin) in unit.dropins.iter().enumerate() {
             let Some(text) = &dropin.contents else {
                 continue;
@@ -157,16 +156,16 @@ impl UnitPlanner<'_, '_> {
             let origin = self
                 .draft
                 .origin(&format!("$.systemd.units.{index}.dropins.{at}"));
-            self.file(unit, &dropin_path(&unit.name, &dropin.name), text, origin);
+            self.plan_file(unit, &dropin_path(&unit.name, &dropin.name), text, origin);
         }
         let origin = self.draft.origin(&format!("$.systemd.units.{index}"));
         let path = unit_path(&unit.name);
         match unit.mask {
-            // A mask takes the place of contents given with it.
+            // A mask replaces contents that are given with it.
             Some(true) => self.mask(unit, &path, origin),
             _ if has_contents(unit) => {
                 let text = unit.contents.as_deref().unwrap_or_default();
-                self.file(unit, &path, text, origin);
+                self.plan_file(unit, &path, text, origin);
             }
             Some(false) => self.unmask(unit, &path, origin),
             None => {}
@@ -177,7 +176,7 @@ impl UnitPlanner<'_, '_> {
         self.planned.resolve_or_refuse(self.draft, path, origin)
     }
 
-    fn file(&mut self, unit: &Unit, path: &str, text: &str, origin: Option<Origin>) {
+    fn plan_file(&mut self, unit: &Unit, path: &str, text: &str, origin: Option<Origin>) {
         let Some(path) = self.resolve(path, &origin) else {
             return;
         };
@@ -198,7 +197,7 @@ impl UnitPlanner<'_, '_> {
             Some(_) => self.file_differences(&path, node),
         };
         if node.is_some() && differs.is_empty() {
-            return self.right(unit, format!("{path} has the same content"), origin);
+            return self.already_right(unit, format!("{path} has the same content"), origin);
         }
         let kind = OpKind::File(FileAct {
             path: path.as_str().into(),
@@ -218,11 +217,11 @@ impl UnitPlanner<'_, '_> {
         let Some(node) = node else { return Vec::new() };
         match &node.kind {
             NodeKind::File {
-                content: ContentFacts::AsWanted,
+                content: ContentFacts::AsRequested,
                 ..
             } => {
                 let above = crate::paths::parent(path).and_then(|up| self.planned.node(up));
-                let wanted = as_new(&self.names, new_file(), FILE_MODE, above);
+                let wanted = of_new_node(&self.names, new_file(), FILE_MODE, above);
                 differences(&self.names, &wanted, node)
             }
             _ => vec!["content".into()],
@@ -245,7 +244,7 @@ impl UnitPlanner<'_, '_> {
         let node = self.planned.node(&path);
         match node.map(|node| &node.kind) {
             Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
-                return self.right(unit, "masked".into(), origin);
+                return self.already_right(unit, "masked".into(), origin);
             }
             Some(NodeKind::Directory { .. }) => self.remove(&path, origin.clone()),
             _ => {}
@@ -278,7 +277,7 @@ impl UnitPlanner<'_, '_> {
             Some(NodeKind::Symlink { target }) if target == "/dev/null" => {
                 self.remove(&path, origin);
             }
-            _ => self.right(unit, "not masked".into(), origin),
+            _ => self.already_right(unit, "not masked".into(), origin),
         }
     }
 
@@ -295,36 +294,40 @@ impl UnitPlanner<'_, '_> {
         );
     }
 
-    fn presets(&mut self, units: &[Unit]) {
-        let records = records(units, &self.draft.observed.root.enabled_units);
-        if records.is_empty() {
+    fn plan_presets(&mut self, units: &[Unit]) {
+        let preset_lines = preset_lines(units, &self.draft.observed.root.enabled_units);
+        if preset_lines.is_empty() {
             return;
         }
-        let first = records
+        let first = preset_lines
             .values()
-            .map(|record| record.index)
+            .map(|preset_line| preset_line.index)
             .min()
             .unwrap_or(0);
         let origin = self.draft.origin(&format!("$.systemd.units.{first}"));
         let Some(path) = self.resolve(PRESET_FILE, &origin) else {
             return;
         };
-        self.preset_file(&path, &records, origin);
-        for record in records.values().filter(|record| !record.enable) {
-            for unit in record.units_to_disable(units, &self.draft.observed.root.enabled_units) {
-                let masked = units[record.index].mask == Some(true) || self.is_masked(&unit);
-                // systemctl leaves the links of a masked unit, which start nothing.
+        self.plan_preset_file(&path, &preset_lines, origin);
+        for preset_line in preset_lines
+            .values()
+            .filter(|preset_line| !preset_line.enable)
+        {
+            for unit in preset_line.units_to_disable(units, &self.draft.observed.root.enabled_units)
+            {
+                let masked = units[preset_line.index].mask == Some(true) || self.is_masked(&unit);
+                // systemctl keeps the links of a masked unit, which start nothing.
                 if !masked {
-                    self.disable(unit, &path, record.index);
+                    self.disable(unit, &path, preset_line.index);
                 }
             }
         }
     }
 
-    fn preset_file(
+    fn plan_preset_file(
         &mut self,
         path: &str,
-        records: &BTreeMap<String, PresetLine>,
+        preset_lines: &BTreeMap<String, PresetLine>,
         origin: Option<Origin>,
     ) {
         let present = self.draft.observed.root.preset_text.as_deref();
@@ -344,11 +347,11 @@ impl UnitPlanner<'_, '_> {
             );
         }
         let present = present.filter(|_| node.is_some()).unwrap_or_default();
-        let there: BTreeSet<&str> = present.lines().collect();
-        let missing: Vec<String> = records
+        let present_lines: BTreeSet<&str> = present.lines().collect();
+        let missing: Vec<String> = preset_lines
             .values()
             .map(PresetLine::line)
-            .filter(|line| !there.contains(line.as_str()))
+            .filter(|line| !present_lines.contains(line.as_str()))
             .collect();
         if missing.is_empty() {
             let kind = OpKind::AlreadyRight(AlreadyRight {
@@ -359,7 +362,7 @@ impl UnitPlanner<'_, '_> {
                 .push(Phase::Units, Effect::Keep, kind, origin, Vec::new());
             return;
         }
-        let words = records.values().flat_map(PresetLine::words);
+        let words = preset_lines.values().flat_map(PresetLine::words);
         if lines::refuse_broken(
             self.draft,
             PRESET_FILE,
@@ -372,7 +375,7 @@ impl UnitPlanner<'_, '_> {
         self.append_presets(path, present, missing, origin);
     }
 
-    /// Puts lines behind those that the preset file has.
+    /// Appends lines to those that the preset file has.
     fn append_presets(
         &mut self,
         path: &str,
@@ -381,7 +384,7 @@ impl UnitPlanner<'_, '_> {
         origin: Option<Origin>,
     ) {
         let node = self.planned.node(path);
-        let glue = match present.is_empty() || present.ends_with('\n') {
+        let separator = match present.is_empty() || present.ends_with('\n') {
             true => "",
             false => "\n",
         };
@@ -391,7 +394,10 @@ impl UnitPlanner<'_, '_> {
                 Some(_) => Base::Present,
                 None => Base::Empty,
             },
-            parts: vec![Content::text(format!("{glue}{}\n", missing.join("\n")))],
+            parts: vec![Content::text(format!(
+                "{separator}{}\n",
+                missing.join("\n")
+            ))],
             permissions: keep(),
             replace: node.is_some(),
             differs: missing,
@@ -417,8 +423,8 @@ impl UnitPlanner<'_, '_> {
         }
     }
 
-    /// The preset line is written first: a run killed in between finds the unit still enabled and
-    /// disables it, while the other order would lose the line.
+    /// The preset line is written first: if the run is killed in between, the next one finds the unit still enabled and
+    /// disables it. The other order would lose the line.
     fn disable(&mut self, unit: String, preset: &str, index: usize) {
         let origin = self.draft.origin(&format!("$.systemd.units.{index}"));
         if !self.draft.observed.tools.contains("systemctl") {
@@ -454,13 +460,13 @@ impl UnitPlanner<'_, '_> {
 
     /// What in the target makes `systemctl disable` fail.
     fn obstacle_to_disabling(&self, unit: &str) -> Option<String> {
-        let stays = |path: &str| {
+        let remaining_node = |path: &str| {
             let place = self.planned.resolve(path).ok()?;
             let is_made = self.planned.is_made(&place);
             (!is_made).then(|| self.planned.node(&place))?
         };
         let path = unit_path(unit);
-        let what = match stays(&path).map(|node| &node.kind) {
+        let what = match remaining_node(&path).map(|node| &node.kind) {
             Some(NodeKind::Other) => Some("is a device, socket or pipe".to_owned()),
             Some(NodeKind::Directory { .. }) => Some("is a directory".to_owned()),
             Some(NodeKind::Symlink { target }) if target != "/dev/null" => {
@@ -494,7 +500,7 @@ impl UnitPlanner<'_, '_> {
             .push(self.draft, Phase::Units, effect, kind, origin, claims);
     }
 
-    fn right(&mut self, unit: &Unit, because: String, origin: Option<Origin>) {
+    fn already_right(&mut self, unit: &Unit, because: String, origin: Option<Origin>) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject: Subject::Unit(unit.name.clone()),
             because,
@@ -534,14 +540,14 @@ fn keep() -> Permissions {
     }
 }
 
-/// One preset line in the making.
+/// One preset line under construction.
 #[derive(Debug, PartialEq, Eq)]
 struct PresetLine {
     enable: bool,
     name: String,
     /// Instances of a template in config order; an empty one stands for the template itself.
     instances: Vec<String>,
-    /// The first unit of the config that asked for it.
+    /// Index of the first unit of the config that requested it.
     index: usize,
 }
 
@@ -552,13 +558,13 @@ impl PresetLine {
     }
 
     fn words(&self) -> impl Iterator<Item = &str> {
-        let word = if self.enable { "enable" } else { "disable" };
+        let verb = if self.enable { "enable" } else { "disable" };
         let instances = self.instances.iter().map(String::as_str);
         let instances = instances.filter(|instance| !instance.is_empty());
-        [word, &self.name].into_iter().chain(instances)
+        [verb, &self.name].into_iter().chain(instances)
     }
 
-    /// The full unit names the record stands for.
+    /// The full unit names of the line.
     fn units(&self) -> Vec<String> {
         if self.instances.is_empty() {
             return vec![self.name.clone()];
@@ -568,8 +574,8 @@ impl PresetLine {
         self.instances.iter().map(full).collect()
     }
 
-    /// The names to hand to `systemctl disable`. That of a template would take along the links of all its instances,
-    /// so where the config enables some of them, the other ones are named instead.
+    /// The names to pass to `systemctl disable`. The name of a template would also remove the links of all its
+    /// instances, so if the config enables some of them, the other ones are named instead.
     fn units_to_disable(&self, units: &[Unit], enabled: &BTreeSet<String>) -> Vec<String> {
         let is_instance = |unit: &str| {
             template(unit).is_some_and(|(name, instance)| name == self.name && !instance.is_empty())
@@ -601,14 +607,14 @@ fn template(unit: &str) -> Option<(String, String)> {
 
 /// The preset lines of a config.
 pub(super) fn preset_text(units: &[Unit], root: &RootFacts) -> String {
-    let records = records(units, &root.enabled_units);
-    let lines: Vec<String> = records.values().map(PresetLine::line).collect();
+    let preset_lines = preset_lines(units, &root.enabled_units);
+    let lines: Vec<String> = preset_lines.values().map(PresetLine::line).collect();
     lines.join("\n")
 }
 
 /// Preset lines in the order of the file. A unit to disable counts only if it is enabled.
-fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, PresetLine> {
-    let mut records: BTreeMap<String, PresetLine> = BTreeMap::new();
+fn preset_lines(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, PresetLine> {
+    let mut preset_lines: BTreeMap<String, PresetLine> = BTreeMap::new();
     for (index, unit) in units.iter().enumerate() {
         let Some(enable) = unit.enabled else { continue };
         if !enable && !enabled.contains(&unit.name) {
@@ -619,7 +625,7 @@ fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, Prese
             Some((name, instance)) => (name, Some(instance)),
             None => (unit.name.clone(), None),
         };
-        let record = records
+        let preset_line = preset_lines
             .entry(format!("{name}-{state}"))
             .or_insert_with(|| PresetLine {
                 enable,
@@ -627,9 +633,9 @@ fn records(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, Prese
                 instances: Vec::new(),
                 index,
             });
-        record.instances.extend(instance);
+        preset_line.instances.extend(instance);
     }
-    records
+    preset_lines
 }
 
 #[cfg(test)]
@@ -657,8 +663,8 @@ mod tests {
             unit("plain@.service", Some(true)),
         ];
         let enabled = ["on.service", "echo@x.y.service"].map(str::to_owned).into();
-        let records = records(&units, &enabled);
-        let lines: Vec<String> = records.values().map(PresetLine::line).collect();
+        let preset_lines = preset_lines(&units, &enabled);
+        let lines: Vec<String> = preset_lines.values().map(PresetLine::line).collect();
         assert_eq!(
             lines,
             [
@@ -669,7 +675,7 @@ mod tests {
                 "enable z.service",
             ]
         );
-        let disabled: Vec<_> = records
+        let disabled: Vec<_> = preset_lines
             .values()
             .filter(|r| !r.enable)
             .flat_map(PresetLine::units)

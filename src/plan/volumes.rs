@@ -1,12 +1,12 @@
-//! Acts on encrypted volumes.
+//! Operations on encrypted volumes.
 
 use super::expected::Expected;
 use crate::config::model::Resource;
 use crate::disk::DeviceRef;
 use serde::{Serialize, Serializer};
 
-/// The subsystem field in the header of a volume that a run is still making. Nobody has used such a volume
-/// yet, so a run that finds one left over makes it again.
+/// The subsystem field in the header of a volume that a run is still creating. Nobody has used such a volume yet, so a
+/// run that finds one creates it again.
 pub const MARK: &str = "kindling-provisioning";
 
 /// Formats or opens an encrypted volume.
@@ -21,7 +21,7 @@ pub struct CreateLuks {
     pub label: Option<String>,
     /// UUID.
     pub uuid: Option<String>,
-    /// What opens the volume while it is made.
+    /// What opens the volume during its creation.
     pub key: KeySource,
     /// Arguments for formatting.
     pub options: Vec<String>,
@@ -29,14 +29,14 @@ pub struct CreateLuks {
     pub open_options: Vec<String>,
     /// Pass discards through.
     pub discard: bool,
-    /// Make it, open it, or only try the key.
+    /// Create it, open it, or only try the key.
     pub way: OpenMode,
-    /// What is expected on the device just before.
+    /// What is expected on the device before.
     #[serde(skip)]
     pub expected: Expected,
-    /// The mapping of this name, left by a run before, is closed first.
+    /// A mapping of this name, left by an earlier run, is closed first.
     pub close_first: bool,
-    /// How long the header says that the volume is still being made.
+    /// How long the header marks the volume as incomplete.
     pub mark: MarkLifetime,
     /// What unlocks the volume on later boots instead of the key.
     pub clevis: Option<ClevisBinding>,
@@ -54,7 +54,7 @@ pub enum OpenMode {
     Confirm,
 }
 
-/// What opens a volume while it is made. Shown by its name only.
+/// What opens a volume during its creation. Shown by its name only.
 #[derive(Debug, Clone, Hash)]
 pub enum KeySource {
     /// Fetched. Secret.
@@ -68,7 +68,7 @@ pub enum KeySource {
 }
 
 impl KeySource {
-    /// In one word.
+    /// The name of the variant.
     pub fn name(&self) -> &'static str {
         match self {
             KeySource::Given(_) => "given",
@@ -93,7 +93,7 @@ pub enum MarkLifetime {
     Never,
     /// Until the volume is open: from then on the key of the config opens it again.
     UntilOpen,
-    /// Until a [`HandOver`]: before, its key is nowhere but in memory.
+    /// Until a [`HandOver`]: before that, its key is only in memory.
     UntilHandOver,
 }
 
@@ -106,18 +106,18 @@ pub struct ClevisBinding {
     /// Its configuration, JSON text. It may hold secrets of a custom pin.
     #[serde(skip)]
     pub config: String,
-    /// In words: `tang x2, tpm2, threshold 2`.
+    /// Description: `tang x2, tpm2, threshold 2`.
     pub words: String,
     /// URLs of advertisements; each server has to answer before anything is written.
     #[serde(skip)]
     pub servers: Vec<String>,
-    /// The volume is closed and unlocked by Clevis once, to show that it can be.
+    /// The volume is closed and unlocked by Clevis once, to prove that this works.
     pub prove: bool,
-    /// The key is removed from the volume when the binding is there.
+    /// The key is removed from the volume once the binding exists.
     pub remove_key: bool,
 }
 
-/// Takes [`MARK`] off a volume whose key is in its place.
+/// Removes [`MARK`] from a volume whose key is stored.
 #[derive(Debug, Clone, Hash, Serialize)]
 pub struct HandOver {
     /// Mapper name.
@@ -126,6 +126,6 @@ pub struct HandOver {
     pub device: DeviceRef,
     /// Its label, which is written together with the mark.
     pub label: Option<String>,
-    /// The directory inside the target that the key was written to, if it was: it is made durable before.
+    /// The directory inside the target that the key was written to, if it was; it is made durable before.
     pub keys: Option<String>,
 }

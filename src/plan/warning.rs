@@ -1,6 +1,6 @@
-//! Warnings: what a plan does that may not have the effect its author expects.
+//! Warnings: what a plan does that may not have the expected effect.
 //!
-//! A warning stops nothing and changes nothing, so it is not part of the plan's digest.
+//! A warning does not affect the run, so it is not part of the plan's digest.
 
 use crate::config::Origin;
 use crate::text::escaped;
@@ -23,7 +23,7 @@ pub struct Warning {
 }
 
 impl Warning {
-    /// A warning about what a fetch met.
+    /// A warning from a fetch.
     pub fn of_fetch((what, cause): (String, String)) -> Self {
         Warning {
             what,
@@ -49,7 +49,7 @@ impl Warning {
     }
 }
 
-/// For people, on several lines; the first one begins with `warning: `.
+/// For display, on several lines; the first one begins with `warning: `.
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "warning: {}", self.parts().join("\n  "))

@@ -1,5 +1,5 @@
-//! Refuses to write where the kernel would not let this process write: on file systems that are mounted read-only, in
-//! directories it has no right to, and to immutable nodes.
+//! Refuses to write where the kernel would not allow it: on file systems that are mounted read-only, in directories
+//! without write permission, and to immutable nodes.
 
 use super::op::Mount;
 use super::touched::{is_idle, paths_of};
@@ -10,12 +10,12 @@ use crate::facts::root::WriteBarrier;
 use crate::paths::{self, ResolveError, ancestors, parent};
 use std::collections::BTreeSet;
 
-/// What is in the way.
+/// What prevents a write.
 enum Obstacle<'a> {
     /// A file system that was mounted read-only before, by its mount point.
-    Mount(&'a str),
-    /// A file system that the config has mounted read-only, by its mount point.
-    Option(&'a str),
+    ReadOnlyMount(&'a str),
+    /// A file system that the config mounts read-only, by its mount point.
+    ReadOnlyOption(&'a str),
     /// A node that would be replaced, on which something is mounted.
     MountPoint(&'a str),
     Node(&'a str, WriteBarrier),
@@ -30,7 +30,7 @@ pub fn refuse(draft: &mut Draft<'_>) {
         let before = facts.accounts.databases.table(*file);
         before != draft.accounts.databases.table(*file)
     });
-    let scene = WriteContext {
+    let context = WriteContext {
         facts,
         databases: databases.map(AccountFile::path).collect(),
         read_only: read_only.map(|mount| mount.point.clone()).collect(),
@@ -38,7 +38,7 @@ pub fn refuse(draft: &mut Draft<'_>) {
     };
     let writers = draft.operations().iter().filter(|op| !is_idle(op));
     let first = writers
-        .filter_map(|operation| Some((operation, scene.obstacle(operation)?)))
+        .filter_map(|operation| Some((operation, context.obstacle(operation)?)))
         .next();
     if let Some((operation, obstacle)) = first {
         let refusal = refusal(operation, &obstacle);
@@ -59,86 +59,92 @@ struct WriteContext<'a> {
     /// Account databases that change.
     databases: Vec<&'static str>,
     points: BTreeSet<String>,
-    /// Those of them that the config has mounted read-only.
+    /// Those of them that the config mounts read-only.
     read_only: BTreeSet<String>,
 }
 
 impl<'a> WriteContext<'a> {
     fn obstacle(&'a self, operation: &Operation) -> Option<Obstacle<'a>> {
-        // To change a directory its entries are not touched.
-        let stays =
+        // Changing a directory does not affect the entries of its parent.
+        let keeps_entries =
             matches!(operation.kind, OpKind::Directory(_)) && operation.effect == Effect::Change;
         let obstacle = |path: &str| {
-            let directory = parent(path).filter(|_| !stays);
-            self.option(path)
-                .or_else(|| self.mount(path))
-                .or_else(|| self.busy(path).filter(|_| replaces(operation)))
-                .or_else(|| directory.and_then(|directory| self.node(directory)))
+            let directory = parent(path).filter(|_| !keeps_entries);
+            self.read_only_option(path)
+                .or_else(|| self.read_only_mount(path))
+                .or_else(|| {
+                    self.foreign_mount_point(path)
+                        .filter(|_| replaces(operation))
+                })
+                .or_else(|| directory.and_then(|directory| self.write_barrier(directory)))
                 .or_else(|| self.immutable(path))
         };
         let linked = match &operation.kind {
             OpKind::HardLink(act) => self.immutable(&act.target),
-            OpKind::User(_) | OpKind::Group(_) => self.database(),
+            OpKind::User(_) | OpKind::Group(_) => self.blocked_database(),
             _ => None,
         };
         linked.or_else(|| paths_of(operation).find_map(obstacle))
     }
 
     /// An account database that cannot be replaced by a new one.
-    fn database(&self) -> Option<Obstacle<'a>> {
+    fn blocked_database(&self) -> Option<Obstacle<'a>> {
         let mut databases = self.databases.iter().map(|name| {
-            let path = paths::resolve(name, |at| Ok::<_, ResolveError>(self.facts.look(at)));
+            let path = paths::resolve(name, |at| Ok::<_, ResolveError>(self.facts.lookup(at)));
             path.unwrap_or_else(|_| (*name).into())
         });
-        databases.find_map(|path| self.busy(&path).or_else(|| self.immutable(&path)))
+        databases.find_map(|path| {
+            self.foreign_mount_point(&path)
+                .or_else(|| self.immutable(&path))
+        })
     }
 
-    fn option(&'a self, path: &str) -> Option<Obstacle<'a>> {
+    fn read_only_option(&'a self, path: &str) -> Option<Obstacle<'a>> {
         let point = mounts::point_of(&self.points, path)?;
         self.read_only
             .get(point)
-            .map(|point| Obstacle::Option(point))
+            .map(|point| Obstacle::ReadOnlyOption(point))
     }
 
-    /// A mount point of others; nothing can take its place.
-    fn busy(&self, path: &str) -> Option<Obstacle<'a>> {
+    /// A mount point that is not of this run and cannot be replaced.
+    fn foreign_mount_point(&self, path: &str) -> Option<Obstacle<'a>> {
         let (point, _) = self.facts.mounts.get_key_value(path)?;
         (point != "/" && !self.is_mounted_by_plan(path)).then_some(Obstacle::MountPoint(point))
     }
 
-    /// The mount point that a path is below now.
+    /// The present mount point at or above a path, and whether it is read-only.
     fn mount_point(&self, path: &str) -> Option<(&'a str, bool)> {
         let mut above = std::iter::once(path).chain(ancestors(path)).chain(["/"]);
         let (point, mount) = above.find_map(|at| self.facts.mounts.get_key_value(at))?;
         Some((point, mount.read_only))
     }
 
-    /// True if this run mounts a file system of the config in front of what is at a path now; what was seen there
-    /// was seen through a read-only mount.
+    /// True if this run mounts a file system of the config over what is at a path now; what was observed there was seen
+    /// through a read-only mount.
     fn is_mounted_by_plan(&self, path: &str) -> bool {
         let now = self.mount_point(path).map_or("/", |(point, _)| point);
         mounts::point_of(&self.points, path).is_some_and(|own| own.len() >= now.len())
     }
 
-    fn mount(&self, path: &str) -> Option<Obstacle<'a>> {
+    fn read_only_mount(&self, path: &str) -> Option<Obstacle<'a>> {
         let (point, read_only) = self.mount_point(path)?;
-        (read_only && !self.is_mounted_by_plan(path)).then_some(Obstacle::Mount(point))
+        (read_only && !self.is_mounted_by_plan(path)).then_some(Obstacle::ReadOnlyMount(point))
     }
 
-    fn node(&self, path: &str) -> Option<Obstacle<'a>> {
+    fn write_barrier(&self, path: &str) -> Option<Obstacle<'a>> {
         let (path, barrier) = self.facts.unwritable.get_key_value(path)?;
         (!self.is_mounted_by_plan(path)).then_some(Obstacle::Node(path, *barrier))
     }
 
-    /// A node that neither changes nor is replaced, whatever its directory permits.
+    /// A node that can be neither changed nor replaced, whatever its directory permits.
     fn immutable(&self, path: &str) -> Option<Obstacle<'a>> {
         use WriteBarrier::{AppendOnly, Immutable};
-        self.node(path)
+        self.write_barrier(path)
             .filter(|found| matches!(found, Obstacle::Node(_, Immutable | AppendOnly)))
     }
 }
 
-/// True for operations that put a new node where another was, or nothing.
+/// True for operations that replace a node or remove it.
 fn replaces(operation: &Operation) -> bool {
     match &operation.kind {
         OpKind::File(act) => act.replace,
@@ -152,11 +158,11 @@ fn replaces(operation: &Operation) -> bool {
 fn refusal(operation: &Operation, obstacle: &Obstacle<'_>) -> Failure {
     let remount = "mount it so that it can be written to, or choose another path".to_owned();
     let (cause, remedy) = match obstacle {
-        Obstacle::Mount(point) => (
+        Obstacle::ReadOnlyMount(point) => (
             format!("the file system mounted at {point} of the target is read-only"),
             remount,
         ),
-        Obstacle::Option(point) => (
+        Obstacle::ReadOnlyOption(point) => (
             format!("its mountOptions mount the file system at {point} read-only"),
             "remove \"ro\" from mountOptions, or choose another path".to_owned(),
         ),

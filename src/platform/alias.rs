@@ -1,4 +1,4 @@
-//! Other names of platforms: those of earlier programs, and `nocloud`, whose drives have the form of `kubevirt`'s.
+//! Other names of platforms: those of other programs, and `nocloud`, whose drives have the same format as `kubevirt`'s.
 
 use crate::fetch::Fetcher;
 use crate::log::Log;
@@ -6,7 +6,7 @@ use crate::platform::contract::{
     About, Answer, AttributeSource, FetchContext, Platform, Readiness,
 };
 
-/// Another name, and the platform it means.
+/// An alias, and the platform it stands for.
 pub(super) struct Alias(pub &'static str, pub &'static dyn Platform);
 
 impl Platform for Alias {
@@ -26,8 +26,8 @@ impl Platform for Alias {
         self.1.about()
     }
 
-    fn asks(&self) -> Vec<String> {
-        self.1.asks()
+    fn requests(&self) -> Vec<String> {
+        self.1.requests()
     }
 
     fn fetcher(&self, plain: Fetcher, log: &Log) -> anyhow::Result<Fetcher> {

@@ -1,6 +1,6 @@
-//! Platform `file`: the config is a file of this machine, for tests and for trying out.
+//! Platform `file`: the config is a local file, for tests and experiments.
 
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
 use crate::platform::contract::{About, Answer, FetchContext, Network, Platform, TestLevel};
 use anyhow::Context;
@@ -16,7 +16,7 @@ impl Platform for FilePlatform {
     fn about(&self) -> About {
         About {
             source: "the file that `IGNITION_CONFIG_FILE` names, else `config.ign` in the working directory",
-            asks: &["read $IGNITION_CONFIG_FILE, else config.ign"],
+            requests: &["read $IGNITION_CONFIG_FILE, else config.ign"],
             no_config: "the file is empty",
             waits: "none",
             network: Network::NotNeeded,
@@ -27,7 +27,7 @@ impl Platform for FilePlatform {
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let name = context.config_file.display().to_string();
-        let text = input::read(context.config_file, BUFFER_LIMIT_BYTES).with_context(|| {
+        let text = input::read(context.config_file, MAX_BUFFER_BYTES).with_context(|| {
             format!("cannot read config {name}; IGNITION_CONFIG_FILE may name another file")
         })?;
         Ok(Answer::of(name, text))
@@ -40,7 +40,7 @@ mod tests {
     use crate::platform::contract::testing::in_context;
 
     #[test]
-    fn files_and_their_absence() {
+    fn present_and_missing_files() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = dir.path().join("c.ign");
         let fetch = || in_context(&path, |context| FilePlatform.fetch(context)).0;

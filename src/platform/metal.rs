@@ -1,4 +1,4 @@
-//! Machines that hand out no config. It comes from the kernel command line, or from `user.ign`.
+//! Machines that provide no config. It comes from the kernel command line or from `user.ign`.
 
 use crate::platform::contract::{About, Answer, FetchContext, Platform};
 

@@ -1,23 +1,23 @@
-//! Where each kind of machine keeps its config, and what it tells the machine of itself.
+//! Platforms: where each kind of machine has its config and its instance metadata.
 //!
-//! This file is the table. What the rows are made of is in folders:
+//! This file is the table of platforms. Their implementations are in these modules:
 //!
 //! | part | what it is | may import |
 //! |---|---|---|
-//! | `contract` | what every platform is: the trait, its answers, sources of attributes | nothing of these |
+//! | `contract` | the interface of every platform: the trait, its results, sources of attributes | none of these |
 //! | `source` | how a config is obtained: documents of services, drives, discs, DHCP leases | `contract` |
-//! | `attributes` | how host names, keys and addresses are obtained, and the forms they are printed in | `contract`, `source` |
-//! | `cloud` | platforms that hand out the config by a service or on a drive, each with its attributes | `attributes`, `contract`, `source` |
-//! | `hypervisor` | platforms that hand out the config through a device or the firmware | `contract`, `source` |
+//! | `attributes` | how host names, keys and addresses are obtained, and the formats they are printed in | `contract`, `source` |
+//! | `cloud` | platforms that provide the config through a service or on a drive, each with its attributes | `attributes`, `contract`, `source` |
+//! | `hypervisor` | platforms that provide the config through a device or the firmware | `contract`, `source` |
 //! | `alias` | another name of a platform | `contract` |
-//! | `file` | the config is a file of this machine | `contract` |
+//! | `file` | the config is a local file | `contract` |
 //! | `metal` | machines that have no config | `contract` |
-//! | `detect` | which platform a machine may be, for people; a boot never guesses | `hypervisor`, the table |
+//! | `detect` | guesses the platform of a machine, only for information; a boot never guesses | `hypervisor`, the table |
 //!
-//! To add a platform, write a file in `cloud` or `hypervisor`, and put a row into [`PLATFORMS`] where its id belongs in
-//! the alphabet: `docs/adding-a-platform.md` has an example. No file of a platform names another.
+//! To add a platform, write a file in `cloud` or `hypervisor`, and add a row to [`PLATFORMS`] in alphabetical order:
+//! `docs/adding-a-platform.md` has an example. No file of a platform names another.
 //!
-//! A platform obtains bytes and says where from. Parsing, merging and writing live elsewhere.
+//! A platform obtains bytes and names their origin. Parsing, merging and writing are done elsewhere.
 
 mod alias;
 mod attributes;
@@ -34,12 +34,12 @@ pub use contract::{
     About, Answer, AttributeSource, Attributes, FetchContext, KernelModule, Network, NoDescription,
     Platform, Readiness, TestLevel,
 };
-pub use source::mount::{MountSpec, mounted};
+pub use source::mount::{MountSpec, with_mounted};
 
 use alias::Alias;
 use metal::Metal;
 
-/// Every platform, by id. Those without a file of their own have no source of configs.
+/// All platforms, sorted by id. Those without their own file have no source of configs.
 pub static PLATFORMS: &[&dyn Platform] = &[
     &cloud::akamai::Akamai,
     &cloud::aliyun::PLATFORM,
@@ -105,12 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn the_table_is_sorted_and_says_nothing_twice() {
+    fn the_table_is_sorted_without_duplicates() {
         assert!(ids().is_sorted_by(|a, b| a < b), "{:?}", ids());
     }
 
     #[test]
-    fn every_platform_of_ignition_is_there() {
+    fn every_platform_of_ignition_exists() {
         let known = "akamai aliyun applehv aws azure azurestack brightbox cloudstack digitalocean exoscale file gcp \
             hetzner hyperv ibmcloud kubevirt metal nutanix nvidiabluefield openstack oraclecloud packet powervs \
             proxmoxve qemu scaleway upcloud virtualbox vmware vultr zvm";
@@ -119,7 +119,7 @@ mod tests {
         }
     }
 
-    /// What a service wants stands in the document, and is all that is to be written.
+    /// The example in the documentation is complete, and has everything that a simple service needs.
     #[test]
     fn the_example_of_the_documentation_is_a_platform() {
         let text = include_str!("../../docs/adding-a-platform.md");
@@ -134,7 +134,7 @@ mod tests {
             "{answer:?}"
         );
         assert_eq!(
-            example::PLATFORM.asks(),
+            example::PLATFORM.requests(),
             [
                 "GET http://169.254.169.254/example/v1/user-data with Metadata-Flavor: Example; base64"
             ]
@@ -151,19 +151,23 @@ mod tests {
     }
 
     #[test]
-    fn most_platforms_keep_what_the_trait_says() {
+    fn defaults_of_the_trait() {
         let metal = find("metal").expect("there");
         let (answers, log) = in_context(Path::new(""), |context| {
             let ready = metal.init(context).expect("ready");
-            let told = metal.status(context, "disks", Err("no disk"));
-            (ready, told.is_ok(), metal.delete_config(context).is_err())
+            let reported = metal.status(context, "disks", Err("no disk"));
+            (
+                ready,
+                reported.is_ok(),
+                metal.delete_config(context).is_err(),
+            )
         });
         assert_eq!(answers, (Readiness::Yes, true, true));
         assert_eq!(log, "");
     }
 
     #[test]
-    fn names_are_those_of_variables_and_said_once() {
+    fn attribute_names_are_valid_variables_and_unique() {
         for platform in PLATFORMS {
             let Some(source) = platform.attribute_source() else {
                 continue;

@@ -1,4 +1,4 @@
-//! The record of a first boot: one section per run of a stage.
+//! The report of a first boot, with one section per run of a stage.
 
 use super::{OperationReport, Outcome, Source};
 use crate::config::Origin;
@@ -10,15 +10,15 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-/// Version of the shape of a boot report; `schemas/boot-report.json` describes it.
+/// Version of the format of boot reports, which `schemas/boot-report.json` describes.
 pub(super) const BOOT_VERSION: u32 = 1;
 
-/// What is behind the last stage.
+/// The end of the file, after the last stage.
 const TAIL: &[u8] = b"\n]}\n";
-/// The line in front of the stages, which holds a version, an id and a time, has no more bytes than this.
+/// Maximum length of the line before the stages, which has versions, an id and a time.
 const MAX_HEAD_BYTES: u64 = 4096;
 
-/// The record of one boot.
+/// The report of one boot.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BootReport {
@@ -26,11 +26,11 @@ pub(crate) struct BootReport {
     pub version: u32,
     /// Version of kindling.
     pub kindling: String,
-    /// Which boot, as the kernel names it.
+    /// The boot id of the kernel.
     pub boot_id: String,
     /// Start of the first stage, RFC 3339 in UTC.
     pub started: String,
-    /// Every run of a stage, in the order they ran. A stage that ran again is there again.
+    /// Every run of a stage, in order. A stage that ran twice is listed twice.
     pub stages: Vec<StageReport>,
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct StageReport {
     /// Digest of the plan that was executed, if there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan_digest: Option<String>,
-    /// Digests of plans of this stage of which only the part ran that opens what is to be looked into; then
-    /// everything was planned again. Their operations are the first ones.
+    /// Digests of earlier plans of this stage, of which only the part ran that made more of the machine observable.
+    /// Their operations come first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_plans: Vec<String>,
-    /// Configs that this stage read.
+    /// The configs that this stage read.
     pub sources: Vec<Source>,
     /// Every operation, in plan order.
     pub operations: Vec<OperationReport>,
@@ -68,13 +68,13 @@ pub(crate) struct StageReport {
 #[serde(rename_all = "kebab-case", tag = "outcome")]
 pub(crate) enum StageOutcome {
     Done,
-    /// Done as far as it goes without a network, which was asked for.
+    /// Done as far as possible without a network, which was requested.
     NeedsNetwork,
-    /// Failed. Operations that failed say so themselves as well.
+    /// Failed. Failed operations have outcomes of their own as well.
     Failed {
         /// The chain of causes.
         error: String,
-        /// Which line of which config asked for it.
+        /// Where a config requested it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         origin: Option<Origin>,
         /// What to do about it, where that is known.
@@ -87,8 +87,8 @@ pub(crate) enum StageOutcome {
 }
 
 impl StageOutcome {
-    /// In a word or three, for tables and pages.
-    pub(crate) fn word(&self) -> &'static str {
+    /// A short label for tables and pages.
+    pub(crate) fn label(&self) -> &'static str {
         match self {
             Self::Done => "done",
             Self::NeedsNetwork => "needs a network",
@@ -130,20 +130,18 @@ impl BootReport {
         Ok(report)
     }
 
-    /// Adds one section to the report at `path`, which its owner alone can read. A report that is not there, is damaged
-    /// or is of another boot is replaced by a new one: it must not keep a machine from booting. Directories on the way
-    /// are made.
+    /// Adds one section to the report at `path`, which only its owner can read; creates missing directories. A report
+    /// that is missing, damaged or of another boot is replaced, since it must not keep a machine from booting.
     ///
-    /// The sections that are there are copied and not parsed, since one of ten thousand operations has megabytes,
-    /// which every later stage would read again.
+    /// Existing sections are copied without parsing them: one with ten thousand operations has megabytes.
     ///
     /// # Errors
-    /// Names the file.
+    /// If the report cannot be written; the error names the file.
     pub(crate) fn append(path: &Path, boot_id: &str, stage: &StageReport) -> anyhow::Result<()> {
-        let present = Present::open(path, boot_id);
+        let existing = ExistingReport::open(path, boot_id);
         output::write_below_with(path, "the boot report", |file| {
-            match present {
-                Some(present) => present.copy(file)?,
+            match existing {
+                Some(existing) => existing.copy(file)?,
                 None => {
                     let report = Self {
                         started: stage.started.clone(),
@@ -152,13 +150,13 @@ impl BootReport {
                     report.write_head(file)?;
                 }
             }
-            // Each stage is a line of its own, behind that of the head.
+            // Each stage is a line of its own, after that of the head.
             serde_json::to_writer(&mut *file, stage)?;
             Ok(file.write_all(TAIL)?)
         })
     }
 
-    /// The first line, of a report without stages: what is in front of the first one.
+    /// Writes the first line of a report: everything before the first stage.
     fn write_head(&self, file: &mut impl Write) -> anyhow::Result<()> {
         let text = serde_json::to_string(self)?;
         let head = text
@@ -168,16 +166,16 @@ impl BootReport {
     }
 }
 
-/// A report of this boot that can be added to. It has a stage, since none is written without.
-struct Present {
+/// A report of this boot that a section can be added to. It has at least one stage.
+struct ExistingReport {
     file: BufReader<File>,
-    /// Bytes in front of the end of the list of stages.
+    /// Number of bytes before the end of the list of stages.
     bytes: u64,
 }
 
-impl Present {
+impl ExistingReport {
     fn open(path: &Path, boot_id: &str) -> Option<Self> {
-        // A pipe of that name would be waited for without end.
+        // Opening a pipe would block forever.
         let is_file = std::fs::metadata(path).ok()?.is_file();
         let mut file = BufReader::new(is_file.then(|| File::open(path).ok())??);
         let mut head = String::new();
@@ -191,11 +189,12 @@ impl Present {
         file.read_to_end(&mut tail).ok()?;
         file.rewind().ok()?;
         let has_stage = bytes > head.len() as u64 && tail == TAIL;
-        let is_right = parsed.version == BOOT_VERSION && parsed.boot_id == boot_id && has_stage;
-        is_right.then_some(Self { file, bytes })
+        let is_extendable =
+            parsed.version == BOOT_VERSION && parsed.boot_id == boot_id && has_stage;
+        is_extendable.then_some(Self { file, bytes })
     }
 
-    /// Copies everything in front of a further stage.
+    /// Copies everything that precedes a further stage.
     fn copy(self, to: &mut impl Write) -> anyhow::Result<()> {
         let copied = std::io::copy(&mut self.file.take(self.bytes), to)?;
         anyhow::ensure!(copied == self.bytes, "the report was cut short meanwhile");

@@ -1,11 +1,11 @@
-//! Which of the explained kinds an error is.
+//! Maps errors to error codes.
 
 use crate::fetch::FetchError;
 use crate::host::command::{CannotStart, CommandFailure};
 use crate::plan::ErrorCode;
 use nix::errno::Errno;
 
-/// The kind of the first cause that is of one.
+/// The code of the first cause that has one.
 pub(crate) fn of(error: &anyhow::Error) -> Option<ErrorCode> {
     error.chain().find_map(of_cause)
 }
@@ -30,7 +30,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<ErrorCode> {
     }
 }
 
-/// The kind of a failed fetch.
+/// The code of a failed fetch.
 pub(crate) fn of_fetch(error: &FetchError) -> Option<ErrorCode> {
     Some(match error {
         FetchError::NeedsNetwork { .. } => ErrorCode::NEEDS_NETWORK,
@@ -64,7 +64,7 @@ pub(crate) fn of_fetch(error: &FetchError) -> Option<ErrorCode> {
     })
 }
 
-/// The error number of a cause that has one.
+/// The error number of a cause, if it has one.
 pub(super) fn errno(cause: &(dyn std::error::Error + 'static)) -> Option<Errno> {
     let io = cause.downcast_ref::<std::io::Error>();
     let number = io.and_then(std::io::Error::raw_os_error);

@@ -1,7 +1,7 @@
-//! Operations as columns: the form in which a page holds them.
+//! Operations as columns, the format in which a page contains them.
 //!
-//! Ten thousand operations as objects are some megabytes. Column by column, each number as the difference to the one above
-//! it and each text as what it does not share with the one above it, they compress to a few bytes each.
+//! Ten thousand operations as objects have megabytes. As columns, with each number as the difference to the previous
+//! one and each text as the suffix that it does not share with the previous one, they compress to a few bytes each.
 
 use super::OperationReport;
 use super::Outcome;
@@ -9,7 +9,7 @@ use crate::config::Origin;
 use crate::plan::op::Phase;
 use serde::Serialize;
 
-/// Texts, each by the number of characters that it shares with the one before it, and its rest.
+/// Texts, each as the length in characters of the prefix shared with the previous one, and the rest.
 #[derive(Debug, Default, Serialize)]
 struct TextColumn {
     shared: Vec<usize>,
@@ -29,7 +29,7 @@ impl TextColumn {
     }
 }
 
-/// Numbers, each by its difference to the one before it.
+/// Numbers, each as the difference to the previous one.
 #[derive(Debug, Default, Serialize)]
 #[serde(transparent)]
 struct NumberColumn {
@@ -46,7 +46,7 @@ impl NumberColumn {
     }
 }
 
-/// Operations of one run, or of all stages of a boot one after the other.
+/// Operations of one run, or of all stages of a boot in order.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Columns {
@@ -55,7 +55,7 @@ pub(super) struct Columns {
     start: NumberColumn,
     duration: Vec<u64>,
     worker: Vec<u32>,
-    /// What each waits for, by how many operations before it; negative ones come after it.
+    /// Dependencies of each, as the distance back to them; negative ones come after it.
     after: Vec<Vec<i64>>,
     outcome: Vec<u8>,
     bytes: Vec<Option<u64>>,
@@ -64,7 +64,7 @@ pub(super) struct Columns {
     line: NumberColumn,
     column: NumberColumn,
     path: TextColumn,
-    /// Cause and remedy of each that failed, by number.
+    /// Cause and remedy of each failed operation, by index.
     failures: Vec<FailureEntry>,
 }
 
@@ -77,7 +77,7 @@ struct FailureEntry {
 }
 
 impl Columns {
-    /// Adds operations of one stage, whose ids are their places in it.
+    /// Adds operations of one stage, whose ids are their indices in it.
     pub(super) fn extend(&mut self, operations: &[OperationReport]) {
         for operation in operations {
             self.push(operation);
@@ -85,11 +85,11 @@ impl Columns {
     }
 
     fn push(&mut self, operation: &OperationReport) {
-        let own = i64::from(operation.id);
-        let after = operation.after.iter().map(|id| own - i64::from(*id));
+        let own_id = i64::from(operation.id);
+        let after = operation.after.iter().map(|id| own_id - i64::from(*id));
         self.after.push(after.collect());
-        self.note_failure(&operation.outcome);
-        self.outcome.push(number(&operation.outcome));
+        self.push_failure(&operation.outcome);
+        self.outcome.push(outcome_number(&operation.outcome));
         self.phase.push(operation.phase);
         self.act.push(&operation.act);
         self.start.push(operation.start_us);
@@ -113,7 +113,7 @@ impl Columns {
         self.path.push(path);
     }
 
-    fn note_failure(&mut self, outcome: &Outcome) {
+    fn push_failure(&mut self, outcome: &Outcome) {
         if let Outcome::Failed { error, remedy, .. } = outcome {
             self.failures.push(FailureEntry {
                 index: self.outcome.len(),
@@ -124,8 +124,8 @@ impl Columns {
     }
 }
 
-/// The page has the words.
-fn number(outcome: &Outcome) -> u8 {
+/// The index of an outcome in the page's list of their names.
+fn outcome_number(outcome: &Outcome) -> u8 {
     match outcome {
         Outcome::Done => 0,
         Outcome::AlreadyRight => 1,
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_and_numbers_are_what_differs_from_the_one_before() {
+    fn columns_contain_differences() {
         let mut texts = TextColumn::default();
         for text in ["write /a/b", "write /a/c", "", "ü", "üx"] {
             texts.push(text);

@@ -1,7 +1,7 @@
-//! A report as one page that needs nothing else: no network, no other file.
+//! A report as a self-contained page: it needs no network and no other file.
 //!
-//! The page holds the operations as compressed columns ([`super::columns`]); its script draws them. What a config or a
-//! program said is in the columns only, so that nothing of it is ever read as HTML.
+//! The page contains the operations as compressed columns ([`super::columns`]), which its script renders. External text
+//! is only in the compressed data, so it is never interpreted as HTML.
 
 use super::columns::Columns;
 use super::{AnyReport, BootReport, Report, Source, StageOutcome, distinct};
@@ -19,7 +19,7 @@ const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// Everything the page shows.
+/// The data of the page.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct PageData<'r> {
@@ -34,14 +34,14 @@ struct PageData<'r> {
     operations: Columns,
 }
 
-/// A run of a stage; a command is one without a name.
+/// A run of a stage. A command has a single one without a name.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StageData<'r> {
     name: &'r str,
     started: &'r str,
     duration_us: u64,
-    /// How many of the operations are its.
+    /// The number of its operations.
     count: usize,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,10 +58,10 @@ struct StageFailureData<'r> {
     remedy: Option<&'r str>,
 }
 
-/// Writes the page of a report: readable by its owner only, complete or not at all.
+/// Writes the page of a report atomically, readable by its owner only.
 ///
 /// # Errors
-/// Names the file.
+/// If it cannot be written; the error names the file.
 pub(crate) fn write(report: &AnyReport, path: &Path) -> anyhow::Result<()> {
     output::write(path, "the page", page(report)?.as_bytes())
 }
@@ -71,19 +71,19 @@ fn page(report: &AnyReport) -> anyhow::Result<String> {
         AnyReport::Run(report) => of_run(report),
         AnyReport::Boot(report) => of_boot(report),
     };
-    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
-    serde_json::to_writer(&mut packed, &data)?;
-    let packed = STANDARD.encode(packed.finish()?);
+    let mut compressed = GzEncoder::new(Vec::new(), Compression::best());
+    serde_json::to_writer(&mut compressed, &data)?;
+    let encoded = STANDARD.encode(compressed.finish()?);
     let parts = [
         ("{{style}}", STYLE),
-        ("{{data}}", &packed),
+        ("{{data}}", &encoded),
         ("{{script}}", SCRIPT),
     ];
-    Ok(filled(PAGE, &parts))
+    Ok(fill_in(PAGE, &parts))
 }
 
-/// The page with each mark replaced once. What is put in is not looked through for marks.
-fn filled(page: &str, parts: &[(&str, &str)]) -> String {
+/// Replaces each mark of the page once, in order. Inserted text is not searched for marks.
+fn fill_in(page: &str, parts: &[(&str, &str)]) -> String {
     let mut rest = page;
     let mut out =
         String::with_capacity(page.len() + parts.iter().map(|(_, text)| text.len()).sum::<usize>());
@@ -132,8 +132,8 @@ fn of_boot(report: &BootReport) -> PageData<'_> {
             started: &stage.started,
             duration_us: stage.duration_us,
             count: stage.operations.len(),
-            outcome: stage.outcome.word(),
-            // What operations say is not said again.
+            outcome: stage.outcome.label(),
+            // Failures of operations are shown with these.
             failure: failure(&stage.outcome).filter(|_| stage.failures().next().is_none()),
             plan_digest: stage.plan_digest.as_deref(),
             warnings: &stage.warnings,
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn marks_are_replaced_once_and_in_order() {
         let parts = [("{{a}}", "{{b}}"), ("{{b}}", "x")];
-        assert_eq!(filled("1 {{a}} 2 {{b}} 3", &parts), "1 {{b}} 2 x 3");
+        assert_eq!(fill_in("1 {{a}} 2 {{b}} 3", &parts), "1 {{b}} 2 x 3");
     }
 
     #[test]

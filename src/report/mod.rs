@@ -1,4 +1,4 @@
-//! What happened: the record of a run, as JSON for programs and as a table for people.
+//! Reports of runs: as JSON for programs, and as tables and pages for people.
 
 mod boot;
 pub(crate) mod code;
@@ -24,13 +24,13 @@ use std::collections::HashSet;
 use std::io::Write as _;
 use std::path::Path;
 
-/// Version of the report's shape; `schemas/report.json` describes it.
+/// Version of the format of reports, which `schemas/report.json` describes.
 pub(crate) const VERSION: u32 = 1;
 
-/// A report has no more bytes than this.
-const MAX_BYTES: u64 = 1 << 30;
+/// Maximum size of a report to read.
+const MAX_REPORT_BYTES: u64 = 1 << 30;
 
-/// The record of one run. `Operations` is a list of [`OperationReport`], or what is written as one.
+/// The report of one run. `Operations` is a list of [`OperationReport`], or serializes as one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Report<Operations = Vec<OperationReport>> {
@@ -46,11 +46,11 @@ pub(crate) struct Report<Operations = Vec<OperationReport>> {
     pub duration_us: u64,
     /// Digest of the plan that was executed; `kindling plan --json` prints the same.
     pub plan_digest: String,
-    /// Digests of plans of which only the part ran that opens what is to be looked into; then everything was
-    /// planned again. Their operations are the first ones.
+    /// Digests of earlier plans, of which only the part ran that made more of the machine observable. Their operations
+    /// come first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier_plans: Vec<String>,
-    /// Configs the plan came from.
+    /// The configs that the plan was made from.
     pub sources: Vec<Source>,
     /// Every operation, in plan order.
     pub operations: Operations,
@@ -62,13 +62,13 @@ pub(crate) struct Report<Operations = Vec<OperationReport>> {
 /// One config document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Source {
-    /// File name or URL, without secrets.
+    /// The file name or URL, without secrets.
     pub name: String,
-    /// SHA-512 of its text in hex.
+    /// The SHA-512 digest of its text in hexadecimal digits.
     pub sha512: String,
 }
 
-/// Each config once, in the order of the first time.
+/// Each config once, in the order of first occurrence.
 fn distinct<'a>(sources: impl Iterator<Item = &'a Source>) -> Vec<&'a Source> {
     let mut known = HashSet::new();
     sources.filter(|source| known.insert(*source)).collect()
@@ -78,30 +78,29 @@ fn distinct<'a>(sources: impl Iterator<Item = &'a Source>) -> Vec<&'a Source> {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OperationReport {
-    /// Number in the plan; where parts of earlier plans ran before, numbers go on from theirs.
+    /// The number in the plan, counted on from operations of earlier plans.
     pub id: u32,
-    /// Part of the run.
+    /// The phase of the run.
     pub phase: Phase,
     /// What was done, in words.
     pub act: String,
-    /// Which line of which config asked for it.
+    /// Where a config requested it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
     /// Start in microseconds since the start of the run.
     pub start_us: u64,
     /// Duration in microseconds.
     pub duration_us: u64,
-    /// Which worker carried it out, from 0 in the order they were started; absent from reports of versions that did not
-    /// note it.
+    /// The worker that executed it, counted from 0 in the order they were started; absent from reports of old versions.
     #[serde(default)]
     pub worker: u32,
-    /// Operations that had to be done before it started.
+    /// The operations it had to wait for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<u32>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
-    /// Bytes written, where that means something.
+    /// Bytes written, where applicable.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
 }
@@ -113,7 +112,7 @@ pub(crate) enum Outcome {
     Done,
     /// There was nothing to do.
     AlreadyRight,
-    /// It was left to someone else.
+    /// It was left to another program.
     Skipped,
     Failed {
         /// The chain of causes.
@@ -125,15 +124,15 @@ pub(crate) enum Outcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         code: Option<ErrorCode>,
     },
-    /// Another operation failed first, or the run was interrupted.
+    /// It was not started because another one failed or the run was interrupted.
     NotStarted,
 }
 
 impl<Operations: Serialize> Report<Operations> {
-    /// Writes the report: readable by its owner only, complete or not at all.
+    /// Writes the report atomically, readable by its owner only.
     ///
     /// # Errors
-    /// Names the file.
+    /// If it cannot be written; the error names the file.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         output::write_with(path, "the report", |file| {
             serde_json::to_writer(&mut *file, self)?;
@@ -150,21 +149,21 @@ impl Report {
             .filter(|o| matches!(o.outcome, Outcome::Failed { .. }))
     }
 
-    /// Whether a report can be written to `path`, before there is one.
+    /// Checks, before a run, whether a report can be written to `path`.
     ///
     /// # Errors
-    /// Names the file.
-    pub(crate) fn check_place(path: &Path) -> anyhow::Result<()> {
+    /// If it cannot; the error names the file.
+    pub(crate) fn check_writable(path: &Path) -> anyhow::Result<()> {
         output::check(path, "the report")
     }
 
     /// Reads a report.
     ///
     /// # Errors
-    /// Names the file, and what is wrong with it.
+    /// If it cannot be read or parsed; the error names the file.
     #[cfg(test)]
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let text = input::read(path, MAX_BYTES)
+        let text = input::read(path, MAX_REPORT_BYTES)
             .with_context(|| format!("cannot read {}", path.display()))?;
         Self::parse(path, &text)
     }
@@ -185,23 +184,23 @@ impl Report {
 /// A report of either kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum AnyReport {
-    /// Of one run of a command.
+    /// The report of a command.
     Run(Report),
-    /// Of a first boot.
+    /// The report of a first boot.
     Boot(BootReport),
 }
 
 impl AnyReport {
-    /// Reads a report; only those of a boot have stages.
+    /// Reads a report of either kind: only those of a boot have stages.
     ///
     /// # Errors
-    /// Names the file, and what is wrong with it.
+    /// If it cannot be read or parsed; the error names the file.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         #[derive(Deserialize)]
         struct Shape {
             stages: Option<serde::de::IgnoredAny>,
         }
-        let text = input::read(path, MAX_BYTES)
+        let text = input::read(path, MAX_REPORT_BYTES)
             .with_context(|| format!("cannot read {}", path.display()))?;
         match serde_json::from_slice(&text) {
             Ok(Shape { stages: Some(_) }) => BootReport::parse(path, &text).map(Self::Boot),
@@ -209,7 +208,7 @@ impl AnyReport {
         }
     }
 
-    /// The report for people.
+    /// The report as text for people.
     pub(crate) fn render(&self) -> String {
         match self {
             Self::Run(report) => render(report),
@@ -223,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_config_is_told_once() {
+    fn each_config_is_listed_once() {
         let source = |name: &str| Source {
             name: name.into(),
             sha512: String::new(),
@@ -234,7 +233,7 @@ mod tests {
             .map(|s| &s.name)
             .collect();
         assert_eq!(names, ["b", "a", "c"]);
-        // Comparing each with each would be 45 thousand million comparisons.
+        // Comparing them pairwise would take 45 billion comparisons.
         let many: Vec<Source> = (0..300_000).map(|n| source(&n.to_string())).collect();
         assert_eq!(distinct(many.iter()).len(), many.len());
     }

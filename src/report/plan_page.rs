@@ -1,6 +1,6 @@
-//! A plan as one page that needs nothing else: disks to scale before and after, then the same outline as the text has.
+//! A plan as a self-contained page: disks before and after to scale, then the same outline as in the text.
 //!
-//! The page contains no script: all of it is rendered here, and all external text is escaped.
+//! The page has no scripts: it is rendered here, with all external text escaped.
 
 use super::Source;
 use crate::output;
@@ -14,10 +14,10 @@ use std::path::Path;
 const STYLE: &str = include_str!("page/page.css");
 const PLAN_STYLE: &str = include_str!("page/plan.css");
 
-/// Writes the page of a plan: readable by its owner only, complete or not at all.
+/// Writes the page of a plan atomically, readable by its owner only.
 ///
 /// # Errors
-/// Names the file.
+/// If it cannot be written; the error names the file.
 pub(crate) fn write(
     plan: &Plan,
     digest: &str,
@@ -37,7 +37,7 @@ fn page(plan: &Plan, digest: &str, sources: &[Source]) -> String {
         let _ = writeln!(html, "<p class=\"warn warning\">{text}</p>");
     }
     for item in outline(plan, true).into_items() {
-        put(&mut html, &item, &mut is_open);
+        write_item(&mut html, &item, &mut is_open);
     }
     close(&mut html, &mut is_open);
     html.push_str("</main>\n</body>\n</html>\n");
@@ -75,11 +75,11 @@ fn head(html: &mut String, plan: &Plan, digest: &str, sources: &[Source]) {
     );
 }
 
-/// What cannot be undone comes first.
+/// Lists what is destroyed, before everything else.
 fn losses(html: &mut String, plan: &Plan) {
-    let losing = plan.operations.iter().filter(|o| !o.destroys.is_empty());
+    let destructive = plan.operations.iter().filter(|o| !o.destroys.is_empty());
     let mut cards = String::new();
-    for operation in losing {
+    for operation in destructive {
         for what in &operation.destroys {
             let _ = write!(cards, "<li>{}", html_text(what));
             if let Some(origin) = &operation.origin {
@@ -101,7 +101,7 @@ fn losses(html: &mut String, plan: &Plan) {
     }
 }
 
-fn put(html: &mut String, item: &OutlineItem, is_open: &mut bool) {
+fn write_item(html: &mut String, item: &OutlineItem, is_open: &mut bool) {
     match item {
         OutlineItem::Disk { name, change } => {
             section(html, &format!("disk {name}"), is_open);
@@ -120,7 +120,7 @@ fn put(html: &mut String, item: &OutlineItem, is_open: &mut bool) {
             text,
             origin,
         } => line(html, *depth, *effect, text, origin.as_ref()),
-        // Those of the plan as a whole are in front.
+        // Warnings have been written before the outline.
         OutlineItem::Warning(_) | OutlineItem::Gap => close(html, is_open),
     }
 }
@@ -165,7 +165,7 @@ fn line(
     html.push_str("</li>\n");
 }
 
-/// Its word, which is the class of the line as well, and its symbol.
+/// The name of an effect, which is also the CSS class of its line, and its symbol.
 fn effect_class(effect: Effect) -> (&'static str, &'static str) {
     match effect {
         Effect::Create => ("create", "+"),
@@ -177,7 +177,7 @@ fn effect_class(effect: Effect) -> (&'static str, &'static str) {
     }
 }
 
-/// The partitions of a disk to scale, as they are and as they will be.
+/// The partitions of a disk to scale, before and after.
 fn bars(html: &mut String, change: &TableChange) {
     match &change.before {
         Some(places) => bar(html, "before", change, places),
@@ -190,7 +190,7 @@ fn bars(html: &mut String, change: &TableChange) {
 
 fn bar(html: &mut String, when: &str, change: &TableChange, places: &[PartitionPlace]) {
     let size = |sectors: u64| human_size(sectors.saturating_mul(u64::from(change.sector_bytes)));
-    let mut said = Vec::new();
+    let mut labels = Vec::new();
     let mut pieces = String::new();
     let mut at = 0;
     for place in places {
@@ -203,7 +203,7 @@ fn bar(html: &mut String, when: &str, change: &TableChange, places: &[PartitionP
             effect_class(place.effect).0,
             percent(place.sectors, change.sectors)
         );
-        said.push(text);
+        labels.push(text);
         at = place.start.saturating_add(place.sectors);
     }
     free(
@@ -211,14 +211,14 @@ fn bar(html: &mut String, when: &str, change: &TableChange, places: &[PartitionP
         change.sectors.saturating_sub(at),
         change.sectors,
     );
-    let said = match said.is_empty() {
+    let labels = match labels.is_empty() {
         true => "no partitions".to_owned(),
-        false => said.join(", "),
+        false => labels.join(", "),
     };
-    let whole = size(change.sectors);
+    let total = size(change.sectors);
     let _ = writeln!(
         html,
-        "<div class=\"disk\"><b>{when}</b><div class=\"bar\" role=\"img\" aria-label=\"{when}, {whole}: {said}\">{pieces}</div></div>"
+        "<div class=\"disk\"><b>{when}</b><div class=\"bar\" role=\"img\" aria-label=\"{when}, {total}: {labels}\">{pieces}</div></div>"
     );
 }
 
@@ -232,13 +232,13 @@ fn free(pieces: &mut String, sectors: u64, whole: u64) {
     }
 }
 
-/// With two decimal places.
+/// A percentage with two decimal places.
 fn percent(part: u64, whole: u64) -> String {
     let hundredths = u128::from(part) * 10_000 / u128::from(whole.max(1));
     format!("{}.{:02}", hundredths / 100, hundredths % 100)
 }
 
-/// Text as HTML shows it, in elements and in attributes. Unprintable characters are escaped first, as on a terminal.
+/// Escapes text for HTML elements and attributes. Unprintable characters are escaped first, as for a terminal.
 fn html_text(text: &str) -> Cow<'_, str> {
     let text = escaped_lines(text);
     if !text.contains(['&', '<', '>', '"']) {
@@ -262,13 +262,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_from_outside_is_html() {
+    fn external_text_is_escaped() {
         assert_eq!(html_text("a<b>&\"c\""), "a&lt;b&gt;&amp;&quot;c&quot;");
         assert!(!html_text("\u{1b}[31m").contains('\u{1b}'));
     }
 
     #[test]
-    fn shares_have_two_digits() {
+    fn percentages_have_two_decimals() {
         assert_eq!(percent(1, 3), "33.33");
         assert_eq!(percent(5, 5), "100.00");
         assert_eq!(percent(1, 0), "100.00");

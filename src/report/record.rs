@@ -1,45 +1,45 @@
-//! Records of a run as entries of a report.
+//! Converts the records of a run to entries of a report.
 
 use super::remedy::{Audience, remedy};
-use super::{OperationReport, Outcome as Told, code};
+use super::{OperationReport, Outcome, code};
 use crate::execute::scheduler::{OperationOutcome, OperationRecord};
 use crate::fetch::FetchError;
 use crate::plan::{Effect, Operation, Plan};
 use serde::ser::{Serialize, SerializeSeq as _, Serializer};
 use std::time::Duration;
 
-/// One entry per operation, in plan order.
+/// The entries of all operations, in plan order.
 pub(crate) fn reports(
     plan: &Plan,
     records: &[OperationRecord],
-    place: Audience,
+    audience: Audience,
 ) -> Vec<OperationReport> {
     let operations = plan.operations.iter().zip(records);
     operations
-        .map(|(operation, record)| operation_report(operation, record, place))
+        .map(|(operation, record)| operation_report(operation, record, audience))
         .collect()
 }
 
-/// Entries of the operations that failed or were not started, in plan order.
+/// The entries of operations that failed or were not started, in plan order.
 pub(crate) fn failed_or_not_started(
     plan: &Plan,
     records: &[OperationRecord],
-    place: Audience,
+    audience: Audience,
 ) -> Vec<OperationReport> {
     let operations = plan.operations.iter().zip(records);
     operations
         .filter(|(_, record)| !matches!(record.outcome, OperationOutcome::Done(_)))
-        .map(|(operation, record)| operation_report(operation, record, place))
+        .map(|(operation, record)| operation_report(operation, record, audience))
         .collect()
 }
 
-/// Adds entries of a plan that ran behind another: their numbers go on from those.
+/// Appends the entries of a plan that ran after others, and numbers them on from those.
 pub(crate) fn append(entries: &mut Vec<OperationReport>, more: Vec<OperationReport>) {
     let first = entries.len();
     entries.extend(more.into_iter().map(|entry| renumbered(first, entry)));
 }
 
-/// The same entry with numbers that begin behind `first` others.
+/// The entry with its ids shifted by `first`.
 fn renumbered(first: usize, entry: OperationReport) -> OperationReport {
     let first = u32::try_from(first).unwrap_or(u32::MAX);
     let later = |id: &u32| id.saturating_add(first);
@@ -50,15 +50,15 @@ fn renumbered(first: usize, entry: OperationReport) -> OperationReport {
     }
 }
 
-/// Entries of a whole run, which are written as a list of [`OperationReport`]. Those of the last plan are made one by one
-/// while they are written: all of a large plan together take as much memory as the plan itself.
+/// The entries of a whole run, which serialize as a list of [`OperationReport`]. Those of the last plan are created one
+/// by one during serialization: all of them together would take as much memory as the plan itself.
 #[derive(Debug)]
 pub(crate) struct RunEntries<'a> {
-    /// Of the parts that ran ahead.
+    /// Entries of the parts that ran ahead.
     pub earlier: &'a [OperationReport],
     /// The plan that ran last.
     pub plan: &'a Plan,
-    /// What became of its operations.
+    /// The outcomes of its operations.
     pub records: &'a [OperationRecord],
     /// Who reads the report.
     pub audience: Audience,
@@ -82,22 +82,24 @@ impl Serialize for RunEntries<'_> {
 fn operation_report(
     operation: &Operation,
     record: &OperationRecord,
-    place: Audience,
+    audience: Audience,
 ) -> OperationReport {
     let (outcome, bytes) = match &record.outcome {
-        OperationOutcome::Done(_) if operation.effect == Effect::Skip => (Told::Skipped, None),
-        OperationOutcome::Done(_) if operation.effect == Effect::Keep => (Told::AlreadyRight, None),
-        OperationOutcome::Done(done) => (Told::Done, done.bytes),
-        OperationOutcome::Failed(error) if is_cancelled(error) => (Told::NotStarted, None),
+        OperationOutcome::Done(_) if operation.effect == Effect::Skip => (Outcome::Skipped, None),
+        OperationOutcome::Done(_) if operation.effect == Effect::Keep => {
+            (Outcome::AlreadyRight, None)
+        }
+        OperationOutcome::Done(done) => (Outcome::Done, done.bytes),
+        OperationOutcome::Failed(error) if is_cancelled(error) => (Outcome::NotStarted, None),
         OperationOutcome::Failed(error) => (
-            Told::Failed {
+            Outcome::Failed {
                 error: format!("{error:#}"),
-                remedy: remedy(error, place),
+                remedy: remedy(error, audience),
                 code: code::of(error),
             },
             None,
         ),
-        OperationOutcome::NotStarted => (Told::NotStarted, None),
+        OperationOutcome::NotStarted => (Outcome::NotStarted, None),
     };
     OperationReport {
         id: operation.id.0,
@@ -113,7 +115,7 @@ fn operation_report(
     }
 }
 
-/// A fetch that was ended for the sake of another operation did not fail by itself.
+/// True if the error is a fetch that was cancelled because of another operation: it did not fail by itself.
 pub(crate) fn is_cancelled(error: &anyhow::Error) -> bool {
     let cancelled = |cause: &(dyn std::error::Error + 'static)| {
         matches!(cause.downcast_ref(), Some(FetchError::Cancelled { .. }))
@@ -121,7 +123,7 @@ pub(crate) fn is_cancelled(error: &anyhow::Error) -> bool {
     error.chain().any(cancelled)
 }
 
-/// Microseconds, as reports count them.
+/// The duration in microseconds, as in reports.
 pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

@@ -1,21 +1,21 @@
-//! What to do about errors with a common cause.
+//! Remedies for common errors.
 
 use super::code;
 use crate::fetch::FetchError;
 use crate::host::command::CannotStart;
 use nix::errno::Errno;
 
-/// Whom remedies are for.
+/// Who remedies are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
-    /// Somebody at a desk, with an image or a tree.
+    /// A user of the command line, with an image or a tree.
     Desk,
-    /// Somebody in front of a machine that does not boot, whose config has to change.
+    /// Someone in front of a machine that does not boot, whose config has to be changed.
     Boot,
 }
 
-/// What to do about common causes.
-pub(crate) fn remedy(error: &anyhow::Error, place: Audience) -> Option<String> {
+/// What to do about an error, if its cause is a common one.
+pub(crate) fn remedy(error: &anyhow::Error, audience: Audience) -> Option<String> {
     let no_program = error.chain().any(|cause| {
         let start = cause.downcast_ref::<CannotStart>();
         start.is_some_and(CannotStart::is_missing)
@@ -24,7 +24,7 @@ pub(crate) fn remedy(error: &anyhow::Error, place: Audience) -> Option<String> {
         let fetch = cause
             .downcast_ref::<FetchError>()
             .and_then(FetchError::remedy);
-        let text = match (code::errno(cause), place) {
+        let text = match (code::errno(cause), audience) {
             (Some(Errno::ENOSPC), Audience::Desk) => {
                 "make the file system larger (sizeMiB, or size= of the image)"
             }

@@ -1,4 +1,4 @@
-//! A report as text: totals per phase, the slowest operations, what failed.
+//! A report as text: totals per phase, the slowest operations, failures.
 
 use super::{
     BootReport, OperationReport, Outcome, Report, Source, StageOutcome, StageReport, distinct,
@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-/// How many of the slowest operations are listed.
-const SLOWEST: usize = 10;
+/// Number of the slowest operations to list.
+const MAX_SLOWEST: usize = 10;
 
 /// Totals of one phase.
 #[derive(Default)]
@@ -25,7 +25,7 @@ struct Total {
     last_end_us: u64,
 }
 
-/// The report for people.
+/// The report of a command as text for people.
 pub(crate) fn render(report: &Report) -> String {
     let mut text = String::new();
     header(&mut text, report);
@@ -37,7 +37,7 @@ pub(crate) fn render(report: &Report) -> String {
     text
 }
 
-/// The report of a first boot for people.
+/// The report of a first boot as text for people.
 pub(crate) fn render_boot(report: &BootReport) -> String {
     let mut text = String::new();
     let _ = writeln!(
@@ -59,7 +59,7 @@ pub(crate) fn render_boot(report: &BootReport) -> String {
     text
 }
 
-/// Each config once, however many stages read it.
+/// Lists each config once, even if several stages read it.
 fn sources<'a>(text: &mut String, sources: impl Iterator<Item = &'a Source>) {
     for source in distinct(sources) {
         let digest: String = escaped(&source.sha512).chars().take(16).collect();
@@ -88,12 +88,12 @@ fn stages(text: &mut String, stages: &[StageReport]) {
             total.already_right,
             duration(stage.duration_us),
             written(&total),
-            stage.outcome.word()
+            stage.outcome.label()
         );
     }
 }
 
-/// A stage fails through its operations, or before there are any.
+/// Lists the failures of a stage: those of its operations, or else its own.
 fn stage_failure(text: &mut String, stage: &StageReport) {
     if stage.failures().next().is_some() {
         return failures(text, stage.failures());
@@ -185,7 +185,7 @@ fn slowest<'a>(text: &mut String, operations: impl Iterator<Item = &'a Operation
         return;
     }
     let _ = writeln!(text, "\nSLOWEST OPERATIONS");
-    for operation in operations.into_iter().take(SLOWEST) {
+    for operation in operations.into_iter().take(MAX_SLOWEST) {
         let origin = operation.origin.as_ref().map_or(String::new(), |o| {
             format!("  [{}:{}]", escaped(&o.source), o.line)
         });
@@ -427,7 +427,7 @@ FAILED: act 3
     }
 
     #[test]
-    fn reports_are_told_apart_by_their_shape() {
+    fn reports_of_both_kinds_are_read() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().join("report.json");
         report().write(&path).expect("the report is written");
@@ -455,7 +455,7 @@ FAILED: act 3
             let report = BootReport::parse(&path, &text).expect("a report");
             assert_eq!(report.stages.last(), Some(&section));
             let text = std::fs::read_to_string(&path).expect("it is text");
-            // Each stage is a line: nobody has to parse what is there to add another.
+            // Each stage is a line, so that another can be added without parsing the others.
             assert_eq!(text.lines().count(), report.stages.len() + 2);
             let mode = std::fs::metadata(&path).expect("it exists").permissions();
             assert_eq!(
@@ -474,8 +474,8 @@ FAILED: act 3
         empty.insert(empty.len() - 2, '\n');
         std::fs::write(&path, format!("{empty}\n")).expect("it is written");
         assert_eq!(add("two", "fetch"), ["fetch"]);
-        let whole = std::fs::read(&path).expect("a report");
-        for damaged in [&b"{"[..], b"", &whole[..whole.len() - 1], b"\n]}\n"] {
+        let complete = std::fs::read(&path).expect("a report");
+        for damaged in [&b"{"[..], b"", &complete[..complete.len() - 1], b"\n]}\n"] {
             std::fs::write(&path, damaged).expect("it is damaged");
             assert_eq!(add("two", "disks"), ["disks"]);
         }

@@ -1,13 +1,13 @@
-//! Counts a run while it goes on: what each part of it amounted to, said once, when it ends.
+//! Counts the operations of a running plan by phase, to summarize each phase when it ends.
 
 use crate::plan::op::Phase;
 use crate::plan::{Effect, Operation, Plan};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What is left of one phase.
+/// Counts of one phase.
 #[derive(Debug, Default)]
-struct Count {
+struct PhaseCount {
     left: usize,
     total: usize,
     bytes: u64,
@@ -16,29 +16,30 @@ struct Count {
 
 /// Counts of a run by phase.
 #[derive(Debug)]
-pub(crate) struct Tally(BTreeMap<Phase, Count>);
+pub(crate) struct Tally(BTreeMap<Phase, PhaseCount>);
 
+/// The summary of a phase that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PhaseEnd {
     pub phase: Phase,
-    /// Operations that did something.
+    /// Number of operations that had something to do.
     pub operations: usize,
     /// Bytes they wrote.
     pub bytes: u64,
-    /// Time from the first one's start to now.
-    pub took: Duration,
+    /// Time from the start of the first one to the end of the last one.
+    pub elapsed: Duration,
 }
 
-/// True unless there is nothing to do for an operation.
-pub(crate) fn acts(operation: &Operation) -> bool {
+/// True unless an operation has nothing to do.
+pub(crate) fn has_effect(operation: &Operation) -> bool {
     !matches!(operation.effect, Effect::Keep | Effect::Skip)
 }
 
 impl Tally {
-    /// Nothing of `plan` is done yet.
+    /// A tally for a plan that has not been started.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let mut phases: BTreeMap<Phase, Count> = BTreeMap::new();
-        for operation in plan.operations.iter().filter(|o| acts(o)) {
+        let mut phases: BTreeMap<Phase, PhaseCount> = BTreeMap::new();
+        for operation in plan.operations.iter().filter(|o| has_effect(o)) {
             let count = phases.entry(operation.phase).or_default();
             count.left += 1;
             count.total += 1;
@@ -46,16 +47,16 @@ impl Tally {
         Self(phases)
     }
 
-    /// An operation is done; times count from the start of the run. Returns its phase if that was the
-    /// last one of it.
-    pub(crate) fn done(
+    /// Counts an operation that is done; `started` is the time since the start of the run. Returns the summary of its
+    /// phase if it was the last one.
+    pub(crate) fn record_done(
         &mut self,
         operation: &Operation,
         started: Duration,
-        took: Duration,
+        elapsed: Duration,
         bytes: u64,
     ) -> Option<PhaseEnd> {
-        if !acts(operation) {
+        if !has_effect(operation) {
             return None;
         }
         let count = self.0.get_mut(&operation.phase)?;
@@ -66,7 +67,7 @@ impl Tally {
             phase: operation.phase,
             operations: count.total,
             bytes: count.bytes,
-            took: (started + took).saturating_sub(first),
+            elapsed: (started + elapsed).saturating_sub(first),
         })
     }
 }

@@ -7,7 +7,7 @@ use crate::plan::Failure;
 pub(crate) enum RoundError {
     /// The machine cannot be observed.
     Unobservable(anyhow::Error),
-    /// It can, and does not allow what the config asks for.
+    /// It was observed, and the config is refused for it.
     Refused(Vec<Failure>),
 }
 

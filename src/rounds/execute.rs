@@ -7,20 +7,20 @@ use crate::fetch::FetchEvents;
 use crate::plan::Plan;
 use std::sync::atomic::AtomicBool;
 
-/// More transfers or mkfs processes at once than this help no machine we know.
+/// Maximum number of jobs: more concurrent transfers or mkfs processes help no machine known to us.
 pub(crate) const MAX_JOBS: usize = 16;
 
-/// How a plan is executed, and who hears of it.
+/// How a plan is executed, and who is notified.
 pub(crate) struct Execution<'a> {
     /// How many operations run at a time.
     pub width: Width,
     /// Nothing new starts once it is set.
     pub stop: &'a AtomicBool,
-    /// Hears of operations.
+    /// Notified of operations.
     pub observer: &'a dyn Observer,
-    /// Hears of fetches, and ends them when the run is over.
+    /// Notified of fetches, and ends them when the run is over.
     pub events: &'a (dyn FetchEvents + Sync),
-    /// Keys of the volumes that the run makes or opens.
+    /// Keys of the volumes that the run creates or opens.
     pub keys: &'a VolumeKeys,
 }
 

@@ -1,17 +1,18 @@
-//! Plan asks, observation answers, the plan runs; and again, when a part of it has shown more than could be seen before.
+//! Observes, plans and runs in rounds: when a part of a plan has made more visible, everything is observed and planned
+//! again.
 //!
-//! The desk and every stage of a boot go through here, so that `kindling plan` and a boot cannot differ in what they look
-//! at. What they do differently is in their [`Options`]: a stage looks at its own part of the machine.
+//! Commands and stages of a boot share this code, so that `kindling plan` and a boot cannot differ in what they
+//! observe. They differ in their [`Options`]: a stage observes its own part of the machine.
 //!
-//! 1. [`Planner::look`] observes what the scope of the plan needs. [`crate::plan::questions`] says what to look at, step by
-//!    step, since what is on a disk decides what else has to be known.
-//! 2. [`Planner::plan`] plans by that.
-//! 3. [`Planner::run`] executes. What exists but has to be put together to be looked into (volumes, arrays) comes first;
-//!    then everything is observed and planned again, until nothing is left unseen.
+//! 1. [`Planner::observe`] observes what the scope of the plan needs. [`crate::plan::questions`] determines what to
+//!    observe, step by step, since what is on a disk decides what else has to be known.
+//! 2. [`Planner::plan`] plans with that.
+//! 3. [`Planner::run`] executes. Existing volumes and arrays that have to be opened to be inspected come first; then
+//!    everything is observed and planned again, until nothing is left unknown.
 
 mod error;
 mod execute;
-mod look;
+mod observation;
 mod planner;
 mod run_target;
 

@@ -1,7 +1,7 @@
-//! Plans of one config for one machine, each by what is known by then.
+//! Plans of one config for one machine, each based on what is known by then.
 
 use super::error::RoundError;
-use super::{RunTarget, look};
+use super::{RunTarget, observation};
 use crate::config::Document;
 use crate::disk::DeviceRef;
 use crate::facts::{KernelFacts, Observed};
@@ -12,25 +12,25 @@ use std::collections::BTreeSet;
 
 /// Executes plans for a [`Planner`].
 pub(crate) trait Runner {
-    /// Executes `plan`, which may be only the part of another one that has to run ahead of the rest. True if every operation
-    /// is done.
+    /// Executes `plan`, which may be only the part of another one that has to run first. Returns true if every
+    /// operation is done.
     fn run(&mut self, plan: &Plan, part_of: Option<&Plan>) -> bool;
-    /// What ran has shown more: `now` takes the place of `before`.
+    /// A part that ran has made more visible: `now` replaces `before`.
     fn replanned(&mut self, before: &Plan, now: &Plan);
 }
 
-/// Observes, plans and runs, with what was found out on the way.
+/// Observes, plans and runs, and keeps what was found out on the way.
 pub(crate) struct Planner {
     options: Options,
     access: DeviceAccess,
-    /// What earlier parts put together to look into it.
+    /// Volumes and arrays that earlier parts opened to inspect them.
     opened: BTreeSet<DeviceRef>,
-    /// Volumes whose keys were found elsewhere than in the target root.
+    /// Volumes whose keys were found outside of the target root.
     found_keys: BTreeSet<String>,
 }
 
 impl Planner {
-    /// A planner for a run or, with [`DeviceAccess::Read`], for a look.
+    /// A planner for a run or, with [`DeviceAccess::Read`], for a plan that is only shown.
     pub(crate) fn new(options: Options, access: DeviceAccess) -> Self {
         Self {
             options,
@@ -40,38 +40,38 @@ impl Planner {
         }
     }
 
-    /// What is planned.
+    /// The options of the plans.
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Tells of keys that open these volumes and are not in the target root.
+    /// Adds volumes for which there are keys outside of the target root.
     pub(crate) fn add_keys(&mut self, volumes: impl IntoIterator<Item = String>) {
         self.found_keys.extend(volumes);
     }
 
-    /// Looks at the machine as it is now.
+    /// Observes the machine as it is now.
     ///
     /// # Errors
-    /// It cannot be observed, or a file system that is kept cannot be mounted as the config asks for.
-    pub(crate) fn look(
+    /// If it cannot be observed, or a file system that is kept cannot be mounted as the config requests.
+    pub(crate) fn observe(
         &self,
         document: &Document,
         machine: &RunTarget,
     ) -> Result<Observed, RoundError> {
         let mut observed = Observed {
             opened: self.opened.clone(),
-            ..look::look(document, machine, &self.options)?
+            ..observation::observe_scope(document, machine, &self.options)?
         };
         observed.kept_keys.extend(self.found_keys.iter().cloned());
         Ok(observed)
     }
 
-    /// Plans by what was seen.
+    /// Plans with given observations.
     ///
     /// # Errors
-    /// Every refusal.
-    pub(crate) fn plan_by(
+    /// All refusals.
+    pub(crate) fn plan_from(
         &self,
         document: &Document,
         observed: &Observed,
@@ -81,21 +81,21 @@ impl Planner {
         Ok(plan)
     }
 
-    /// Looks at the machine as it is now, and plans.
+    /// Observes the machine as it is now, and plans.
     ///
     /// # Errors
-    /// It cannot be observed, or the config is refused.
+    /// If it cannot be observed, or the config is refused.
     pub(crate) fn plan(
         &self,
         document: &Document,
         machine: &RunTarget,
     ) -> Result<Plan, RoundError> {
-        let observed = self.look(document, machine)?;
-        self.plan_by(document, &observed)
+        let observed = self.observe(document, machine)?;
+        self.plan_from(document, &observed)
             .map_err(RoundError::Refused)
     }
 
-    /// A run needs what the kernel lacks; a look tells it.
+    /// Drivers that the kernel lacks are refused for a run, and warned about for a plan that is only shown.
     fn check_drivers(
         &self,
         plan: &mut Plan,
@@ -112,11 +112,11 @@ impl Planner {
         }
     }
 
-    /// Runs a plan. What exists but has to be put together to be looked into comes first, then all is planned again.
-    /// Returns the last plan, of which all or a part ran: what `runner` has seen.
+    /// Runs a plan. Existing volumes and arrays that have to be opened to be inspected come first, then everything is
+    /// planned again. Returns the last plan, of which all or a part ran: what `runner` has seen.
     ///
     /// # Errors
-    /// When a part has run, the machine cannot be observed, or the config is refused after all.
+    /// If a part has run and then the machine cannot be observed, or the config is refused after all.
     pub(crate) fn run(
         &mut self,
         document: Cow<'_, Document>,
@@ -124,7 +124,7 @@ impl Planner {
         mut plan: Plan,
         runner: &mut dyn Runner,
     ) -> Result<Plan, RoundError> {
-        while let Some(part) = prerequisites::ahead(&plan, &self.opened) {
+        while let Some(part) = prerequisites::first_part(&plan, &self.opened) {
             if !runner.run(&part, Some(&plan)) {
                 return Ok(plan);
             }
@@ -133,7 +133,7 @@ impl Planner {
             runner.replanned(&plan, &next);
             plan = next;
         }
-        // Of a large config it is most of the memory, and nothing is planned any more.
+        // It is most of the memory for a large config, and nothing is planned any more.
         drop(document);
         runner.run(&plan, None);
         Ok(plan)

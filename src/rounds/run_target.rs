@@ -1,10 +1,10 @@
-//! What a run works on, and with.
+//! What a run works on.
 
 use crate::facts::accounts::KeyFile;
 use crate::fetch::Fetcher;
 use crate::host::{Devices, TargetRoot};
 
-/// The target of a run, and what reaches it.
+/// The target of a run, and how it is accessed.
 pub(crate) struct RunTarget {
     /// The target root.
     pub root: TargetRoot,
@@ -14,8 +14,8 @@ pub(crate) struct RunTarget {
     pub fetcher: Fetcher,
     /// Where ssh keys go, if not to the file that the target's ssh server reads.
     pub key_file: Option<KeyFile>,
-    /// Paths that will be written though neither the config nor the plan's own files name them.
-    pub more_paths: Vec<String>,
+    /// Paths that will be written although neither the config nor the plan's own files name them.
+    pub extra_paths: Vec<String>,
 }
 
 impl RunTarget {
@@ -26,7 +26,7 @@ impl RunTarget {
             devices,
             fetcher,
             key_file: None,
-            more_paths: Vec::new(),
+            extra_paths: Vec::new(),
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A config that carries its signature: the text of the config, directly followed by an armoured signature.
+//! A config with an embedded signature: the text of the config, directly followed by an armoured signature.
 //!
 //! ```text
 //! ssh-keygen -Y sign -n kindling -f KEY config.ign && cat config.ign config.ign.sig > signed.ign
 //! gpg --armor --detach-sign config.ign && cat config.ign config.ign.asc > signed.ign
 //! ```
 
-/// How armoured signatures begin and end.
-const MARKS: [(&[u8], &[u8]); 2] = [
+/// First and last lines of armoured signatures.
+const ARMOUR: [(&[u8], &[u8]); 2] = [
     (
         b"-----BEGIN PGP SIGNATURE-----",
         b"-----END PGP SIGNATURE-----",
@@ -17,12 +17,12 @@ const MARKS: [(&[u8], &[u8]); 2] = [
     ),
 ];
 
-/// Splits bytes into the config and its signature; none if no signature follows. Nothing but blanks may come after
-/// a signature: one that a config quotes is followed by the rest of the config.
+/// Splits bytes into the config and its signature; none if there is no signature at the end. Only white space may
+/// follow a signature: a signature that is quoted in a config is followed by the rest of the config.
 pub fn open(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let whole = bytes.trim_ascii_end();
-    let (begin, _) = MARKS.into_iter().find(|(_, end)| whole.ends_with(end))?;
-    let at = memchr::memmem::rfind(whole, begin)?;
+    let trimmed = bytes.trim_ascii_end();
+    let (begin, _) = ARMOUR.into_iter().find(|(_, end)| trimmed.ends_with(end))?;
+    let at = memchr::memmem::rfind(trimmed, begin)?;
     Some(bytes.split_at(at))
 }
 
@@ -42,9 +42,9 @@ mod tests {
             (pgp, ssh),
             (ssh, pgp),
         ] {
-            let whole = [config, signature].concat();
+            let signed = [config, signature].concat();
             let parts = (config.as_bytes(), signature.as_bytes());
-            assert_eq!(open(whole.as_bytes()), Some(parts), "{whole}");
+            assert_eq!(open(signed.as_bytes()), Some(parts), "{signed}");
         }
         for quoted in [
             format!("{{\"a\": {pgp:?}}}"),

@@ -1,4 +1,4 @@
-//! Public keys that configs may be signed with.
+//! Public keys that a config may be signed with.
 
 use super::openpgp::PgpKey;
 use super::openssh::SshKey;
@@ -8,18 +8,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The most a file with keys may hold; key rings of a whole company are smaller.
-const FILE_LIMIT_BYTES: u64 = 4 << 20;
+/// Maximum size of a file with keys; the key ring of an entire company is smaller.
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// Public keys that configs may be signed with, of both kinds.
+/// Public keys of both kinds that a config may be signed with.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedKeys {
     pgp: Vec<PgpKey>,
     ssh: Vec<SshKey>,
 }
 
-/// Why keys cannot be used. One bad file ends it: with fewer keys than somebody put there, a good config would be
-/// refused, and nobody would know why.
+/// Why keys cannot be used. A single bad file is an error: if it were skipped, a valid config might be refused for no
+/// apparent reason.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
     /// A file or directory cannot be read.
@@ -30,13 +30,13 @@ pub enum KeyError {
         /// The cause.
         cause: io::Error,
     },
-    /// A directory that was named, without a key.
+    /// A directory that was set explicitly has no keys.
     #[error("there is no trusted key in {}, the directory that was named", .path.display())]
     None {
         /// The file.
         path: PathBuf,
     },
-    /// A directory among the files with keys.
+    /// There is a directory among the files with keys.
     #[error(
         "cannot read trusted keys from {}: it is a directory; move its files up: keys in directories below do not count",
         .path.display()
@@ -45,7 +45,7 @@ pub enum KeyError {
         /// The file.
         path: PathBuf,
     },
-    /// A file holds something else, or a key nobody can sign with.
+    /// A file does not contain keys, or contains a key that cannot be used for signing.
     #[error(
         "cannot use trusted key {name}: {cause}; it must hold OpenPGP public keys (binary or armoured) or OpenSSH public keys, one in a line"
     )]
@@ -58,20 +58,20 @@ pub enum KeyError {
 }
 
 impl TrustedKeys {
-    /// The keys of the directory where a machine has them. A machine without the directory has none.
+    /// Reads the keys in the default directory of a machine, which may be missing.
     ///
     /// # Errors
-    /// One of them cannot be read or used, or the directory is a link that leads nowhere.
+    /// If one of them cannot be read or used, or the directory is a dangling link.
     pub fn of_machine(directory: &Path) -> Result<Self, KeyError> {
         let mut keys = TrustedKeys::default();
         keys.add_of_machine(directory)?;
         Ok(keys)
     }
 
-    /// The keys of a directory that somebody named.
+    /// Reads the keys in a directory that was set explicitly.
     ///
     /// # Errors
-    /// It is not there, there is no key in it, or one of them cannot be read or used.
+    /// If it does not exist, there is no key in it, or one of them cannot be read or used.
     pub fn of_directory(directory: &Path) -> Result<Self, KeyError> {
         let mut keys = TrustedKeys::default();
         keys.add_directory(directory)?;
@@ -83,24 +83,24 @@ impl TrustedKeys {
         }
     }
 
-    /// Adds the keys of the directory where a machine has them, which may be missing.
+    /// Adds the keys in the default directory of a machine, which may be missing.
     ///
     /// # Errors
-    /// As [`TrustedKeys::of_machine`].
+    /// See [`TrustedKeys::of_machine`].
     pub fn add_of_machine(&mut self, directory: &Path) -> Result<(), KeyError> {
-        let leads_nowhere = |path: &Path| path.is_symlink() && !path.exists();
+        let is_dangling = |path: &Path| path.is_symlink() && !path.exists();
         let is_missing = matches!(directory.try_exists(), Ok(false));
-        match is_missing && !directory.ancestors().any(leads_nowhere) {
+        match is_missing && !directory.ancestors().any(is_dangling) {
             true => Ok(()),
             false => self.add_directory(directory),
         }
     }
 
-    /// Adds the keys of a directory: all its files but hidden ones.
+    /// Adds the keys in all files of a directory, except hidden ones.
     ///
     /// # Errors
-    /// One of them cannot be read or used, or there is another directory in it: whoever put keys there believes that
-    /// they count.
+    /// If one of them cannot be read or used, or there is another directory in it: whoever put keys there expects them
+    /// to be used.
     pub fn add_directory(&mut self, directory: &Path) -> Result<(), KeyError> {
         let unreadable = |cause| KeyError::Read {
             path: directory.into(),
@@ -124,23 +124,23 @@ impl TrustedKeys {
         paths.iter().try_for_each(|path| self.add_file(path))
     }
 
-    /// Adds the keys of a file.
+    /// Adds the keys in a file.
     ///
     /// # Errors
-    /// It cannot be read, or does not hold keys.
+    /// If it cannot be read, or does not contain keys.
     pub fn add_file(&mut self, path: &Path) -> Result<(), KeyError> {
         let unreadable = |cause| KeyError::Read {
             path: path.into(),
             cause,
         };
-        let bytes = input::read(path, FILE_LIMIT_BYTES).map_err(unreadable)?;
+        let bytes = input::read(path, MAX_FILE_BYTES).map_err(unreadable)?;
         self.add(&path.display().to_string(), &bytes)
     }
 
-    /// Adds the keys in some bytes; `name` is for messages.
+    /// Adds the keys in `bytes`; `name` is for messages.
     ///
     /// # Errors
-    /// They do not hold keys.
+    /// If they do not contain keys.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<(), KeyError> {
         let unusable = |cause| KeyError::Unusable {
             name: name.into(),
@@ -164,20 +164,20 @@ impl TrustedKeys {
         self.ssh.extend(others.ssh.iter().cloned());
     }
 
-    /// True if there is none.
+    /// True if there are no keys.
     pub fn is_empty(&self) -> bool {
         self.pgp.is_empty() && self.ssh.is_empty()
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub fn len(&self) -> usize {
         self.pgp.len() + self.ssh.len()
     }
 
-    /// Whether `signature` is one of these keys over `bytes`, as seen at the time `now`.
+    /// Verifies that `signature` is a signature over `bytes` by one of these keys, at the time `now`.
     ///
     /// # Errors
-    /// It is not.
+    /// If it is not.
     pub fn verify(
         &self,
         bytes: &[u8],

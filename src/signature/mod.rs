@@ -1,10 +1,10 @@
-//! Signatures of configs: whose they must be, and whether they are.
+//! Verification of signed configs: which keys are trusted, and whether a signature is by one of them.
 //!
-//! Nothing in here reads a network. [`Trust`] is the policy of a run: no keys and no pin means that nothing is
-//! checked and nothing more is asked for than ever. `fetch` asks it about every config it brings; what comes from
-//! elsewhere (firmware, a config drive, a file) carries its signature inside (see [`envelope`]).
+//! Nothing in here uses the network. [`Trust`] is the policy of a run: without keys and without a pinned digest,
+//! nothing is verified and no signatures are fetched. `fetch` checks every config that it fetches; a config from
+//! elsewhere (firmware, a config drive, a file) must have an embedded signature (see [`envelope`]).
 //!
-//! Two kinds of signatures, both by crates: OpenPGP (`pgp`) and OpenSSH (`ssh-key`).
+//! There are two kinds of signatures, both implemented by crates: OpenPGP (`pgp`) and OpenSSH (`ssh-key`).
 
 pub mod envelope;
 mod keys;
@@ -21,20 +21,20 @@ use std::time::SystemTime;
 /// The namespace of OpenSSH signatures: `ssh-keygen -Y sign -n kindling`.
 pub const NAMESPACE: &str = "kindling";
 
-/// What a config was trusted for.
+/// Why a config is trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verified {
     /// A trusted key signed it.
     Signed {
         /// Kind and fingerprint of the key, and the file it was read from.
         by: String,
-        /// What is odd about it, and no reason to refuse it.
+        /// A peculiarity that is no reason to refuse it.
         remark: Option<String>,
     },
-    /// It has the digest it must have.
+    /// It has the pinned digest.
     Pinned,
-    /// It is a part of a config that was verified.
-    Inside,
+    /// It is embedded in a verified config.
+    Embedded,
 }
 
 impl fmt::Display for Verified {
@@ -46,7 +46,7 @@ impl fmt::Display for Verified {
                 remark: Some(remark),
             } => write!(f, "signed by {by}; {remark}"),
             Verified::Pinned => f.write_str("its digest matches"),
-            Verified::Inside => f.write_str("it is a part of a verified config"),
+            Verified::Embedded => f.write_str("it is a part of a verified config"),
         }
     }
 }
@@ -54,16 +54,16 @@ impl fmt::Display for Verified {
 /// Why a signature does not make a config trusted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// Bytes that are none.
+    /// Not a signature.
     #[error("it is not a signature of OpenPGP or OpenSSH: {0}")]
     Malformed(String),
-    /// Of a key that is not trusted.
+    /// By a key that is not trusted.
     #[error("it is by {0}, which is not among the trusted keys")]
     UnknownKey(String),
-    /// Of a trusted key, over other bytes.
+    /// By a trusted key, but over other bytes.
     #[error("it is by {0}, but not over these bytes: they or the signature were changed")]
     OtherBytes(String),
-    /// Of a trusted key that may no longer sign, or made in a way that does not count.
+    /// By a trusted key, but the key may no longer sign, or this kind of signature is not accepted.
     #[error("it is by {by}, but {why}")]
     NotAccepted {
         /// The key.
@@ -73,7 +73,7 @@ pub enum SignatureError {
     },
 }
 
-/// A moment for messages.
+/// Formats a time for messages.
 fn date(time: SystemTime) -> String {
     crate::text::time::rfc3339(time)
 }

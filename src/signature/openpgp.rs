@@ -1,4 +1,4 @@
-//! OpenPGP: RFC 4880 and 9580 as far as a detached signature needs them.
+//! OpenPGP: the parts of RFC 4880 and 9580 that detached signatures need.
 
 mod merge;
 
@@ -14,7 +14,7 @@ use std::io::BufReader;
 use std::time::{Duration, SystemTime};
 
 const KEY_ARMOUR: &[u8] = b"-----BEGIN PGP PUBLIC KEY BLOCK-----";
-/// How a refusal ends that nothing else outweighs.
+/// Suffix of a refusal that takes precedence over everything else.
 const REVOKED: &str = "was revoked";
 const SIGNATURE_ARMOUR: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
 
@@ -25,13 +25,13 @@ pub(super) struct PgpKey {
     file: String,
 }
 
-/// True if bytes are armoured or binary keys, and no text.
+/// True if `bytes` are armoured or binary OpenPGP keys, rather than other text.
 pub(super) fn looks_like_keys(bytes: &[u8]) -> bool {
     bytes.first().is_some_and(|b| b & 0x80 != 0)
         || memchr::memmem::find(bytes, b"-----BEGIN PGP").is_some()
 }
 
-/// The keys in a file; at least one. Each has to have a signature of its own, so that its limits are known.
+/// Parses the keys in a file; at least one. Each must have a self-signature, so that its restrictions are known.
 pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
     let mut found = Vec::new();
     let mut add = |key: pgp::errors::Result<SignedPublicKey>| {
@@ -40,7 +40,7 @@ pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
             key,
             file: file.into(),
         };
-        if key.own_signatures().next().is_none() {
+        if key.self_signatures().next().is_none() {
             return Err(format!("{} has no valid signature of its own", key.name()));
         }
         found.push(key);
@@ -65,7 +65,7 @@ pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<PgpKey>, String> {
     }
 }
 
-/// Whether `signature` is one of `keys` over `bytes`.
+/// Verifies that `signature` is a signature over `bytes` by one of `keys`.
 pub(super) fn verify(
     keys: &[PgpKey],
     bytes: &[u8],
@@ -75,19 +75,19 @@ pub(super) fn verify(
     let signature = read(signature)?;
     let mut verdicts = Vec::new();
     for key in keys {
-        if key.primary_made(&signature) {
-            verdicts.push(key.judge(&signature, &key.key.primary_key, None, bytes, now));
+        if key.is_by_primary(&signature) {
+            verdicts.push(key.check(&signature, &key.key.primary_key, None, bytes, now));
         }
         let subkeys = key.key.public_subkeys.iter();
-        for subkey in subkeys.filter(|subkey| made(&signature, &subkey.key)) {
-            verdicts.push(key.judge(&signature, &subkey.key, Some(subkey), bytes, now));
+        for subkey in subkeys.filter(|subkey| is_by(&signature, &subkey.key)) {
+            verdicts.push(key.check(&signature, &subkey.key, Some(subkey), bytes, now));
         }
     }
     decide(verdicts).unwrap_or_else(|| Err(SignatureError::UnknownKey(issuer(&signature))))
 }
 
-/// One verdict of those on every key that a signature may be by: usually there is one. Keys may share a subkey, or
-/// the short number that a signature names; then a revocation counts before an acceptance, whatever stands first.
+/// Picks one of the verdicts for all keys that may have made a signature: usually there is only one. Keys may share a
+/// subkey, or the key ID that a signature names; then a revocation takes precedence over an acceptance, in any order.
 fn decide(
     mut verdicts: Vec<Result<Verified, SignatureError>>,
 ) -> Option<Result<Verified, SignatureError>> {
@@ -101,7 +101,7 @@ fn decide(
     verdicts.into_iter().next()
 }
 
-/// The only signature in some bytes; a second one would be ambiguous.
+/// Parses the only signature in `bytes`; a second one would be ambiguous.
 fn read(bytes: &[u8]) -> Result<Signature, SignatureError> {
     let malformed = |cause: String| SignatureError::Malformed(cause);
     let text = |error: pgp::errors::Error| malformed(error.to_string());
@@ -139,8 +139,8 @@ fn issuer(signature: &Signature) -> String {
         .unwrap_or_else(|| "an unnamed OpenPGP key".into())
 }
 
-/// True if a signature says that it is by this key.
-fn made(signature: &Signature, key: &impl KeyDetails) -> bool {
+/// True if a signature claims to be by this key.
+fn is_by(signature: &Signature, key: &impl KeyDetails) -> bool {
     signature.issuer_key_id().contains(&&key.legacy_key_id())
         || signature.issuer_fingerprint().contains(&&key.fingerprint())
 }
@@ -149,14 +149,14 @@ fn created(signature: &Signature) -> Option<SystemTime> {
     signature.created().map(SystemTime::from)
 }
 
-/// A moment some seconds later; none for zero seconds, which mean for ever.
-fn later(start: Timestamp, seconds: Option<pgp::types::Duration>) -> Option<SystemTime> {
+/// Adds some seconds to a time; none for zero seconds, which mean no limit.
+fn add_seconds(start: Timestamp, seconds: Option<pgp::types::Duration>) -> Option<SystemTime> {
     let seconds = seconds?.as_secs();
     let end = SystemTime::from(start) + Duration::from_secs(seconds.into());
     (seconds != 0).then_some(end)
 }
 
-/// Orders what a key says about itself by age. Of two statements of one second the stricter one counts.
+/// Orders self-signatures by age. Of two in the same second, the stricter one counts.
 fn recency(signature: &Signature) -> impl Ord {
     let seconds = signature.key_expiration_time().map(|limit| limit.as_secs());
     let limit = seconds.filter(|seconds| *seconds != 0);
@@ -168,7 +168,7 @@ fn recency(signature: &Signature) -> impl Ord {
     )
 }
 
-/// True if a signature over a name of a key is by the key.
+/// True if the signature certifies this user ID and is by the primary key.
 fn certifies(signature: &Signature, primary: &PublicKey, user: &SignedUser) -> bool {
     let verdict = signature.verify_certification(primary, Tag::UserId, &user.id);
     verdict.is_ok()
@@ -183,12 +183,12 @@ impl PgpKey {
         )
     }
 
-    fn primary_made(&self, signature: &Signature) -> bool {
-        made(signature, &self.key.primary_key)
+    fn is_by_primary(&self, signature: &Signature) -> bool {
+        is_by(signature, &self.key.primary_key)
     }
 
-    /// What the key says about itself: signatures over it, or over it and one of its names.
-    fn own_signatures(&self) -> impl Iterator<Item = &Signature> {
+    /// The valid self-signatures: over the key, or over the key and one of its user IDs.
+    fn self_signatures(&self) -> impl Iterator<Item = &Signature> {
         let primary = &self.key.primary_key;
         let details = &self.key.details;
         let direct = details
@@ -196,30 +196,29 @@ impl PgpKey {
             .iter()
             .filter(|s| s.verify_key(primary).is_ok());
         let names = details.users.iter().flat_map(move |user| {
-            let own = user
-                .signatures
-                .iter()
-                .filter(|s| self.primary_made(s) && s.typ() != Some(SignatureType::CertRevocation));
-            let revoked = self.name_revoked(user);
+            let own = user.signatures.iter().filter(|s| {
+                self.is_by_primary(s) && s.typ() != Some(SignatureType::CertRevocation)
+            });
+            let revoked = self.user_revoked_at(user);
             own.filter(move |s| s.created() > revoked && certifies(s, primary, user))
         });
         direct.chain(names)
     }
 
-    /// When a name was revoked for the last time.
-    fn name_revoked(&self, user: &SignedUser) -> Option<Timestamp> {
+    /// When a user ID was revoked for the last time.
+    fn user_revoked_at(&self, user: &SignedUser) -> Option<Timestamp> {
         let primary = &self.key.primary_key;
         let revocations = user.signatures.iter().filter(|s| {
             s.typ() == Some(SignatureType::CertRevocation)
-                && self.primary_made(s)
+                && self.is_by_primary(s)
                 && certifies(s, primary, user)
         });
         revocations.filter_map(Signature::created).max()
     }
 
-    /// What it said last.
-    fn latest(&self) -> Option<&Signature> {
-        self.own_signatures().max_by_key(|s| recency(s))
+    /// The latest self-signature.
+    fn latest_self_signature(&self) -> Option<&Signature> {
+        self.self_signatures().max_by_key(|s| recency(s))
     }
 
     fn is_revoked(&self) -> bool {
@@ -228,16 +227,16 @@ impl PgpKey {
         revocations.iter().any(|s| s.verify_key(primary).is_ok())
     }
 
-    /// When it ends, if ever.
-    fn end(&self) -> Option<SystemTime> {
-        let latest = self.latest()?;
-        later(
+    /// When the key expires, if ever.
+    fn expiry(&self) -> Option<SystemTime> {
+        let latest_self_signature = self.latest_self_signature()?;
+        add_seconds(
             self.key.primary_key.created_at(),
-            latest.key_expiration_time(),
+            latest_self_signature.key_expiration_time(),
         )
     }
 
-    fn judge(
+    fn check(
         &self,
         signature: &Signature,
         signer: &impl VerifyingKey,
@@ -259,16 +258,17 @@ impl PgpKey {
         }
         let made =
             created(signature).ok_or_else(|| refused("it does not say when it was made".into()))?;
-        // A clock that was never set must not bring an expired key back to life.
+        // A clock that was never set must not make an expired key valid again.
         let now_at_least = now.max(made);
-        check_end("the key", self.end(), now_at_least).map_err(refused)?;
+        check_expiry("the key", self.expiry(), now_at_least).map_err(refused)?;
         match subkey {
             Some(subkey) => self.check_subkey(subkey, now_at_least).map_err(refused)?,
-            None => check_flags(self.latest().map(Signature::key_flags)).map_err(refused)?,
+            None => check_flags(self.latest_self_signature().map(Signature::key_flags))
+                .map_err(refused)?,
         }
         let start = signature.created().unwrap_or_default();
         if let Some(end) =
-            later(start, signature.signature_expiration_time()).filter(|end| *end <= now)
+            add_seconds(start, signature.signature_expiration_time()).filter(|end| *end <= now)
         {
             return Err(refused(format!("it expired on {}", date(end))));
         }
@@ -282,7 +282,7 @@ impl PgpKey {
         Ok(Verified::Signed { by, remark })
     }
 
-    /// A subkey counts if its key says that it may sign, and if it says itself that it belongs to the key.
+    /// A subkey is accepted if the primary key allows it to sign, and the subkey confirms that it belongs to that key.
     fn check_subkey(&self, subkey: &SignedPublicSubKey, now: SystemTime) -> Result<(), String> {
         let primary = &self.key.primary_key;
         let valid = |s: &&Signature| s.verify_subkey_binding(primary, &subkey.key).is_ok();
@@ -297,10 +297,11 @@ impl PgpKey {
             return Err(format!("its subkey {REVOKED}"));
         }
         let confirms = |binding: &Signature| {
-            let back = binding.embedded_signature();
-            back.is_some_and(|s| s.verify_primary_key_binding(&subkey.key, primary).is_ok())
+            let back_signature = binding.embedded_signature();
+            back_signature
+                .is_some_and(|s| s.verify_primary_key_binding(&subkey.key, primary).is_ok())
         };
-        // The subkey's own word may stand where no signature protects it: a copy that lost it takes nothing from another.
+        // The back signature may be in the unhashed area, so a copy may lack it: prefer a binding that has it.
         let bindings = of_type(SignatureType::SubkeyBinding);
         let binding = bindings.max_by_key(|s| (recency(s), confirms(s)));
         let binding = binding.ok_or("its subkey does not belong to it")?;
@@ -308,15 +309,15 @@ impl PgpKey {
         if !confirms(binding) {
             return Err("its subkey does not confirm that it belongs to it".into());
         }
-        check_end(
+        check_expiry(
             "its subkey",
-            later(subkey.key.created_at(), binding.key_expiration_time()),
+            add_seconds(subkey.key.created_at(), binding.key_expiration_time()),
             now,
         )
     }
 }
 
-fn check_end(what: &str, end: Option<SystemTime>, now: SystemTime) -> Result<(), String> {
+fn check_expiry(what: &str, end: Option<SystemTime>, now: SystemTime) -> Result<(), String> {
     match end.filter(|end| *end <= now) {
         Some(end) => Err(format!("{what} expired on {}", date(end))),
         None => Ok(()),
@@ -330,7 +331,7 @@ fn check_flags(flags: Option<KeyFlags>) -> Result<(), String> {
     }
 }
 
-/// Kinds, digests and demands that count.
+/// Accepts only known types, digests and critical subpackets.
 fn check_form(signature: &Signature) -> Result<(), String> {
     if !matches!(
         signature.typ(),
@@ -344,11 +345,11 @@ fn check_form(signature: &Signature) -> Result<(), String> {
     ) {
         return Err("it was made with a digest other than SHA-256, SHA-384 and SHA-512".into());
     }
-    let demands = signature
+    let subpackets = signature
         .config()
         .into_iter()
         .flat_map(|config| config.hashed_subpackets());
-    let unknown = demands.filter(|part| part.is_critical).any(|part| {
+    let unknown = subpackets.filter(|part| part.is_critical).any(|part| {
         matches!(
             part.data,
             SubpacketData::Notation(_) | SubpacketData::Experimental(..) | SubpacketData::Other(..)

@@ -1,4 +1,4 @@
-//! OpenSSH: what `ssh-keygen -Y sign` makes, and public keys as in `authorized_keys` or `allowed_signers`.
+//! OpenSSH: signatures of `ssh-keygen -Y sign`, and public keys as in `authorized_keys` or `allowed_signers`.
 
 use super::{NAMESPACE, SignatureError, Verified, date};
 use ssh_key::public::KeyData;
@@ -7,21 +7,21 @@ use std::time::SystemTime;
 
 const SIGNATURE_ARMOUR: &[u8] = b"-----BEGIN SSH SIGNATURE-----";
 
-/// A public key, the line it came from, and when it counts.
+/// A public key, the line it came from, and when it is valid.
 #[derive(Debug, Clone)]
 pub(super) struct SshKey {
     key: PublicKey,
-    place: String,
-    from: Option<SystemTime>,
-    until: Option<SystemTime>,
+    location: String,
+    valid_from: Option<SystemTime>,
+    valid_until: Option<SystemTime>,
 }
 
-/// True if bytes hold an armoured signature of this kind.
+/// True if `bytes` contain an armoured OpenSSH signature.
 pub(super) fn looks_like_signature(bytes: &[u8]) -> bool {
     memchr::memmem::find(bytes, SIGNATURE_ARMOUR).is_some()
 }
 
-/// The keys in a file; at least one.
+/// Parses the keys in a file; at least one.
 pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<SshKey>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is neither a text nor an OpenPGP key")?;
     let lines = (1..).zip(text.lines().map(str::trim));
@@ -37,17 +37,19 @@ pub(super) fn keys(file: &str, bytes: &[u8]) -> Result<Vec<SshKey>, String> {
     }
 }
 
-/// `[principals] [options] type base64 [comment]`
-fn key(line: &str, place: String) -> Result<SshKey, String> {
+/// Parses `[principals] [options] type base64 [comment]`.
+fn key(line: &str, location: String) -> Result<SshKey, String> {
     let (before, key) = split(line).ok_or("there is no key in it")?;
     let mut result = SshKey {
         key: PublicKey::from_openssh(key).map_err(|error| error.to_string())?,
-        place,
-        from: None,
-        until: None,
+        location,
+        valid_from: None,
+        valid_until: None,
     };
-    let last = words(before, char::is_whitespace).pop().unwrap_or_default();
-    for option in words(last, |c| c == ',') {
+    let last = split_unquoted(before, char::is_whitespace)
+        .pop()
+        .unwrap_or_default();
+    for option in split_unquoted(last, |c| c == ',') {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         let value = value.trim_matches('"');
         match name.to_ascii_lowercase().as_str() {
@@ -58,13 +60,14 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
                 return Err(format!("its namespaces do not include {NAMESPACE}"));
             }
             "namespaces" => {}
-            // Given twice, the stricter one counts, as over several lines.
-            "valid-after" => result.from = result.from.max(Some(time(value)?)),
+            // If one is given twice, the stricter value applies, as with several lines.
+            "valid-after" => result.valid_from = result.valid_from.max(Some(time(value)?)),
             "valid-before" => {
                 let until = time(value)?;
-                result.until = Some(result.until.map_or(until, |other| other.min(until)));
+                result.valid_until =
+                    Some(result.valid_until.map_or(until, |other| other.min(until)));
             }
-            // Names of people, who do not matter here; but what limits a key must not be passed over.
+            // Principals do not matter here, but an option that restricts a key must not be ignored.
             _ if option.contains('=') => {
                 return Err(format!("the option {name:?} is not supported"));
             }
@@ -74,8 +77,8 @@ fn key(line: &str, place: String) -> Result<SshKey, String> {
     Ok(result)
 }
 
-/// True if a list of patterns permits [`NAMESPACE`]. What is denied counts more, in whatever order; patterns with wildcards are
-/// not matched, so denying one may deny ours.
+/// True if a list of patterns permits [`NAMESPACE`]. Negated patterns take precedence in any order. Wildcards are not
+/// evaluated, so a negated pattern with wildcards is assumed to match.
 fn includes_ours(patterns: &str) -> bool {
     let mut is_permitted = false;
     for pattern in patterns.split(',').map(str::trim) {
@@ -88,17 +91,17 @@ fn includes_ours(patterns: &str) -> bool {
     is_permitted
 }
 
-/// Splits a text, but not between quotation marks.
-fn words(text: &str, is_end: impl Fn(char) -> bool) -> Vec<&str> {
+/// Splits a text, but not inside double quotes.
+fn split_unquoted(text: &str, is_end: impl Fn(char) -> bool) -> Vec<&str> {
     let mut is_quoted = false;
-    let words = text.split(|c| {
+    let parts = text.split(|c| {
         is_quoted ^= c == '"';
         !is_quoted && is_end(c)
     });
-    words.filter(|word| !word.is_empty()).collect()
+    parts.filter(|part| !part.is_empty()).collect()
 }
 
-/// What stands before the type of the key, and the key.
+/// Splits a line into what precedes the key type, and the key.
 fn split(line: &str) -> Option<(&str, &str)> {
     let is_type = |word: &str| {
         ["ssh-", "ecdsa-sha2-", "sk-ssh-", "sk-ecdsa-"]
@@ -115,7 +118,7 @@ fn split(line: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// `YYYYMMDD[HHMM[SS]][Z]`; always taken for UTC: a machine that boots for the first time is in no time zone.
+/// Parses `YYYYMMDD[HHMM[SS]][Z]`, always as UTC: a machine that boots for the first time has no time zone.
 fn time(text: &str) -> Result<SystemTime, String> {
     let bad = || format!("{text:?} is not a time like 20301231 or 203012312359");
     let digits = text.trim_end_matches('Z');
@@ -123,7 +126,7 @@ fn time(text: &str) -> Result<SystemTime, String> {
         return Err(bad());
     }
     let all = format!("{digits:0<14}");
-    let part = |from: usize, to: usize| &all[from..to];
+    let part = |start: usize, end: usize| &all[start..end];
     let (day, clock) = (
         (part(0, 4), part(4, 6), part(6, 8)),
         (part(8, 10), part(10, 12), part(12, 14)),
@@ -135,7 +138,7 @@ fn time(text: &str) -> Result<SystemTime, String> {
     humantime::parse_rfc3339(&text).map_err(|_| bad())
 }
 
-/// Whether `signature` is one of `keys` over `bytes`.
+/// Verifies that `signature` is a signature over `bytes` by one of `keys`.
 pub(super) fn verify(
     keys: &[SshKey],
     bytes: &[u8],
@@ -146,11 +149,13 @@ pub(super) fn verify(
     let text = signature[start..].trim_ascii_end();
     let signature =
         SshSig::from_pem(text).map_err(|error| SignatureError::Malformed(error.to_string()))?;
-    let print = signature.public_key().fingerprint(HashAlg::Sha256);
-    let Some(key) = merged(keys, signature.public_key()) else {
-        return Err(SignatureError::UnknownKey(format!("OpenSSH key {print}")));
+    let fingerprint = signature.public_key().fingerprint(HashAlg::Sha256);
+    let Some(key) = merge_lines(keys, signature.public_key()) else {
+        return Err(SignatureError::UnknownKey(format!(
+            "OpenSSH key {fingerprint}"
+        )));
     };
-    let by = format!("OpenSSH key {print} ({})", key.place);
+    let by = format!("OpenSSH key {fingerprint} ({})", key.location);
     if signature.namespace() != NAMESPACE {
         let why = format!(
             "for {:?}; sign with: ssh-keygen -Y sign -n {NAMESPACE}",
@@ -161,31 +166,34 @@ pub(super) fn verify(
     if key.key.verify(NAMESPACE, bytes, &signature).is_err() {
         return Err(SignatureError::OtherBytes(by));
     }
-    match key.until.filter(|until| *until <= now) {
-        Some(until) => {
-            let why = format!("the key expired on {}", date(until));
+    match key.valid_until.filter(|valid_until| *valid_until <= now) {
+        Some(valid_until) => {
+            let why = format!("the key expired on {}", date(valid_until));
             Err(SignatureError::NotAccepted { by, why })
         }
         None => {
-            let remark = key.from.filter(|from| *from > now).map(|from| {
-                format!(
-                    "the key is not valid before {}; the clock of this machine says {}",
-                    date(from),
-                    date(now)
-                )
-            });
+            let remark = key
+                .valid_from
+                .filter(|valid_from| *valid_from > now)
+                .map(|valid_from| {
+                    format!(
+                        "the key is not valid before {}; the clock of this machine says {}",
+                        date(valid_from),
+                        date(now)
+                    )
+                });
             Ok(Verified::Signed { by, remark })
         }
     }
 }
 
-/// All lines with one key as one: the limits of each of them hold, in whatever order they were read.
-fn merged(keys: &[SshKey], wanted: &KeyData) -> Option<SshKey> {
+/// Merges all lines with the same key: the restrictions of all of them apply, regardless of their order.
+fn merge_lines(keys: &[SshKey], wanted: &KeyData) -> Option<SshKey> {
     let same = keys.iter().filter(|key| key.key.key_data() == wanted);
     same.cloned().reduce(|one, other| SshKey {
-        place: format!("{}, {}", one.place, other.place),
-        from: one.from.max(other.from),
-        until: one.until.into_iter().chain(other.until).min(),
+        location: format!("{}, {}", one.location, other.location),
+        valid_from: one.valid_from.max(other.valid_from),
+        valid_until: one.valid_until.into_iter().chain(other.valid_until).min(),
         key: one.key,
     })
 }
@@ -250,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn of_limits_that_are_given_twice_the_stricter_counts() {
+    fn the_stricter_of_repeated_limits_applies() {
         for (one, other) in [("2020", "2030"), ("2030", "2020")] {
             let line = format!(
                 "a valid-after=\"{one}0101\",valid-after=\"{other}0101\",valid-before=\"{one}0601\",valid-before=\"{other}0601\" {KEY}"
             );
             let keys = keys("f", line.as_bytes()).expect("a key");
-            assert_eq!(keys[0].from, time("20300101").ok());
-            assert_eq!(keys[0].until, time("20200601").ok());
+            assert_eq!(keys[0].valid_from, time("20300101").ok());
+            assert_eq!(keys[0].valid_until, time("20200601").ok());
         }
     }
 

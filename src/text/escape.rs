@@ -1,13 +1,13 @@
-//! Escapes what would control a terminal, or forge a line of output.
+//! Escapes characters that could control a terminal or forge a line of output.
 //!
-//! Paths, names, bodies of answers and messages of programs come from outside. Whoever puts one of them into a line
-//! for people escapes it with [`escaped`]; the door to the terminal applies [`escaped_lines`] to all that is left.
+//! Paths, names, response bodies and the output of programs are external input. Code that puts them in a line for
+//! people escapes them with [`escaped`]; [`crate::terminal`] applies [`escaped_lines`] to everything else.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// True for characters that move the cursor, change the order of what is shown, or cannot be seen: all controls,
-/// separators of lines and paragraphs, marks of direction, and invisible formatting.
+/// True for characters that move the cursor, reorder text, or are invisible: control characters, line and paragraph
+/// separators, bidirectional marks, and invisible formatting characters.
 pub(crate) fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(
@@ -26,18 +26,18 @@ pub(crate) fn is_unprintable(c: char) -> bool {
         )
 }
 
-/// One line: line ends too are escaped, e.g. as `\n`, and other characters in the form `\u{1b}`.
+/// Escapes text to a single line: line ends as `\n` and the like, other characters in the form `\u{1b}`.
 pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     escape(text, |_| false)
 }
 
-/// Text of several lines: like [`escaped`], but line feeds stay.
+/// Like [`escaped`], but keeps line feeds.
 pub(crate) fn escaped_lines(text: &str) -> Cow<'_, str> {
     escape(text, |rest| rest.starts_with('\n'))
 }
 
-/// JSON in which strings have no unprintable characters: the same value for programs, and harmless on a terminal. Controls of
-/// ASCII have been escaped by whoever wrote it, except DEL.
+/// Escapes unprintable characters in the strings of a JSON document, which keeps its value but is harmless on a
+/// terminal. The serializer has already escaped the ASCII control characters, except DEL.
 pub(crate) fn escaped_json(text: &str) -> Cow<'_, str> {
     let must_go = |c: char| is_unprintable(c) && (c == '\u{7f}' || !c.is_ascii());
     if !text.chars().any(must_go) {
@@ -57,21 +57,21 @@ pub(crate) fn escaped_json(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Escapes what is unprintable, unless `stays` says of the text that begins there that it may be shown.
-fn escape(text: &str, stays: impl Fn(&str) -> bool) -> Cow<'_, str> {
-    let must_go = |at: usize, c: char| {
+/// Escapes unprintable characters, except where `keeps` accepts the rest of the text from there on.
+fn escape(text: &str, keeps: impl Fn(&str) -> bool) -> Cow<'_, str> {
+    let needs_escape = |at: usize, c: char| {
         let rest = text.get(at..).unwrap_or_default();
-        is_unprintable(c) && !stays(rest)
+        is_unprintable(c) && !keeps(rest)
     };
-    // Printable ASCII is by far the most.
+    // Fast path: most text is printable ASCII.
     let is_plain = text.bytes().all(|b| matches!(b, b' '..=b'~'));
-    if is_plain || !text.char_indices().any(|(at, c)| must_go(at, c)) {
+    if is_plain || !text.char_indices().any(|(at, c)| needs_escape(at, c)) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
     for (at, c) in text.char_indices() {
         match c {
-            c if !must_go(at, c) => out.push(c),
+            c if !needs_escape(at, c) => out.push(c),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),

@@ -1,29 +1,33 @@
-//! Data that is packed with gzip.
+//! Decompression of gzip data.
 
 use flate2::bufread::GzDecoder;
 use std::io::{self, Read};
 
-/// What gzip data begins with.
+/// The first bytes of gzip data.
 pub(crate) const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// A config may hold this many bytes when everything in it is unpacked.
+/// Maximum size of a config after decompression.
 pub(crate) const MAX_UNPACKED_BYTES: usize = 256 << 20;
 
-/// Why data cannot be unpacked.
+/// Why data cannot be decompressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GzipTrouble {
+pub(crate) enum GzipError {
     /// It ends too early.
-    CutOff,
-    /// It is not gzip, or changed on its way.
+    Truncated,
+    /// It is not gzip data, or is corrupted.
     Damaged,
-    /// Something else follows it.
-    Followed,
-    /// More comes out than may.
+    /// It is followed by something else.
+    TrailingData,
+    /// The decompressed data exceeds the limit.
     TooLarge,
 }
 
-/// What is in `packed`, one stream or several in a row. Zero bytes behind them are padding, as for `gzip -d`.
-pub(crate) fn gunzip(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, GzipTrouble> {
+/// Decompresses one or more concatenated streams to at most `max_bytes`. Trailing zero bytes are padding, as for
+/// `gzip -d`.
+///
+/// # Errors
+/// See [`GzipError`].
+pub(crate) fn gunzip(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, GzipError> {
     let mut unpacked = Vec::new();
     let mut rest = packed;
     loop {
@@ -31,23 +35,23 @@ pub(crate) fn gunzip(packed: &[u8], max_bytes: usize) -> Result<Vec<u8>, GzipTro
         let mut stream = GzDecoder::new(rest).take(left as u64 + 1);
         let read = stream.read_to_end(&mut unpacked);
         if unpacked.len() > max_bytes {
-            return Err(GzipTrouble::TooLarge);
+            return Err(GzipError::TooLarge);
         }
         read.map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => GzipTrouble::CutOff,
-            _ => GzipTrouble::Damaged,
+            io::ErrorKind::UnexpectedEof => GzipError::Truncated,
+            _ => GzipError::Damaged,
         })?;
         rest = stream.into_inner().into_inner();
         if rest.iter().all(|byte| *byte == 0) {
             return Ok(unpacked);
         }
         if !rest.starts_with(&GZIP_MAGIC) {
-            return Err(GzipTrouble::Followed);
+            return Err(GzipError::TrailingData);
         }
     }
 }
 
-/// Packs data, for tests.
+/// Compresses data, for tests.
 #[cfg(test)]
 pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     use std::io::Write;
@@ -62,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn streams_are_unpacked() {
+    fn streams_are_decompressed() {
         let one = packed(b"one ");
         let two = [one.clone(), packed(b"two")].concat();
         let padded = [two.clone(), vec![0; 700]].concat();
@@ -73,25 +77,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_data_is_told_apart() {
-        let whole = packed(&(0..=255).cycle().take(3000).collect::<Vec<u8>>());
-        let mut flipped = whole.clone();
+    fn errors_are_distinguished() {
+        let complete = packed(&(0..=255).cycle().take(3000).collect::<Vec<u8>>());
+        let mut flipped = complete.clone();
         let last = flipped.len() - 6;
         flipped[last] ^= 1;
         let cases = [
-            (whole[..whole.len() - 3].to_vec(), GzipTrouble::CutOff),
-            (whole[..20].to_vec(), GzipTrouble::CutOff),
-            (flipped, GzipTrouble::Damaged),
+            (
+                complete[..complete.len() - 3].to_vec(),
+                GzipError::Truncated,
+            ),
+            (complete[..20].to_vec(), GzipError::Truncated),
+            (flipped, GzipError::Damaged),
             (
                 b"\x1f\x8b is not packed at all".to_vec(),
-                GzipTrouble::Damaged,
+                GzipError::Damaged,
             ),
-            ([&whole[..], b"\n"].concat(), GzipTrouble::Followed),
-            ([&whole[..], &whole[..9]].concat(), GzipTrouble::CutOff),
-            (packed(&[0; 3001]), GzipTrouble::TooLarge),
+            ([&complete[..], b"\n"].concat(), GzipError::TrailingData),
             (
-                [&whole[..], &packed(&[7])[..]].concat(),
-                GzipTrouble::TooLarge,
+                [&complete[..], &complete[..9]].concat(),
+                GzipError::Truncated,
+            ),
+            (packed(&[0; 3001]), GzipError::TooLarge),
+            (
+                [&complete[..], &packed(&[7])[..]].concat(),
+                GzipError::TooLarge,
             ),
         ];
         for (number, (data, want)) in cases.into_iter().enumerate() {

@@ -3,16 +3,16 @@
 /// One argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct KernelArgument {
-    /// What stands before the first `=`, or all of it.
+    /// The part before the first `=`, or the whole argument.
     pub(crate) key: String,
-    /// What stands behind that.
+    /// The part after the first `=`.
     pub(crate) value: Option<String>,
-    /// True if a double quote in it is never closed: the kernel takes everything up to the end of the line for a part of it.
+    /// True if a double quote in it is not closed, so that it extends to the end of the line.
     pub(crate) is_open: bool,
 }
 
-/// Splits a command line as the kernel does (`next_arg` in its `lib/cmdline.c`), and with it systemd and dracut: blanks
-/// inside double quotes belong to an argument; quotes around an argument or its value do not.
+/// Splits a command line as the kernel (`next_arg` in `lib/cmdline.c`), systemd and dracut do: blanks in double quotes
+/// belong to an argument; quotes around an argument or its value do not.
 pub(crate) fn kernel_arguments(line: &str) -> Vec<KernelArgument> {
     let mut arguments = Vec::new();
     let mut rest = line.trim_start();
@@ -22,9 +22,9 @@ pub(crate) fn kernel_arguments(line: &str) -> Vec<KernelArgument> {
             is_quoted ^= c == '"';
             c.is_whitespace() && !is_quoted
         });
-        let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
+        let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
         arguments.push(argument(word, is_quoted));
-        rest = behind.trim_start();
+        rest = after.trim_start();
     }
     arguments
 }
@@ -42,7 +42,7 @@ fn argument(word: &str, is_open: bool) -> KernelArgument {
     }
 }
 
-/// Only a text that begins with a quote loses the one at its end.
+/// Strips a leading quote and, only after that, a trailing one.
 fn unquoted(text: &str) -> &str {
     match text.strip_prefix('"') {
         Some(inner) => inner.strip_suffix('"').unwrap_or(inner),

@@ -1,5 +1,5 @@
-//! Text: what must not reach a terminal as it is, points in time, names that are compared, bytes as digits, sizes,
-//! kernel command lines, packed texts.
+//! Text utilities: escaping for terminals, timestamps, comparison of names, hexadecimal digits, sizes, kernel command
+//! lines, gzip.
 
 mod escape;
 mod gzip;
@@ -12,7 +12,7 @@ pub(crate) mod time;
 pub(crate) use escape::{escaped, escaped_json, escaped_lines, is_unprintable};
 #[cfg(test)]
 pub(crate) use gzip::gzip;
-pub(crate) use gzip::{GZIP_MAGIC, GzipTrouble, MAX_UNPACKED_BYTES, gunzip};
+pub(crate) use gzip::{GZIP_MAGIC, GzipError, MAX_UNPACKED_BYTES, gunzip};
 pub(crate) use hex::hex;
 pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};
 pub(crate) use names::{find_in_turn, is_same_name};

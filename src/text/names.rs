@@ -1,7 +1,7 @@
-//! Comparing and finding names of members, which is most of the work in a large config.
+//! Fast comparison and lookup of member names, which is most of the work for a large config.
 
-/// True if two names are equal. Most are the same static string or differ in the first byte, so comparing all bytes, which
-/// is a function call, is rarely needed.
+/// True if two names are equal. Most are the same static string or differ in the first byte, so a call to compare all
+/// bytes is rarely needed.
 #[inline(always)]
 pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
     one.len() == other.len()
@@ -9,20 +9,20 @@ pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
             || one.as_bytes().first() == other.as_bytes().first() && one == other)
 }
 
-/// Finds the first matching item at or after `next`, or else before it, and sets `next` to the index that follows. Lookups
-/// in roughly the order of the items take one step each.
+/// Finds the first matching item at or after index `next`, or else before it, and sets `next` to the following index.
+/// Lookups in roughly the order of the items take one step each.
 #[inline(always)]
 pub(crate) fn find_in_turn<'i, T>(
     items: &'i [T],
     next: &mut usize,
-    is_meant: impl Fn(&T) -> bool,
+    matches: impl Fn(&T) -> bool,
 ) -> Option<&'i T> {
-    let (before, behind) = items.split_at_checked(*next).unwrap_or((items, &[]));
-    let ahead = behind
+    let (before, after) = items.split_at_checked(*next).unwrap_or((items, &[]));
+    let found = after
         .iter()
-        .position(&is_meant)
+        .position(&matches)
         .map(|index| before.len() + index);
-    let index = ahead.or_else(|| before.iter().position(&is_meant))?;
+    let index = found.or_else(|| before.iter().position(&matches))?;
     *next = index + 1;
     items.get(index)
 }
@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_turn_is_found_and_what_is_not_as_well() {
+    fn items_are_found_in_and_out_of_turn() {
         let items = ["a", "b", "c", "b"];
         let mut next = 0;
         let mut find = |name: &str| find_in_turn(&items, &mut next, |item| *item == name).copied();

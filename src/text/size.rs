@@ -1,8 +1,8 @@
 //! Sizes for people.
 
-/// `8 GiB`, `1.5 GiB`, `512 B`: the largest binary unit, with one decimal unless it is a whole number.
+/// `8 GiB`, `1.5 GiB`, `512 B`: a size in the largest binary unit, with one decimal unless that is 0.
 ///
-/// Decimals are cut, not rounded: of 422.99 MiB that are free nobody can have 423.
+/// Decimals are truncated, not rounded: 422.99 MiB of free space are not enough for 423.
 pub(crate) fn human_size(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     let Some(power) = (bytes.max(1).ilog2() / 10).checked_sub(1) else {
@@ -22,7 +22,7 @@ mod tests {
     use super::human_size;
 
     #[test]
-    fn the_largest_unit_is_named() {
+    fn the_largest_unit_is_used() {
         for (bytes, text) in [
             (0, "0 B"),
             (1023, "1023 B"),

@@ -1,27 +1,27 @@
-//! Points in time as text. Clocks of machines without a working battery show anything; no date is a reason to stop.
+//! Timestamps. The clock of a machine without a working battery may have any value, so none is an error.
 
 use std::time::{Duration, SystemTime};
 
-/// 9999-12-31T23:59:59Z in seconds since 1970: the last second that RFC 3339 has a form for.
+/// 9999-12-31T23:59:59Z as a Unix time: the last second that RFC 3339 can represent.
 const MAX_SECONDS: u64 = 253_402_300_799;
 
-/// A point in time as RFC 3339 in UTC, whole seconds, e.g. `2026-11-03T02:45:00Z`. What is before 1970 or after 9999
-/// is shown as the first or the last second between.
+/// A time in the format of RFC 3339, in UTC and whole seconds, e.g. `2026-11-03T02:45:00Z`. Times before 1970 or after
+/// 9999 are clamped.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(within_range(time)).to_string()
 }
 
-/// The present time, as [`rfc3339`].
+/// The current time, as [`rfc3339`].
 pub(crate) fn now() -> String {
     rfc3339(SystemTime::now())
 }
 
-/// The nearest point in time that has a form in text.
+/// The nearest time that [`rfc3339`] can represent.
 pub(crate) fn within_range(time: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(unix_seconds(time).min(MAX_SECONDS))
 }
 
-/// Seconds since 1970; none before.
+/// Seconds since 1970; 0 for earlier times.
 pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs()
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_clock_has_a_text() {
+    fn every_time_can_be_formatted() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let before = |seconds| SystemTime::UNIX_EPOCH - Duration::from_secs(seconds);
         for (time, want) in [

@@ -1,4 +1,4 @@
-"""Boots that succeed, at once or after a power cut."""
+"""Boots that succeed, immediately or after a power cut."""
 
 import shutil
 import time
@@ -9,7 +9,7 @@ import extra
 from lab import FolderServer, Server, scenario, step
 
 NETWORK_CHECKS = [
-    # Nothing of the network may have started; the journal covers the initramfs, too.
+    # The network must not have been started; the journal includes the initramfs.
     ("network units of the initramfs", "journalctl -b -o cat -u systemd-networkd.service -u kindling-network.service"
      " | grep -c -e 'up, by' -e 'Gained carrier'", "0\n"),
 ]
@@ -17,12 +17,12 @@ NETWORK_CHECKS = [
 
 @scenario
 def fw_cfg(lab):
-    """config through QEMU's firmware; no network is started; the second boot does not provision"""
+    """config from QEMU's firmware; no network is started; the second boot does not provision"""
     checks = lab.checks + ([] if lab.peer else NETWORK_CHECKS)
     system, data = lab.system(), lab.blank()
     step("first boot")
     machine = lab.start(system, data, document=configs.full(checks), network=True)
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)
     step("second boot: the config has changed, and must not be looked at")
     assert not lab.flag(system), "the first-boot flag is still on the boot file system"
     later = [
@@ -33,11 +33,11 @@ def fw_cfg(lab):
     again = configs.config(storage={"files": [configs.file("/etc/motd", "twice\n", overwrite=True)]})
     rewrite_script(lab, system, checks + later)
     machine = lab.start(system, data, document=again)
-    lab.judge(machine, checks + later)
+    lab.verify(machine, checks + later)
 
 
 def rewrite_script(lab, system, checks):
-    """Replaces the report script on a disk that no machine uses, for a boot with other questions."""
+    """Replaces the report script on a disk that is not in use, for a boot with other checks."""
     script = lab.write("boot-report", configs.report_script(checks))
     _, start, _ = build.ROOT
     image = f"{system}?offset={start * build.MIB}"
@@ -48,7 +48,7 @@ def rewrite_script(lab, system, checks):
 
 @scenario
 def url(lab):
-    """config from a URL on the command line; the initramfs brings the network up; a file comes by HTTP, too"""
+    """config from a URL on the command line; the initramfs brings the network up; a file is fetched as well"""
     if lab.peer:
         checks = lab.checks
     else:
@@ -65,8 +65,8 @@ def url(lab):
     bodies["/config.ign"] = configs.text(document).encode()
     machine = lab.start(lab.system(), lab.blank(), network=True, platform="metal",
                         args=f"ignition.config.url={server.url}/config.ign")
-    lab.judge(machine, checks)
-    assert "/config.ign" in server.asked and "/file" in server.asked, f"asked for: {server.asked}"
+    lab.verify(machine, checks)
+    assert "/config.ign" in server.requested and "/file" in server.requested, f"asked for: {server.requested}"
 
 
 @scenario
@@ -80,7 +80,7 @@ def config_device(lab):
     build.run("config device", ["mkfs.ext4", "-q", "-L", "ign-config", "-d", str(path), str(device)])
     machine = lab.start(lab.system(), lab.blank(), device, platform="metal",
                         args="ignition.config.device=ign-config ignition.config.path=/sub/config.ign")
-    lab.judge(machine)
+    lab.verify(machine)
 
 
 GRUB_CFG = """
@@ -97,7 +97,7 @@ boot
 
 @scenario
 def grub(lab):
-    """GRUB with the fragment: it finds the flag with its arguments, and not after a power cut just after the end"""
+    """GRUB with the fragment: it finds the flag with its arguments, but not after a power cut right after the end"""
     question = ("kernel arguments", "grep -o 'ignition.firstboot.*' /proc/cmdline || echo none")
     checks = [*lab.checks, (*question, "ignition.firstboot test.of=grub\n")]
     system, data = lab.system(), lab.blank()
@@ -117,27 +117,27 @@ def grub(lab):
     machine = lab.start(system, data, document=configs.full(checks, power_off=False), grub=iso)
     machine.wait_report("the first boot through GRUB")
     machine.cut_power()
-    configs.judge(configs.read_report(machine.report(), checks), checks)
+    configs.check_answers(configs.read_report(machine.report(), checks), checks)
     step("second boot")
     machine = lab.start(system, data, grub=iso)
     machine.wait_report("the second boot through GRUB")
     checks[-1] = (*question, "none\n")
-    configs.judge(configs.read_report(machine.report(), checks), checks)
+    configs.check_answers(configs.read_report(machine.report(), checks), checks)
 
 
 @scenario
 def drop_in(lab):
-    """the binary in Debian's own module for Ignition, with its units and its generator, and nothing else"""
-    # The flag belongs to the distribution then.
+    """the binary in Debian's own module for Ignition, with its units and its generator"""
+    # The distribution is responsible for the flag then.
     checks = [check for check in configs.CHECKS if check[0] != "flag cleared"]
     initrd = build.initramfs("ignition", lab.tree, lab.binary, extra.initramfs(peer=False))
     machine = lab.start(lab.system(), lab.blank(), document=configs.full(checks), initrd=initrd)
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)
 
 
 @scenario
 def virtiofs(lab):
-    """a folder of the host is mounted by its tag, and files of the config land in it"""
+    """a folder of the host is mounted by its tag, and files of the config are written to it"""
     shared = lab.work / "shared"
     shared.mkdir()
     document = configs.full(lab.checks)
@@ -147,7 +147,7 @@ def virtiofs(lab):
     document["storage"]["files"].append(configs.file("/srv/host/deep/file", "for the host\n", 0o640))
     with FolderServer(lab.work / "share.socket", shared) as socket:
         machine = lab.start(lab.system(), lab.blank(), document=document, share=("host files", socket))
-        lab.judge(machine)
+        lab.verify(machine)
     found = shared / "deep/file"
     assert found.read_text() == "for the host\n", f"{found} holds {found.read_text()!r}"
     assert found.stat().st_mode & 0o7777 == 0o640, f"{found} has mode {found.stat().st_mode:o}"
@@ -157,7 +157,7 @@ def virtiofs(lab):
 
 @scenario
 def cut_in_disks(lab):
-    """power cut in the middle of the disks stage: the next boot ends as if nothing had happened"""
+    """power cut in the middle of the disks stage: the next boot completes as if nothing had happened"""
     system, data = lab.system(), lab.blank()
     document = configs.full(lab.checks)
     step("first boot, to be cut when the partition table is there and a file system is missing")
@@ -175,12 +175,12 @@ def cut_in_disks(lab):
     assert lab.flag(system), "the first-boot flag is gone, although the first boot did not end"
     step("the boot after it")
     machine = lab.start(system, data, document=document)
-    lab.judge(machine)
+    lab.verify(machine)
     assert not lab.flag(system), "the first-boot flag is still on the boot file system"
 
 
 def partitions_of(disk):
-    """Names and first bytes of the partitions in a disk's GPT, if it has any yet."""
+    """Names and offsets of the partitions in a disk's GPT, if it has one yet."""
     with open(disk, "rb") as file:
         file.seek(512)
         if file.read(8) != b"EFI PART":
@@ -195,7 +195,7 @@ def partitions_of(disk):
 
 
 def has_ext4(disk, start):
-    """Whether a file system begins there."""
+    """Whether there is an ext4 superblock for a file system at this offset."""
     with open(disk, "rb") as file:
         file.seek(start + 1080)
         return file.read(2) == b"\x53\xef"
@@ -203,7 +203,7 @@ def has_ext4(disk, start):
 
 @scenario
 def cut_in_files(lab):
-    """power cut in the middle of the files stage: the next boot ends as if nothing had happened"""
+    """power cut in the middle of the files stage: the next boot completes as if nothing had happened"""
     checks = lab.checks + [("first download", "cat /etc/one", "one\n"), ("second download", "cat /etc/two", "two\n")]
     system, data = lab.system(), lab.blank()
     server = Server({"/one": b"one\n", "/two": b"two\n"})
@@ -215,7 +215,7 @@ def cut_in_files(lab):
     step("first boot; the server keeps the second file back, and power is cut while the stage waits for it")
     machine = lab.start(system, data, document=document, network=True)
     assert server.stalled.wait(240), f"the second file was not asked for:\n{machine.tail()}"
-    # Long enough for the journal of the root file system to be written: half of the stage is on the disk.
+    # Long enough for the root file system to commit its journal, so that half of the stage is on disk.
     time.sleep(8)
     machine.cut_power()
     step(f"cut after {machine.seconds():.1f} s")
@@ -224,5 +224,5 @@ def cut_in_files(lab):
     server.stall = None
     step("the boot after it")
     machine = lab.start(system, data, document=document, network=True)
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)
     assert not lab.flag(system), "the first-boot flag is still on the boot file system"

@@ -1,5 +1,5 @@
-"""What a boot starts from: the root tree, the initramfs, the disk image. Each is made once and kept by the hash
-of everything it is made of, so that a second run starts at once."""
+"""Builds what a boot needs: the root tree, the initramfs, the disk image. Each is cached by the hash of its inputs, so
+that a second run starts immediately."""
 
 import hashlib
 import os
@@ -12,35 +12,35 @@ REPO = pathlib.Path(__file__).resolve().parents[2]
 CACHE = pathlib.Path(os.environ.get("KINDLING_BOOT_CACHE", REPO / "target" / "boot-cache"))
 
 SUITE = "bookworm"
-# What the machine under test has. The programs that provisioning needs are in the initramfs, not here.
+# Packages of the machine under test. The programs for provisioning are in the initramfs.
 PACKAGES = "systemd,systemd-sysv,udev,dbus,passwd,kmod,e2fsprogs,util-linux,mount,login"
 
 MIB = 1 << 20
 SECTOR = 512
-# (name, label, first MiB, MiB) of the system disk's partitions. The boot loader's one is apart, as it is where
-# a boot loader reads the first-boot flag.
+# (label, start, size) of the system disk's partitions, in MiB. There is a separate boot partition, from which boot
+# loaders read the first-boot flag.
 BOOT = ("boot", 1, 63)
 ROOT = ("root", 64, 900)
 DISK_MIB = 1024
 
 
 class BuildError(Exception):
-    """A step of the preparation failed; its text says which and why."""
+    """A step of the preparation failed; the text has the step and the cause."""
 
 
 def run(what, command, **options):
-    """Runs a command; if it fails, says at what and shows the end of what it printed."""
-    done = subprocess.run(
+    """Runs a command; if it fails, raises an error with the end of its output."""
+    result = subprocess.run(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", check=False, **options)
-    if done.returncode != 0:
-        tail = "\n    ".join(done.stdout.splitlines()[-30:])
-        raise BuildError(f"{what}: {command[0]} ended with status {done.returncode}:\n    {tail}")
-    return done.stdout
+    if result.returncode != 0:
+        tail = "\n    ".join(result.stdout.splitlines()[-30:])
+        raise BuildError(f"{what}: {command[0]} ended with status {result.returncode}:\n    {tail}")
+    return result.stdout
 
 
 def digest(*parts):
-    """One name for a list of texts and files."""
+    """A digest of a list of texts and files."""
     sum_ = hashlib.sha256()
     for part in parts:
         if isinstance(part, pathlib.Path):
@@ -53,7 +53,7 @@ def digest(*parts):
 
 
 def tree_files(top):
-    """Every file below a folder, with its name, in a fixed order."""
+    """The name and path of every file below a folder, in a fixed order."""
     for path in sorted(top.rglob("*")):
         if path.is_file():
             yield str(path.relative_to(top))
@@ -61,7 +61,7 @@ def tree_files(top):
 
 
 def cached(name, make):
-    """The file or folder of that name in the cache; `make(path)` makes it if it is not there."""
+    """The file or folder of that name in the cache; `make(path)` creates it if it is missing."""
     CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / name
     if not path.exists():
@@ -81,14 +81,14 @@ def remove(path):
 
 
 def prune(keep=16):
-    """The cache does not grow without end: what was not used for longest goes."""
+    """Limits the size of the cache by removing the least recently used entries."""
     entries = sorted(CACHE.glob("[a-z]*"), key=lambda p: p.stat().st_mtime, reverse=True)
     for path in entries[keep:]:
         remove(path)
 
 
 def kernel():
-    """The newest Debian cloud kernel that is installed here: its version and its file."""
+    """The newest installed Debian cloud kernel: its version and its file."""
     images = sorted(pathlib.Path("/boot").glob("vmlinuz-*-cloud-amd64"))
     if not images:
         raise BuildError("kernel: no /boot/vmlinuz-*-cloud-amd64; tests/needs.sh boot installs it")
@@ -96,7 +96,7 @@ def kernel():
 
 
 def root_tar(extra=""):
-    """Debian, unpacked by its own tools."""
+    """A root tree of Debian, as a tar archive."""
     packages = PACKAGES + extra
 
     def make(path):
@@ -110,8 +110,8 @@ def root_tar(extra=""):
 
 
 def installed(binary):
-    """What `make install` lays out, in a folder of its own: everything of kindling that the tests use comes
-    from there, so a file that is not installed is missing here, too."""
+    """A folder with the files that `make install` installs. The tests use kindling only from there, so that a file that
+    is not installed is missing."""
     sources = [REPO / "Makefile", *tree_files(REPO / "dracut"), binary]
 
     def make(path):
@@ -121,15 +121,15 @@ def installed(binary):
     return cached(f"installed-{digest(*sources)}", make)
 
 
-def initramfs(module, tree, binary=None, stand_in=None, options=()):
-    """An initramfs for any machine, with one provisioning module: `kindling` from the installed tree, or the
-    peer's `ignition`. `stand_in` is copied over its root, for what a distribution without SELinux lacks."""
+def initramfs(module, tree, binary=None, overlay=None, options=()):
+    """An initramfs for any machine, with one provisioning module: `kindling` from the installed tree, or the peer's
+    `ignition`. `overlay` is copied over its root, for files that a distribution without SELinux lacks."""
     version, _ = kernel()
     dracut_version = run("dracut", ["dpkg-query", "-W", "-f", "${Version}", "dracut-core"])
     source = (tree / "usr/lib/dracut/modules.d/30kindling" if module == "kindling"
               else pathlib.Path("/usr/lib/dracut/modules.d/30ignition"))
     parts = [module, version, dracut_version, " ".join(options), pathlib.Path(__file__),
-             *tree_files(source), *(tree_files(stand_in) if stand_in else ())]
+             *tree_files(source), *(tree_files(overlay) if overlay else ())]
     if binary:
         parts.append(binary)
 
@@ -139,20 +139,20 @@ def initramfs(module, tree, binary=None, stand_in=None, options=()):
             command = [
                 "dracut", "--force", "--no-hostonly", "--no-hostonly-cmdline", "--quiet",
                 "--conf", "/dev/null", "--confdir", f"{scratch}/conf.d", "--kver", version,
-                # Unpacking is what an emulated machine is slow at.
+                # Decompression is slow in an emulated machine.
                 "--no-compress",
                 "--add", module,
                 "--omit", "plymouth i18n nvdimm virtiofs lunmask resume overlay-root btrfs memstrack biosdevname",
                 *options]
-            if stand_in:
-                command += ["--include", str(stand_in), "/"]
+            if overlay:
+                command += ["--include", str(overlay), "/"]
             run("initramfs", [*command, str(path)], env=dict(os.environ, dracutbasedir=str(base)))
 
     return cached(f"initramfs-{module}-{digest(*parts)}", make)
 
 
 def dracut_base(scratch, module, source, binary):
-    """dracut's own folder, with just one module for the first boot in it, whatever this host has installed."""
+    """A copy of dracut's folder with just one module for the first boot, whatever this host has installed."""
     base = scratch / "dracut"
     (base / "modules.d").mkdir(parents=True)
     (scratch / "conf.d").mkdir()
@@ -171,8 +171,7 @@ def dracut_base(scratch, module, source, binary):
 
 
 def system_disk(tree, overlay=None, extra=""):
-    """A disk with a boot and a root partition, Debian and kindling's real-root part on them, and the first-boot
-    flag set."""
+    """A disk with a boot and a root partition, with Debian, kindling's real-root part and the first-boot flag."""
     tar = root_tar(extra)
     parts = [str(tar), pathlib.Path(__file__), *tree_files(tree), *(tree_files(overlay) if overlay else ())]
 
@@ -186,9 +185,9 @@ def system_disk(tree, overlay=None, extra=""):
             (root / "etc/fstab").write_text(
                 "LABEL=root / ext4 defaults 0 1\nLABEL=boot /boot ext4 defaults 0 2\n")
             (root / "etc/hostname").unlink(missing_ok=True)
-            # systemd sees the first boot of a fresh machine and applies presets.
+            # Makes systemd detect the first boot of a new machine, and apply presets.
             (root / "etc/machine-id").write_text("uninitialized\n")
-            # Services that have nothing to do here, and would only cost time.
+            # Services that have nothing to do here would only take time.
             for unit in ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
                          "systemd-timesyncd.service", "getty@tty1.service", "serial-getty@ttyS0.service",
                          "e2scrub_reap.service", "fstrim.timer", "e2scrub_all.timer",
@@ -216,13 +215,13 @@ def system_disk(tree, overlay=None, extra=""):
 
 
 def copy_disk(source, target):
-    """A disk of the test's own; holes stay holes."""
+    """Copies a disk, keeping it sparse."""
     run("copy of the disk", ["cp", "--sparse=always", "--reflink=auto", str(source), str(target)])
 
 
 def exists_on(disk, part, path):
-    """Whether a partition of a disk that no machine uses holds a file. Plays the boot loader, which reads the
-    file system as it is on disk, without its journal."""
+    """Whether a partition of a disk that is not in use has a file. Like a boot loader, this reads the file system
+    without its journal."""
     _, start, _ = part
     out = run(f"look for {path}", ["debugfs", "-R", f"stat {path}", f"{disk}?offset={start * MIB}"])
     return "Inode:" in out

@@ -1,4 +1,4 @@
-"""Boots as on clouds: the config on a drive, on a disc, or of a metadata service."""
+"""Boots as on clouds: the config is on a drive, on a disc, or from a metadata service."""
 
 import pathlib
 
@@ -8,12 +8,12 @@ from boots import NETWORK_CHECKS
 from lab import scenario, step
 
 USER_DATA = "openstack/latest/user_data"
-# Nothing outside of the machine can be reached: the host may be on a cloud itself, and have a service at this address.
-NOWHERE = "restrict=on"
+# The machine cannot reach the outside: the host may be on a cloud itself, with a service at the same address.
+ISOLATED = "restrict=on"
 
 
 def tree(lab, name, files):
-    """A folder with these texts in files."""
+    """A folder with these files."""
     top = lab.work / name
     for path, text in files.items():
         file = top / path
@@ -23,14 +23,14 @@ def tree(lab, name, files):
 
 
 def iso(lab, label, files):
-    """An ISO 9660 image with a label, as most clouds make their drives."""
+    """An ISO 9660 image with a label, as most clouds provide."""
     path = lab.work / f"{label}.iso"
     build.run("drive", ["xorrisofs", "-quiet", "-R", "-V", label, "-o", str(path), str(tree(lab, label, files))])
     return path
 
 
 def udf(lab, name, files):
-    """A disc with UDF, as Azure makes it."""
+    """A UDF image, as Azure provides."""
     path = lab.work / f"{name}.udf"
     build.run("disc", ["genisoimage", "-quiet", "-udf", "-V", name, "-o", str(path), str(tree(lab, name, files))])
     return path
@@ -46,21 +46,21 @@ def vfat(lab, label, files):
 
 
 def metadata(lab, files):
-    """The metadata service at its address, and nothing else: options for the network, and the file with what was
-    asked for. Only addresses inside of the machine's network can be forwarded, so that one is large."""
+    """A metadata service at its address: options for the network, and the file with the requested paths. QEMU only
+    forwards addresses inside of the machine's network, so that one is large."""
     top = tree(lab, "service", files)
     script = pathlib.Path(__file__).with_name("metadata.py")
-    network = f"{NOWHERE},net=160.0.0.0/4,guestfwd=tcp:169.254.169.254:80-cmd:{script} {top}"
-    return network, top.with_suffix(".asked")
+    network = f"{ISOLATED},net=160.0.0.0/4,guestfwd=tcp:169.254.169.254:80-cmd:{script} {top}"
+    return network, top.with_suffix(".requested")
 
 
-def said(what, line, times=1):
-    """A check: so often the stages said this line."""
+def logged(what, line, times=1):
+    """A check that the stages logged this line so many times."""
     return what, f"journalctl -b -o cat -t ignition | grep -c -e '{line}'", f"{times}\n"
 
 
-def from_place(checks, who):
-    """A config that also says where it was."""
+def config_with_source(checks, who):
+    """A config that also writes the name of its source to a file."""
     document = configs.full(checks)
     document["storage"]["files"].append(configs.file("/etc/who", who))
     return configs.text(document)
@@ -71,12 +71,12 @@ def openstack_drive(lab):
     """OpenStack: config drive in an IDE CD-ROM, and a network without a metadata service"""
     checks = lab.checks + [
         ("whose config", "cat /etc/who", "drive"),
-        said("a network was asked for", "a network is needed: the metadata service of openstack"),
-        said("who answered", "config drive config-2 answered first: config"),
-        said("nobody complains of what is over", "no config from", 0)]
-    drive = iso(lab, "config-2", {USER_DATA: from_place(checks, "drive")})
-    machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=NOWHERE, drives=[("ide", drive)])
-    lab.judge(machine, checks)
+        logged("a network was asked for", "a network is needed: the metadata service of openstack"),
+        logged("who answered", "config drive config-2 answered first: config"),
+        logged("nobody complains of what is over", "no config from", 0)]
+    drive = iso(lab, "config-2", {USER_DATA: config_with_source(checks, "drive")})
+    machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=ISOLATED, drives=[("ide", drive)])
+    lab.verify(machine, checks)
 
 
 @scenario
@@ -84,12 +84,12 @@ def openstack_service(lab):
     """OpenStack: the metadata service alone"""
     checks = lab.checks + [
         ("whose config", "cat /etc/who", "service"),
-        said("who answered", "the metadata service answered first: config"),
-        said("no drive was mounted", "mounting config drive", 0)]
-    network, asked = metadata(lab, {USER_DATA: from_place(checks, "service")})
+        logged("who answered", "the metadata service answered first: config"),
+        logged("no drive was mounted", "mounting config drive", 0)]
+    network, requested = metadata(lab, {USER_DATA: config_with_source(checks, "service")})
     machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=network)
-    lab.judge(machine, checks)
-    assert asked.read_text() == f"/{USER_DATA}\n", f"asked for: {asked.read_text()!r}"
+    lab.verify(machine, checks)
+    assert requested.read_text() == f"/{USER_DATA}\n", f"requested: {requested.read_text()!r}"
 
 
 @scenario
@@ -97,32 +97,32 @@ def openstack_both(lab):
     """OpenStack: drive and service have different configs; one of them is applied, and the log names it"""
     checks = lab.checks + [
         ("one config", "cat /etc/who | grep -c -x -e drive -e service", "1\n"),
-        said("one answer", "answered first: config"),
+        logged("one answer", "answered first: config"),
         ("the answer is the config",
          "journalctl -b -o cat -t ignition | grep -c \"$(cat /etc/who).* answered first: config\"", "1\n")]
-    drive = iso(lab, "config-2", {USER_DATA: from_place(checks, "drive")})
-    network, _ = metadata(lab, {USER_DATA: from_place(checks, "service")})
+    drive = iso(lab, "config-2", {USER_DATA: config_with_source(checks, "drive")})
+    network, _ = metadata(lab, {USER_DATA: config_with_source(checks, "service")})
     machine = lab.start(lab.system(), lab.blank(), platform="openstack", network=network, drives=[("scsi", drive)])
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)
 
 
 @scenario
 def kubevirt(lab):
-    """KubeVirt: NoCloud in a SCSI CD-ROM; no network is started; QEMU's own backdoor of VMware's kind tells its version"""
+    """KubeVirt: NoCloud in a SCSI CD-ROM; no network is started; QEMU's VMware backdoor reports its version"""
     checks = lab.checks + NETWORK_CHECKS + [
         ("backdoor", "kindling developer vmware-backdoor",
          "answers: true, version 0x6, magic 0x564d5868, VMware by the processor: false\n"),
-        said("who answered", "config drive cidata answered first: config")]
+        logged("who answered", "config drive cidata answered first: config")]
     drive = iso(lab, "cidata", {"user-data": configs.text(configs.full(checks)), "meta-data": ""})
     machine = lab.start(lab.system(), lab.blank(), platform="kubevirt", drives=[("scsi", drive)])
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)
 
 
 @scenario
 def azurestack(lab):
-    """Azure Stack: one drive has another disc; the right one, UDF, is put into the second while the boot waits"""
+    """Azure Stack: one drive has another disc; the right one, UDF, is inserted into the second while the boot waits"""
     checks = lab.checks + NETWORK_CHECKS + [
-        said("the disc was mounted", r"\[finished\] mounting disc with custom data /dev/sr1")]
+        logged("the disc was mounted", r"\[finished\] mounting disc with custom data /dev/sr1")]
     other = iso(lab, "config-2", {"CustomData.bin": "{}", USER_DATA: "{}"})
     disc = udf(lab, "azure", {"ovf-env.xml": "<x/>", "CustomData.bin": configs.text(configs.full(checks))})
     machine = lab.start(lab.system(), lab.blank(), platform="azurestack", drives=[("ide", other), ("ide", None)],
@@ -130,18 +130,18 @@ def azurestack(lab):
     machine.wait_for("a look at the other disc", r"/dev/sr0: no disc with custom data")
     step(f"the other disc was looked at after {machine.seconds():.1f} s; the right one is put in")
     machine.insert(1, disc)
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)
 
 
 @scenario
 def powervs_late(lab):
     """PowerVS: a vfat drive is plugged in while the boot waits for it"""
     checks = lab.checks + NETWORK_CHECKS + [
-        said("it was waited for", "looking for config drive /dev/disk/by-label/config-2"),
-        said("it was mounted", r"\[finished\] mounting config drive /dev/disk/by-label/config-2")]
+        logged("it was waited for", "looking for config drive /dev/disk/by-label/config-2"),
+        logged("it was mounted", r"\[finished\] mounting config drive /dev/disk/by-label/config-2")]
     drive = vfat(lab, "config-2", {USER_DATA: configs.text(configs.full(checks))})
     machine = lab.start(lab.system(), lab.blank(), platform="powervs", args="systemd.journald.forward_to_console=1")
     machine.wait_for("the wait for the drive", r"looking for config drive")
     step(f"the drive is looked for after {machine.seconds():.1f} s; it is plugged in")
     machine.plug(drive)
-    lab.judge(machine, checks)
+    lab.verify(machine, checks)

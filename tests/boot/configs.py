@@ -23,7 +23,7 @@ def data_gz(text):
 
 
 def file(path, text=None, mode=0o644, **more):
-    """A file entry. Everything that is not said is the format's default."""
+    """A file entry; unset fields have their defaults."""
     entry = {"path": path, "mode": mode, **more}
     if text is not None:
         entry["contents"] = {"source": data(text)}
@@ -36,12 +36,12 @@ def config(**sections):
 
 
 def text(document):
-    """A config as a person writes it: one key a line, so that a line number in a message means something."""
+    """A config as people write it: one key per line, so that line numbers in messages are meaningful."""
     return json.dumps(document, indent=2) + "\n"
 
 
-# (what, command, what it must print). The same table makes the script that runs in the machine and judges its
-# answers. A boot that is repeated must give the same answers.
+# (name, command, expected output). The script that runs in the machine is generated from this table, and its answers
+# are checked against it. A repeated boot must give the same answers.
 CHECKS = [
     ("text of a file", "cat /etc/motd", "provisioned\n"),
     ("mode and owner of a file", "stat -c '%a %U:%G' /etc/motd", "644 root:root\n"),
@@ -76,7 +76,7 @@ CHECKS = [
     ("nothing half-written", "find /etc /srv /usr/local /home /var/lib/data -newer /etc/os-release -name '*.tmp*'", ""),
     ("flag cleared", "ls /boot/ignition.firstboot 2>&1 | grep -c 'No such file'", "1\n"),
 ]
-# Only kindling keeps a report.
+# Only kindling writes a report.
 REPORT_CHECKS = [
     ("report of the first boot", "stat -c '%a %U:%G' /var/log/kindling/first-boot.json", "600 root:root\n"),
     ("report speaks of the last stage", "grep -c '\"files\"' /var/log/kindling/first-boot.json | sed 's/[1-9].*/yes/'",
@@ -84,26 +84,26 @@ REPORT_CHECKS = [
 ]
 
 
-# Runs that script when all else has started.
+# Runs that script after everything else has started.
 REPORT_UNIT = ("[Unit]\nAfter=multi-user.target\n"
                "[Service]\nType=oneshot\nExecStart=/usr/local/bin/boot-report\n"
                "[Install]\nWantedBy=multi-user.target\n")
 
 
 def report_script(checks, power_off=True):
-    """A script that answers every check on the second serial port, and switches the machine off."""
+    """A script that writes the answer to every check to the second serial port, and powers the machine off."""
     out = ["#!/bin/bash", "exec >/dev/ttyS1 2>&1 </dev/null", "stty -F /dev/ttyS1 raw"]
     for number, (_, command, _) in enumerate(checks):
         out.append(f"echo '@@ {number}'; {{ {command}; }} | base64 -w0; echo")
     out.append("echo '@@ end'")
     if power_off:
-        # Unmounts, but stops nothing one by one, which takes seconds in an emulated machine.
+        # Unmounts, but does not stop units one by one, which takes seconds in an emulated machine.
         out.append("systemctl --force poweroff")
     return "\n".join(out) + "\n"
 
 
 def read_report(report, checks):
-    """The answers by name, from what came over the serial port."""
+    """The answers by name, from the output on the serial port."""
     answers = {}
     number = None
     for line in report.splitlines():
@@ -120,8 +120,8 @@ def read_report(report, checks):
                          f"the last was of: {last}")
 
 
-def judge(answers, checks):
-    """Every difference, not only the first."""
+def check_answers(answers, checks):
+    """Compares answers with the expected ones; reports every difference, not only the first."""
     wrong = [f"{name}: `{command}`\n      expected {expected!r}\n      found    {answers.get(name)!r}"
              for name, command, expected in checks if answers.get(name) != expected]
     if wrong:

@@ -1,10 +1,10 @@
-"""What the initramfs of the tests has besides, and the root of the peer."""
+"""Additional files for the initramfs of the tests, and for the root of the peer."""
 
 import build
 
 def initramfs(peer):
-    """A folder that is copied into the initramfs."""
-    return build.cached(f"extra-{'peer' if peer else 'own'}-{build.digest(BUSY_UNIT, KILL_UNIT, PATIENCE)}", lambda p: make_extra(p, peer))
+    """A folder to copy into the initramfs."""
+    return build.cached(f"extra-{'peer' if peer else 'own'}-{build.digest(BUSY_UNIT, KILL_UNIT, MANAGER_CONF)}", lambda p: make_extra(p, peer))
 
 
 BUSY_UNIT = r"""
@@ -34,22 +34,22 @@ ExecStart=/bin/sh -c 'until [ "$(systemctl is-active ignition-disks.service)" = 
 """
 
 
-# Long enough for a device that is there, on a busy host, too; a boot that waits for one in vain is not a minute longer.
-PATIENCE = "[Manager]\nDefaultDeviceTimeoutSec=20\n"
+# Long enough for an existing device even on a busy host; a boot that waits for a missing one fails a minute earlier.
+MANAGER_CONF = "[Manager]\nDefaultDeviceTimeoutSec=20\n"
 
 
 def make_extra(path, peer):
-    """The files of that folder."""
+    """Creates the files of that folder."""
     units = path / "usr/lib/systemd/system"
     (units / "initrd.target.wants").mkdir(parents=True)
     manager = path / "etc/systemd/system.conf.d"
     manager.mkdir(parents=True)
-    (manager / "patience.conf").write_text(PATIENCE)
+    (manager / "timeout.conf").write_text(MANAGER_CONF)
     for name, text in (("test-busy.service", BUSY_UNIT), ("test-kill.service", KILL_UNIT)):
         (units / name).write_text(text)
         (units / "initrd.target.wants" / name).symlink_to(f"../{name}")
     if peer:
-        # It labels files on every distribution; this one has no labels.
+        # The peer labels files on every distribution; this one has no labels.
         setfiles = path / "usr/sbin/setfiles"
         setfiles.parent.mkdir(parents=True)
         setfiles.write_text("#!/bin/sh\ncat >/dev/null\nexit 0\n")
@@ -57,7 +57,7 @@ def make_extra(path, peer):
 
 
 def root():
-    """What the peer needs on the root besides: it takes every distribution to have SELinux."""
+    """Additional files for the root of the peer, which assumes that every distribution has SELinux."""
     def make(path):
         (path / "etc/selinux").mkdir(parents=True)
         (path / "etc/selinux/config").write_text("SELINUX=disabled\nSELINUXTYPE=none\n")

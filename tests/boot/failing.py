@@ -1,4 +1,4 @@
-"""Boots that fail, each held to its last 24 lines."""
+"""Boots that fail; the last 24 lines on the console are checked."""
 
 import re
 import subprocess
@@ -8,17 +8,17 @@ import configs
 from lab import PROMPT, scenario, step
 
 HEADER = "FIRST-BOOT PROVISIONING FAILED"
-# What may still come of a machine that is to halt.
+# The last output of a machine that halts.
 HALTED = r"reboot: System halted"
 SECRET = "Xk7-secret-of-the-config"
 NO_SUCH_DISK = "/dev/disk/by-id/virtio-nowhere"
 
 
 def failing(lab, document, expected, *disks, args="", end=PROMPT, limit=600, **options):
-    """Boots, waits for the prompt, and holds the last screen against the rule: within 24 lines everything that a
-    person needs, nothing after it, nothing secret in it. `expected` is (what, pattern on the screen)."""
+    """Boots, waits for the prompt, and checks the last screen: within 24 lines it must have everything that a person
+    needs, with nothing after it and no secrets. `expected` is a list of (name, pattern on the screen)."""
     system = lab.system()
-    # All that systemd and the kernel like to say is switched on: it must not push the screen away.
+    # All output of systemd and the kernel is enabled: it must not scroll the screen away.
     machine = lab.start(system, *disks, document=document, quiet=False, limit=limit,
                         args=f"systemd.show_status=1 {args}", **options)
     machine.wait_for("the end of the failing boot", end)
@@ -27,13 +27,13 @@ def failing(lab, document, expected, *disks, args="", end=PROMPT, limit=600, **o
     lines = machine.lines
     while lines and not lines[-1]:
         lines.pop()
-    judge_screen(lines, expected, end)
+    check_screen(lines, expected, end)
     assert lab.flag(system), "the first-boot flag is gone, although the boot failed"
     return machine
 
 
-def judge_screen(lines, expected, end):
-    """The rule of the last screen."""
+def check_screen(lines, expected, end):
+    """Checks the last screen."""
     wrong = []
     last = lines[-24:]
     screen = "\n".join(last)
@@ -93,7 +93,7 @@ def fails_wrong_hash(lab):
 
 @scenario
 def fails_not_gzip(lab):
-    """failing: contents that are said to be gzip and are not"""
+    """failing: contents that are declared as gzip but are not"""
     failing(lab, one_file(source=configs.data("no gzip"), compression="gzip"), [
         ("operation", "operation .*/etc/hidden"), ("cause", "cause .*gzip"),
         ("where", r"requested at \S*.*:\d+.*files.1"), ("what to do", "to do ")])
@@ -101,7 +101,7 @@ def fails_not_gzip(lab):
 
 @scenario
 def fails_unreachable_url(lab):
-    """failing: a URL that nobody answers, with a time-out set"""
+    """failing: a URL that does not respond, with a timeout"""
     document = one_file(source="http://10.0.2.2:9/file")
     document["ignition"]["timeouts"] = {"httpTotal": 4, "httpResponseHeaders": 2}
     failing(lab, document, [
@@ -139,7 +139,7 @@ def fails_invalid_config(lab):
 
 @scenario
 def fails_disk_too_small(lab):
-    """failing: more is wanted than the disk holds"""
+    """failing: the partitions do not fit on the disk"""
     failing(lab, disk({"number": 1, "sizeMiB": 4096, "label": "big"}, wipeTable=True), [
         ("operation", "operation .*data"), ("cause", "cause .*(room|space|fit|small|large)"),
         ("where", r"requested at \S*.*:\d+.*disks.0"), ("what to do", "to do ")], lab.blank())
@@ -147,7 +147,7 @@ def fails_disk_too_small(lab):
 
 @scenario
 def fails_killed(lab):
-    """failing: a stage is killed and cannot say anything; with rd.shell=0 the machine halts below the screen"""
+    """failing: a stage is killed and cannot report anything; with rd.shell=0 the machine halts after the screen"""
     failing(lab, disk({"number": 1}, device=NO_SUCH_DISK), [
         ("unit", "unit ignition-disks.service"), ("cause", "cause it was killed by signal 9"),
         ("what to do", "to do ")], lab.blank(), args="test.kill rd.shell=0",
@@ -156,7 +156,7 @@ def fails_killed(lab):
 
 @scenario
 def fails_no_network(lab):
-    """failing: the network is needed and there is none"""
+    """failing: a network is needed but there is none"""
     failing(lab, one_file(source="http://10.0.2.2/file"), [
         ("operation", "operation bring up the network"), ("cause", "cause no interface got an address within 4 s"),
         ("interfaces", "interfaces none"), ("what to do", "to do ")], args="kindling.network.timeout=4")

@@ -1,4 +1,4 @@
-"""What scenarios are made with: a machine that waits for its first boot, and servers for it."""
+"""Building blocks of scenarios: a machine before its first boot, and servers for it."""
 
 import http.server
 import subprocess
@@ -11,23 +11,23 @@ from vm import Machine
 
 SCENARIOS = {}
 
-# Where a boot that cannot go on ends.
+# The prompt at the end of a boot that failed.
 PROMPT = r"^(Press Enter for maintenance|Give root password for maintenance)\n\(or press Control-D to continue\):"
 
 
 def scenario(function):
-    """Makes a function known by its name, with dashes. The first line of its documentation is what it shows."""
+    """Registers a function as a scenario, by its name with dashes. The first line of its docstring describes it."""
     SCENARIOS[function.__name__.replace("_", "-")] = function
     return function
 
 
 def step(what):
-    """Says what is going on; a failure is of the last step said."""
+    """Prints the current step; a failure belongs to the last one printed."""
     print(f"      {what}", flush=True)
 
 
 class Lab:
-    """Everything a scenario starts from."""
+    """Everything that a scenario needs."""
 
     def __init__(self, work, tree, initrd, binary, peer=False, overlay=None, args=""):
         self.work = work
@@ -42,7 +42,7 @@ class Lab:
         self.checks = configs.CHECKS + ([] if peer else configs.REPORT_CHECKS)
 
     def system(self):
-        """A fresh system disk that waits for its first boot."""
+        """A new system disk before its first boot."""
         path = self.work / "system.img"
         build.copy_disk(build.system_disk(self.tree, self.overlay), path)
         return path
@@ -55,22 +55,22 @@ class Lab:
         return path
 
     def write(self, name, document):
-        """A config as a file."""
+        """Writes a config to a file."""
         path = self.work / name
         path.write_text(document if isinstance(document, str) else configs.text(document))
         return path
 
     def words(self, args="", platform="qemu", quiet=True, console="console=ttyS0"):
-        """The kernel command line, but for what the boot loader adds on a first boot."""
+        """The kernel command line, without what the boot loader adds on a first boot."""
         return " ".join(filter(None, [
             console, "root=LABEL=root", f"ignition.platform.id={platform}", "quiet" if quiet else "",
-            # QEMU keeps translated code by its address: without this every process is translated again.
+            # QEMU caches translated code by address: with randomization, every process would be translated again.
             "norandmaps", "net.ifnames=0", args, self.args]))
 
     def start(self, system, *disks, args="", platform="qemu", document=None, quiet=True, limit=600,
               console="console=ttyS0", initrd=None, grub=None, **options):
-        """Starts a machine as its boot loader would: with the first-boot argument exactly if the flag is there.
-        With `grub`, a medium, the boot loader is GRUB."""
+        """Starts a machine like a boot loader: with the first-boot argument if and only if the flag exists. With `grub`,
+        a boot medium, the boot loader is GRUB."""
         if grub:
             program = ["-cdrom", str(grub), "-boot", "d"]
         else:
@@ -86,12 +86,12 @@ class Lab:
         return machine
 
     def close(self):
-        """Ends what still runs."""
+        """Ends machines that are still running."""
         for machine in self.machines:
             machine.close()
 
-    def judge(self, machine, checks=None):
-        """Waits for the machine's end and holds its report against the table."""
+    def verify(self, machine, checks=None):
+        """Waits until the machine powers off, and checks its report."""
         checks = checks or self.checks
         machine.wait_end("the provisioned machine reports and switches itself off", unless=PROMPT)
         step(f"booted, reported and switched off after {machine.seconds():.1f} s")
@@ -99,27 +99,27 @@ class Lab:
         assert "@@ end" in report, (
             f"the service that the config installed did not report; the end of the console:\n{machine.tail()}")
         answers = configs.read_report(report, checks)
-        configs.judge(answers, checks)
+        configs.check_answers(answers, checks)
         return answers
 
     def flag(self, system):
-        """Whether the disk asks for a first boot."""
+        """Whether the disk has the first-boot flag."""
         return build.exists_on(system, build.BOOT, "/ignition.firstboot")
 
 
 class Server:
-    """Serves texts by HTTP to the machine, which sees the host as 10.0.2.2."""
+    """Serves texts by HTTP to the machine, for which the host is 10.0.2.2."""
 
     def __init__(self, bodies):
-        self.asked = []
-        # A path whose answer never comes, and the event of it having been asked for.
+        self.requested = []
+        # A path for which there is no response, and the event of its first request.
         self.stall = None
         self.stalled = threading.Event()
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):  # noqa: N802 (the name is given)
-                outer.asked.append(self.path)
+            def do_GET(self):  # noqa: N802 (the base class requires this name)
+                outer.requested.append(self.path)
                 if self.path == outer.stall:
                     outer.stalled.set()
                     time.sleep(600)

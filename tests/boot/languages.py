@@ -1,20 +1,20 @@
-"""Boots from configs in other languages than Ignition's own."""
+"""Boots from configs in languages other than Ignition."""
 
 import json
 import re
 import urllib.parse
 
 import configs
-from clouds import NOWHERE, USER_DATA, iso
+from clouds import ISOLATED, USER_DATA, iso
 from failing import failing
 from lab import Server, scenario
 
-# What configs.VERSION is called in Butane.
+# The Butane version that corresponds to configs.VERSION.
 HEAD = {"variant": "fcos", "version": "1.4.0"}
 
 
 def butane(document):
-    """A config of Ignition as a person writes it in Butane."""
+    """Converts an Ignition config to Butane as people write it."""
     body = {key: value for key, value in snake(document).items() if key != "ignition"}
     references = {key: value for key, value in snake(document["ignition"]).items() if key != "version"}
     if references:
@@ -23,7 +23,7 @@ def butane(document):
 
 
 def snake(value):
-    """Keys in the spelling of Butane; texts in data URLs become inline ones."""
+    """Converts keys to the spelling of Butane, and data URLs to inline texts."""
     if isinstance(value, list):
         return [snake(element) for element in value]
     if not isinstance(value, dict):
@@ -39,7 +39,7 @@ def snake(value):
 
 
 def lines(value, indent=""):
-    """A value as lines of YAML in block style; scalars as JSON has them, which YAML reads as well."""
+    """A value as lines of YAML in block style; scalars are JSON, which is valid YAML."""
     if isinstance(value, dict) and value:
         for key, element in value.items():
             below = list(lines(element, indent + "  "))
@@ -59,9 +59,9 @@ def lines(value, indent=""):
 
 @scenario
 def butane_fw_cfg(lab):
-    """a Butane config through QEMU's firmware"""
+    """a Butane config from QEMU's firmware"""
     machine = lab.start(lab.system(), lab.blank(), document=butane(configs.full(lab.checks)))
-    lab.judge(machine)
+    lab.verify(machine)
 
 
 @scenario
@@ -79,13 +79,13 @@ def butane_url(lab):
     bodies["/config.bu"] = butane(document).encode()
     machine = lab.start(lab.system(), lab.blank(), network=True, platform="metal",
                         args=f"ignition.config.url={server.url}/config.bu")
-    lab.judge(machine, checks)
-    assert {"/config.bu", "/child.bu", "/child.ign"} <= set(server.asked), f"asked for: {server.asked}"
+    lab.verify(machine, checks)
+    assert {"/config.bu", "/child.bu", "/child.ign"} <= set(server.requested), f"asked for: {server.requested}"
 
 
 @scenario
 def fails_butane(lab):
-    """failing: a Butane config with a path that is not absolute; the screen names the line of the YAML"""
+    """failing: a Butane config with a path that is not absolute; the screen has the line in the YAML"""
     text = butane(configs.config(storage={"files": [configs.file("/etc/a", "a\n"), configs.file("relative", "x")]}))
     line = text.splitlines().index('    - path: "relative"') + 1
     failing(lab, text, [
@@ -102,7 +102,7 @@ CHECKS_OF_2 = [
 
 @scenario
 def ignition_2_appends(lab):
-    """Ignition 2.3 through QEMU's firmware, with a referenced config of Ignition 3"""
+    """Ignition 2.3 from QEMU's firmware, with a referenced config of Ignition 3"""
     other = configs.config(storage={"files": [configs.file("/etc/from-3", "three\n")]})
     server = Server({"/other.ign": configs.text(other).encode()})
     checks = CHECKS_OF_2 + [("file of the config that is appended", "cat /etc/from-3", "three\n")]
@@ -118,13 +118,13 @@ def ignition_2_appends(lab):
         "passwd": {"users": [{"name": "core", "create": {"groups": ["sudo"]}}]},
     }
     machine = lab.start(lab.system(), network=True, document=document)
-    lab.judge(machine, checks)
-    assert "/other.ign" in server.asked, f"asked for: {server.asked}"
+    lab.verify(machine, checks)
+    assert "/other.ign" in server.requested, f"asked for: {server.requested}"
 
 
 @scenario
 def clc_flatcar_url(lab):
-    """a Container Linux Config from the URL among the kernel arguments of Flatcar"""
+    """a Container Linux Config from the URL in Flatcar's kernel argument"""
     checks = [("text of a file", "cat /etc/motd", "of Container Linux\n"),
               ("settings of updates", "cat /etc/coreos/update.conf", 'GROUP=beta\nREBOOT_STRATEGY="off"'),
               ("drop-in of the unit", "systemctl show -p Environment --value demo.service", "WHAT=dropped\n")]
@@ -142,13 +142,13 @@ def clc_flatcar_url(lab):
     server = Server({"/config.yaml": ("\n".join(lines(document)) + "\n").encode()})
     machine = lab.start(lab.system(), network=True, platform="metal",
                         args=f"flatcar.config.url={server.url}/config.yaml")
-    lab.judge(machine, checks)
-    assert "/config.yaml" in server.asked, f"asked for: {server.asked}"
+    lab.verify(machine, checks)
+    assert "/config.yaml" in server.requested, f"asked for: {server.requested}"
 
 
 @scenario
 def coreos_cloudinit_drive(lab):
-    """coreos-cloudinit on the config drive of OpenStack"""
+    """coreos-cloudinit from the config drive of OpenStack"""
     checks = [("text of a file", "cat /etc/motd", "of coreos-cloudinit\n"),
               ("host name", "uname -n", "first\n"),
               ("settings of updates", "cat /etc/coreos/update.conf", "GROUP=beta\nREBOOT_STRATEGY=off\n"),
@@ -166,11 +166,11 @@ def coreos_cloudinit_drive(lab):
             **report, "content": configs.REPORT_UNIT.replace("/usr/local/bin", "/opt/bin")}]},
         "users": [{"name": "core2", "groups": ["sudo"], "ssh-authorized-keys": [configs.KEY]}]}
     drive = iso(lab, "config-2", {USER_DATA: "#cloud-config\n" + "\n".join(lines(document)) + "\n"})
-    machine = lab.start(lab.system(), platform="openstack", network=NOWHERE, drives=[("ide", drive)])
-    lab.judge(machine, checks)
+    machine = lab.start(lab.system(), platform="openstack", network=ISOLATED, drives=[("ide", drive)])
+    lab.verify(machine, checks)
 
 
-# Notes how it was started, and stays.
+# Records how it was started, and keeps running.
 K3S = """#!/bin/sh
 for word in "$@"; do printf '%s\\n' "$word"; done >/run/k3s.arguments
 env >/run/k3s.environment
@@ -180,7 +180,7 @@ exec sleep infinity
 
 @scenario
 def k3os(lab):
-    """a k3OS config: a program in the place of k3s gets the arguments, the labels, the taints and the environment"""
+    """a k3OS config: a fake k3s gets the arguments, the labels, the taints and the environment"""
     checks = [
         ("arguments of k3s", "cat /run/k3s.arguments", "agent\n--node-name\nn 1\n--node-label=disk=ssd\n"
          "--node-label=region=eu 1\n--node-taint=key=value:NoSchedule\n"),
@@ -212,4 +212,4 @@ def k3os(lab):
             "labels": {"region": "eu 1", "disk": "ssd"}, "taints": ["key=value:NoSchedule"],
             "environment": {"http_proxy": "http://10.0.2.2:3128", "INSTALL_NOTE": '50% of $HOME "quoted"'},
             "sysctls": {"vm.swappiness": 17}}}
-    lab.judge(lab.start(lab.system(), document="\n".join(lines(document)) + "\n"), checks)
+    lab.verify(lab.start(lab.system(), document="\n".join(lines(document)) + "\n"), checks)

@@ -1,4 +1,4 @@
-"""Machines that are provisioned and then logged in to, as their users do: by ssh, with the key of the config."""
+"""Machines that are provisioned and then logged in to by ssh, with the key of the config."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from clouds import iso
 from lab import PROMPT, scenario, step
 from languages import lines
 
-# The address that QEMU's network expects of its guest.
+# The address that QEMU's network expects its guest to have.
 NETWORK = "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
 HELLO = "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/touch /run/%i\n[Install]\nWantedBy=multi-user.target\n"
 MACHINE_ID = "0123456789abcdef0123456789abcdef\n"
@@ -20,7 +20,7 @@ UNITS = ["ssh.service", "systemd-networkd.service", "hello@one.service", "hello@
 
 
 def document(key):
-    """Users, a network, and units to enable: of the distribution, of a template, one that was masked."""
+    """A config with a user, a network, and units to enable: of the distribution, of a template, one that was masked."""
     return configs.config(
         passwd={"users": [{"name": "core", "shell": "/bin/bash", "sshAuthorizedKeys": [key]}]},
         storage={"files": [configs.file("/etc/systemd/network/10-eth0.network", NETWORK)]},
@@ -32,14 +32,14 @@ def document(key):
 
 
 def free_port():
-    """A port of this host that nobody uses now."""
+    """A port of this host that is not in use."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
 
 
 def system(lab, machine_id):
-    """A system disk with an ssh server, and the machine id that it has before its first boot."""
+    """A system disk with an ssh server, and this machine id before its first boot."""
     path = lab.work / "system.img"
     build.copy_disk(build.system_disk(lab.tree, lab.overlay, ",openssh-server"), path)
     if machine_id:
@@ -52,31 +52,31 @@ def system(lab, machine_id):
 
 
 def log_in(lab, machine, port, key, command):
-    """Runs a command in the machine by ssh; waits until its server answers."""
+    """Runs a command in the machine by ssh, after waiting for its server."""
     ssh = ["ssh", "-F", "/dev/null", "-i", str(key), "-p", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
            "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={lab.work}/hosts",
            "core@127.0.0.1", command]
     while True:
-        done = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
-        # 255 is of ssh itself.
-        if done.returncode != 255:
-            return done.stdout
-        assert "Permission denied" not in done.stderr, f"the key of the config is not accepted: {done.stderr}"
+        result = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
+        # 255 is an error of ssh itself.
+        if result.returncode != 255:
+            return result.stdout
+        assert "Permission denied" not in result.stderr, f"the key of the config is not accepted: {result.stderr}"
         assert machine.process.poll() is None and machine.seconds() < machine.deadline - machine.started, (
-            f"no login after {machine.seconds():.0f} s: {done.stderr}\n{machine.tail()}")
+            f"no login after {machine.seconds():.0f} s: {result.stderr}\n{machine.tail()}")
         assert not re.search(PROMPT, machine.plain(), re.MULTILINE), f"the boot got stuck:\n{machine.tail()}"
         time.sleep(1)
 
 
 def provision_and_log_in(lab, machine_id):
-    """The boot of both scenarios."""
+    """Boots a machine and checks its units by ssh."""
     assert shutil.which("ssh"), "ssh is missing here: tests/needs.sh boot installs it"
     key = lab.work / "key"
     build.run("key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", str(key)])
     port = free_port()
     machine = lab.start(system(lab, machine_id), document=document(key.with_suffix(".pub").read_text().strip()),
                         network=f"hostfwd=tcp:127.0.0.1:{port}-:22")
-    # Units may still be on their way when the server answers.
+    # Units may still be starting when the server answers.
     command = ("for unit in " + " ".join(UNITS) + "; do for i in $(seq 120); do"
                " [ \"$(systemctl is-active $unit)\" = active ] && break; sleep 1; done;"
                " echo $unit $(systemctl is-active $unit) $(systemctl is-enabled $unit); done;"
@@ -91,7 +91,7 @@ def provision_and_log_in(lab, machine_id):
 
 @scenario
 def ssh(lab):
-    """a real ssh with the key of the config logs in, and every enabled unit runs: presets have enabled them"""
+    """ssh logs in with the key of the config, and every enabled unit runs, because of presets"""
     provision_and_log_in(lab, None)
 
 
@@ -101,12 +101,12 @@ def ssh_again(lab):
     provision_and_log_in(lab, MACHINE_ID)
 
 
-# How often it ran is in the file.
+# The number of lines in the file is how often it ran.
 RUNCMD = ["echo ran >>/var/lib/ran", ["touch", "/var/lib/with words"]]
 
 
 def user_data(key):
-    """A cloud-config as people write it for a machine that they log in to."""
+    """A typical cloud-config for a machine to log in to."""
     return {
         "hostname": "cloud-1", "users": [
             {"name": "core", "shell": "/bin/bash", "groups": "sudo", "sudo": "ALL=(ALL) NOPASSWD:ALL",
@@ -117,7 +117,7 @@ def user_data(key):
 
 @scenario
 def nocloud(lab):
-    """a cloud-config on a NoCloud disc: ssh logs in, and what runcmd has ran once, also after a second boot"""
+    """a cloud-config on a NoCloud disc: ssh logs in, and runcmd has run only once even after a second boot"""
     key = lab.work / "key"
     build.run("key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", str(key)])
     disk = system(lab, None)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""A metadata service for one connection of a machine, which QEMU hands over as standard input and output:
-metadata.py FOLDER. Files below FOLDER are what it has; the paths that were asked for are added to FOLDER.asked."""
+"""A metadata service for one connection of a machine, which QEMU passes as standard input and output:
+metadata.py FOLDER. It serves the files below FOLDER, and adds the requested paths to FOLDER.requested."""
 
 import pathlib
 import sys
@@ -10,8 +10,8 @@ words = sys.stdin.buffer.readline().decode(errors="replace").split()
 while sys.stdin.buffer.readline().strip():
     pass
 path = words[1]
-with open(folder.with_suffix(".asked"), "a", encoding="utf-8") as asked:
-    asked.write(path + "\n")
+with open(folder.with_suffix(".requested"), "a", encoding="utf-8") as requested:
+    requested.write(path + "\n")
 file = folder / path.lstrip("/")
 found = file.is_file()
 body = file.read_bytes() if found else b""

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Boots whole machines in QEMU and judges what became of them.
+"""Boots whole machines in QEMU and checks the result.
 
     tests/boot/run.py [--list] [--keep] [--quick] [SCENARIO...]
 """
@@ -13,7 +13,7 @@ import tempfile
 import time
 import traceback
 
-# These make their scenarios known to `lab`.
+# These register their scenarios in `lab`.
 import scripts  # noqa: F401
 import boots  # noqa: F401
 import failing  # noqa: F401
@@ -29,8 +29,8 @@ QUICK = ["generator", "flag-files", "layouts", "fw-cfg", "fails-wrong-hash"]
 
 
 def main():
-    """Runs the scenarios that were asked for; the exit status says whether all held."""
-    parser = argparse.ArgumentParser(description="boots whole machines in QEMU and judges what became of them")
+    """Runs the requested scenarios; the exit status reports whether all passed."""
+    parser = argparse.ArgumentParser(description="boots whole machines in QEMU and checks the result")
     parser.add_argument("scenario", nargs="*", help="names of scenarios; all of them if none is given")
     parser.add_argument("--list", action="store_true", help="names the scenarios and ends")
     parser.add_argument("--quick", action="store_true", help="one boot that succeeds and one that fails")
@@ -77,7 +77,7 @@ def main():
         except (AssertionError, build.BuildError) as error:
             failed.append(name)
             print(f"   FAILED {name}, {time.monotonic() - began:.1f} s: {error}", flush=True)
-        except Exception:  # a defect of the test itself is a failure, and the other scenarios still run
+        except Exception:  # a bug in the test itself is a failure, and the other scenarios still run
             failed.append(name)
             print(f"   FAILED {name}, {time.monotonic() - began:.1f} s, in the test itself:\n"
                   f"{traceback.format_exc()}", flush=True)
@@ -95,6 +95,6 @@ def main():
 
 
 if __name__ == "__main__":
-    # Ended from outside, it still ends its machine.
+    # Ends the machine even if this is terminated.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())

@@ -1,11 +1,11 @@
-"""The scripts and the installed layouts by themselves: no boot."""
+"""Tests of the scripts and the installed files, without a boot."""
 
 import build
 from lab import scenario
 
 
 def in_namespace(what, script):
-    """Runs a shell script as root with mounts of its own, and gives what it printed."""
+    """Runs a shell script in a mount namespace of its own; returns its output."""
     return build.run(what, ["unshare", "--mount", "--propagation", "private", "sh", "-euc", script])
 
 
@@ -35,7 +35,7 @@ GENERATED = [
 
 @scenario
 def generator(lab):
-    """no boot: what the generator makes of kernel command lines"""
+    """no boot: units and environment that the generator creates for kernel command lines"""
     script = lab.tree / "usr/lib/dracut/modules.d/30kindling/kindling-generator.sh"
     wrong = []
     for cmdline, targets, env in GENERATED:
@@ -56,7 +56,7 @@ def generator(lab):
 
 @scenario
 def flag_files(lab):
-    """no boot: the end of a first boot removes every known flag, on a read-only file system, too"""
+    """no boot: the end of a first boot removes every known flag, even on a read-only file system"""
     script = lab.tree / "usr/libexec/kindling-firstboot-complete"
     found = in_namespace("the end of a first boot", f"""
         mount -t tmpfs none /run
@@ -77,7 +77,7 @@ def flag_files(lab):
 
 @scenario
 def layouts(lab):
-    """no boot: what the two ways of installing lay out"""
+    """no boot: the files of both ways of installing"""
     top = lab.work / "as-ignition"
     build.run("make install-as-ignition", [
         "make", "-C", str(build.REPO), "--assume-old=release", "install-as-ignition", f"DESTDIR={top}", "PREFIX=/usr",
@@ -90,5 +90,5 @@ def layouts(lab):
                         (lab.tree, ["usr/bin/ignition-validate", "usr/libexec/ignition-apply",
                                     "usr/libexec/ignition-rmcfg"])):
         for name in names:
-            said = build.run(name, [str(tree / name), "--version"])
-            assert said.startswith("Ignition "), f"{name} --version said {said!r}"
+            output = build.run(name, [str(tree / name), "--version"])
+            assert output.startswith("Ignition "), f"{name} --version printed {output!r}"

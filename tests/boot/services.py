@@ -1,4 +1,4 @@
-"""The services that Container Linux Configs set up, with the real daemons of Debian: etcd and docker."""
+"""The services that Container Linux Configs set up, with the daemons of Debian: etcd and docker."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import configs
 from languages import lines
 from lab import scenario, step
 
-# Container Linux has the unit and the wrapper in its image; this is what they come to on another system.
+# Container Linux has the unit and the wrapper in its image; these are equivalents for another system.
 ETCD_UNIT = """[Unit]
 Description=etcd of the test image, in the place of Container Linux's own
 Conflicts=etcd.service
@@ -29,9 +29,9 @@ ExecStart=/usr/lib/coreos/etcd-wrapper $ETCD_OPTS
 WantedBy=multi-user.target
 """
 ETCD_WRAPPER = "#!/bin/sh\nexec /usr/bin/etcd \"$@\"\n"
-# The version that Debian has, of which the options of the config must be.
+# The version in Debian, whose options the config must have.
 ETCD_VERSION = "3.4.23"
-# An election takes a second; this is for a host that is busy with something else.
+# An election takes a second, but the host may be busy.
 ELECTION_TIMEOUT_S = 300
 TLS = "/etc/ssl/etcd"
 UNITS = "/etc/systemd/system"
@@ -40,7 +40,7 @@ MEMBERS = {"alpha": "10.94.0.1", "beta": "10.94.0.2", "gamma": "10.94.0.3"}
 
 
 def image_with_wrapper(lab, packages):
-    """A system disk that has what Container Linux's image has for etcd, and packages of Debian."""
+    """A system disk with etcd's unit and wrapper, as in the image of Container Linux, and packages of Debian."""
     overlay = lab.work / "overlay"
     for path, text, mode in (("usr/lib/systemd/system/etcd-member.service", ETCD_UNIT, 0o644),
                              ("usr/lib/coreos/etcd-wrapper", ETCD_WRAPPER, 0o755)):
@@ -54,7 +54,7 @@ def image_with_wrapper(lab, packages):
 
 
 def certificates(folder):
-    """An authority, and a certificate of it that server, peer and client use. Texts by file name."""
+    """A certificate authority, and one certificate for server, peer and client, as texts by file name."""
     folder.mkdir()
 
     def openssl(*words):
@@ -70,7 +70,7 @@ def certificates(folder):
 
 
 def clc(checks, sections, files=()):
-    """A Container Linux Config that reports the checks and has these sections."""
+    """A Container Linux Config with the report script for the checks and these sections."""
     script = {"path": "/usr/local/bin/boot-report", "filesystem": "root", "mode": 0o755,
               "contents": {"inline": configs.report_script(checks)}}
     report = {"name": "boot-report.service", "enabled": True, "contents": configs.REPORT_UNIT}
@@ -88,7 +88,7 @@ def etcd_section(name, scheme, host, cluster, **more):
 
 @scenario
 def clc_etcd(lab):
-    """a Container Linux Config with etcd: a healthy member with the name, the URLs and the TLS files asked for"""
+    """a Container Linux Config with etcd: a healthy member with the requested name, URLs and TLS files"""
     files = [{"path": f"{TLS}/{name}", "filesystem": "root", "mode": 0o600, "contents": {"inline": text}}
              for name, text in certificates(lab.work / "tls").items()]
     pair = {"cert_file": f"{TLS}/member.pem", "key_file": f"{TLS}/member-key.pem", "trusted_ca_file": f"{TLS}/ca.pem",
@@ -108,12 +108,12 @@ def clc_etcd(lab):
          " >/dev/null 2>&1 || echo refused", "refused\n"),
     ]
     system = image_with_wrapper(lab, ",etcd-server,etcd-client,libnss-systemd")
-    lab.judge(lab.start(system, document=clc(checks, {"etcd": section}, files)), checks)
+    lab.verify(lab.start(system, document=clc(checks, {"etcd": section}, files)), checks)
 
 
 @scenario
 def clc_docker(lab):
-    """a Container Linux Config with docker: the daemon of Debian starts with the flags of the config"""
+    """a Container Linux Config with docker: the daemon starts with the flags of the config"""
     flags = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs", "--log-level=warn",
              "--label=from=config", "--insecure-registry=10.94.0.0/16", "--default-ulimit=nofile=1024:2048"]
     ask = "docker info --format"
@@ -129,7 +129,7 @@ def clc_docker(lab):
          '["10.94.0.0/16","127.0.0.0/8"]\n'),
     ]
     system = image_with_wrapper(lab, ",docker.io")
-    lab.judge(lab.start(system, document=clc(checks, {"docker": {"flags": flags}})), checks)
+    lab.verify(lab.start(system, document=clc(checks, {"docker": {"flags": flags}})), checks)
 
 
 class Members:
@@ -160,15 +160,15 @@ class Members:
         self.close()
 
     def close(self):
-        """Removes what a run has left, of this test or of one that was killed."""
+        """Removes leftovers of this run or of one that was killed."""
         for name in MEMBERS:
             self.ip("netns", "del", f"{BRIDGE}-{name}", check=False)
             self.ip("link", "del", f"ke-{name}", check=False)
         self.ip("link", "del", BRIDGE, check=False)
 
     def ip(self, *words, check=True):
-        done = subprocess.run(["ip", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        assert not check or done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+        result = subprocess.run(["ip", *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        assert not check or result.returncode == 0, f"ip {' '.join(words)}: {result.stderr}"
 
     def command(self, name, words):
         return ["ip", "netns", "exec", f"{BRIDGE}-{name}", *words]
@@ -182,17 +182,17 @@ class Members:
                 env=dict(environment, PATH=os.environ["PATH"]))
 
     def etcdctl(self, name, *words, every=False):
-        """Asks one member, or every one from the place of this one; nothing if there is no answer."""
+        """Runs etcdctl for one member, or from it for every one; returns an empty string on errors."""
         addresses = MEMBERS.values() if every else [MEMBERS[name]]
         endpoints = ",".join(f"http://{address}:2379" for address in addresses)
         command = ["etcdctl", "--endpoints", endpoints, "--command-timeout=20s", *words]
-        done = subprocess.run(self.command(name, command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        result = subprocess.run(self.command(name, command), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               check=False, env=dict(os.environ, ETCDCTL_API="3"))
-        return done.stdout if done.returncode == 0 else ""
+        return result.stdout if result.returncode == 0 else ""
 
 
 def unit_command(tree):
-    """The command line and the environment that the drop-in of the provisioned tree gives to etcd."""
+    """The command line and environment of etcd in the drop-in of the provisioned tree."""
     text = (tree / f"{UNITS[1:]}/etcd-member.service.d/20-clct-etcd-member.conf").read_text()
     text = text.replace("\\\n", " ")
     environment = dict(shlex.split(value)[0].split("=", 1) for value in re.findall(r"^Environment=(.*)$", text, re.MULTILINE))
@@ -217,11 +217,11 @@ def clc_etcd_cluster(lab):
             assert wrapper == "/usr/lib/coreos/etcd-wrapper", f"the unit starts {wrapper}"
             members.start(name, ["etcd", *words], environment)
         step("three members started")
-        judge_cluster(members)
+        check_cluster(members)
 
 
-def judge_cluster(members):
-    """Waits until the members agree on a leader; a value that is written through one is read through another."""
+def check_cluster(members):
+    """Waits until the members agree on a leader; then a value written to one must be readable from another."""
     deadline = time.monotonic() + ELECTION_TIMEOUT_S
     while True:
         assert time.monotonic() < deadline, "no leader was elected"

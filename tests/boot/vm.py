@@ -1,4 +1,4 @@
-"""One machine in QEMU: started, watched through its serial console, ended."""
+"""A machine in QEMU, controlled through its serial console and monitor."""
 
 import json
 import os
@@ -14,9 +14,9 @@ ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>
 
 
 class Machine:
-    """A started machine. `program` are the options that say what it boots. `network` is true, or says more about the
-    network. `drives` are CD-ROM drives: a bus ("ide" or "scsi") and the disc in it, or none. `lines` is its console so
-    far; waiting on it never exceeds the machine's time limit."""
+    """A started machine. `program` are the options for what it boots. `network` is true, or additional options for the
+    network. `drives` are CD-ROM drives: a bus ("ide" or "scsi"), and the disc in it or none. `lines` is its console
+    output so far; waiting for it never exceeds the machine's time limit."""
 
     def __init__(self, work, program, disks, fw_cfg=(), network=False, screen=False, limit=300, memory=1536,
                  cache="unsafe", share=None, drives=()):
@@ -26,10 +26,10 @@ class Machine:
         for path in (self.report_path, self.qmp_path):
             path.unlink(missing_ok=True)
         command = [
-            # Ends the machine even if the test that started it was killed.
+            # Ends the machine even if the test is killed.
             "timeout", "--kill-after=5", str(limit + 30),
             "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-m", str(memory),
-            # Only what is asked for: each device more costs udev time, twice.
+            # No default devices: each additional device costs udev time, twice.
             "-nodefaults", "-vga", "std" if screen else "none", "-display", "none", "-no-reboot",
             *program,
             "-serial", "stdio", "-serial", f"file:{self.report_path}",
@@ -38,14 +38,14 @@ class Machine:
         ]
         for number, (path, serial) in enumerate(disks):
             command += [
-                # What the machine wrote is in the host's memory at once: killing QEMU is the power cut of a
-                # disk whose cache was written out.
+                # Data that the machine writes is in the host's memory immediately: killing QEMU is like a power cut
+                # of a disk that has flushed its cache.
                 "-drive", f"file={path},format=raw,if=none,id=disk{number},cache={cache},discard=unmap",
                 "-device", f"virtio-blk-pci,drive=disk{number},serial={serial}"]
         for name, path in fw_cfg:
             command += ["-fw_cfg", f"name={name},file={path}"]
         if share:
-            # The server of the folder and the machine exchange data in the machine's memory.
+            # The server of the folder and the machine share the machine's memory.
             tag, server = share
             command += ["-object", f"memory-backend-memfd,id=memory,size={memory}M,share=on",
                         "-machine", "memory-backend=memory", "-chardev", f"socket,id=share,path={server}",
@@ -87,7 +87,7 @@ class Machine:
 
     @property
     def lines(self):
-        """The console's lines so far."""
+        """The lines on the console so far."""
         return [re.sub(r".*\r(?!$)", "", line).rstrip()
                 for line in self.plain().split("\n")]
 
@@ -95,7 +95,7 @@ class Machine:
         return time.monotonic() - self.started
 
     def wait_for(self, what, pattern):
-        """Waits until the console matches; an AssertionError says what did not come."""
+        """Waits until the console matches; raises an AssertionError if that does not happen."""
         expression = re.compile(pattern, re.MULTILINE)
         while True:
             with self.changed:
@@ -112,7 +112,7 @@ class Machine:
                              f"console; its end:\n{self.tail()}")
 
     def wait_end(self, what, unless):
-        """Waits until the machine switches itself off. A console that matches `unless` ends the wait: it will not."""
+        """Waits until the machine powers off. Fails early if the console matches `unless`."""
         expression = re.compile(unless, re.MULTILINE)
         while self.process.poll() is None:
             if expression.search(self.plain()):
@@ -145,14 +145,14 @@ class Machine:
         return "\n".join("    | " + line for line in [line for line in self.lines if line][-count:])
 
     def quiet_for(self, seconds):
-        """Waits until nothing has come to the console for a while."""
+        """Waits until there has been no console output for a while."""
         size = -1
         while size != len(self.text) and time.monotonic() < self.deadline:
             size = len(self.text)
             time.sleep(seconds)
 
     def report(self):
-        """What the machine wrote to its second serial port."""
+        """The output on the second serial port."""
         return self.report_path.read_text(errors="replace") if self.report_path.exists() else ""
 
     def qmp(self, *commands):
@@ -170,18 +170,18 @@ class Machine:
                         raise AssertionError(f"monitor: {command} was answered by {answer}")
 
     def insert(self, number, disc):
-        """Puts a disc into a CD-ROM drive."""
+        """Inserts a disc into a CD-ROM drive."""
         self.qmp({"execute": "blockdev-change-medium",
                   "arguments": {"id": f"cd{number}", "filename": str(disc), "format": "raw"}})
 
     def plug(self, disk):
-        """Plugs a disk in."""
+        """Hot-plugs a disk."""
         self.qmp({"execute": "blockdev-add",
                   "arguments": {"driver": "raw", "node-name": "late", "file": {"driver": "file", "filename": str(disk)}}},
                  {"execute": "device_add", "arguments": {"driver": "virtio-blk-pci", "drive": "late", "id": "late"}})
 
     def vga_text(self, work):
-        """The text of the screen, as the graphics card holds it in its memory: 25 lines at its start address."""
+        """The text on the screen, from the memory of the graphics card."""
         path = work / "vga"
         path.unlink(missing_ok=True)
         self.qmp({"execute": "pmemsave", "arguments": {"val": 0xB8000, "size": 0x8000, "filename": str(path)}})
@@ -189,12 +189,12 @@ class Machine:
         return [cells[i:i + 80].rstrip() for i in range(0, len(cells), 80)]
 
     def cut_power(self):
-        """Ends the machine as a power cut does. It is killed first, so that nothing is written after this."""
+        """Kills the machine like a power cut; nothing is written after this returns."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         self.reader.join(5)
 
     def close(self):
-        """Ends the machine if it still runs."""
+        """Ends the machine if it is still running."""
         if self.process.poll() is None:
             self.cut_power()

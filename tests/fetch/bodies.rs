@@ -1,4 +1,4 @@
-//! Answers and bodies, right and wrong.
+//! Responses and bodies, valid and invalid.
 
 use crate::common::server::{Server, announce, respond};
 use crate::{assert_fails, fetch, fetcher, get, gzip, packed};
@@ -7,7 +7,7 @@ use kindling::fetch::{FetchError, Request, Silent, USER_AGENT};
 use std::io::{self, Write};
 
 #[test]
-fn bodies_arrive_whole() {
+fn bodies_are_complete() {
     let chunked = Server::start(|_, stream| {
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
         let _ = stream.write_all(b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
@@ -20,7 +20,7 @@ fn bodies_arrive_whole() {
         (Server::fixed("200 OK", "", ""), b""),
         (chunked, b"abcde"),
         (until_close, b"abcde"),
-        // We said identity; whoever packs nevertheless means the packed bytes.
+        // We requested identity; a server that compresses anyway means the compressed bytes.
         (
             Server::fixed("200 OK", "Content-Encoding: gzip\r\n", "abcde"),
             b"abcde",
@@ -127,7 +127,7 @@ fn final_statuses() {
 }
 
 #[test]
-fn bodies_that_always_end_early_are_failures() {
+fn bodies_that_are_always_truncated_are_failures() {
     let cut = Server::start(|_, stream| {
         announce(stream, 1000);
         let _ = stream.write_all(&[b'x'; 400]);
@@ -142,9 +142,9 @@ fn bodies_that_always_end_early_are_failures() {
         get(chunked.url("/x")),
         &["/x was cut off: the connection broke after "],
     );
-    // What is not gzip is known as such before the body ends.
+    // Data that is not gzip is detected before the body ends.
     assert_fails(fetch(&gzip(cut.url("/x"))), &["cannot decompress"]);
-    // Packed, the transport is still what is to blame.
+    // With compression, the error still blames the transport.
     let packed_cut = Server::start(|_, stream| {
         announce(stream, 1000);
         let _ = stream.write_all(&packed(&[b'x'; 400])[..15]);
@@ -162,7 +162,7 @@ fn bodies_that_always_end_early_are_failures() {
 }
 
 #[test]
-fn headers_on_the_wire() {
+fn request_headers() {
     let server = Server::fixed("200 OK", "", "");
     fetch(&Request::get(server.url("/a%20b?q=%41#fragment"))).expect("a plain request");
     let header = |n: &str, v: &str| (n.to_string(), v.to_string());

@@ -1,4 +1,4 @@
-//! A private certificate authority, made with the `openssl` command.
+//! Private certificate authorities, made with the `openssl` command.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::common::server::{Accept, Stream};
 
-/// Authority and server certificate, most of them for `localhost`, 127.0.0.1 and `secure.test`.
+/// An authority and a server certificate, in most cases for `localhost`, 127.0.0.1 and `secure.test`.
 pub struct Authority {
     pub bundle: Vec<u8>,
     /// Server certificate and its key, PEM.
@@ -18,13 +18,13 @@ pub struct Authority {
 }
 
 pub static TRUSTED: LazyLock<Authority> = LazyLock::new(|| Authority::make("ours", NAMES, None));
-/// Another one, which nothing is signed by.
+/// An authority that is not trusted.
 pub static OTHER: LazyLock<Authority> = LazyLock::new(|| Authority::make("theirs", NAMES, None));
-/// What it signed was over long ago.
-pub static PAST: LazyLock<Authority> =
+/// Its server certificate expired long ago.
+pub static EXPIRED: LazyLock<Authority> =
     LazyLock::new(|| Authority::make("past", NAMES, Some(("20150101000000Z", "20160101000000Z"))));
-/// What it signed begins long after this.
-pub static FUTURE: LazyLock<Authority> = LazyLock::new(|| {
+/// Its server certificate is not valid yet.
+pub static NOT_YET_VALID: LazyLock<Authority> = LazyLock::new(|| {
     Authority::make(
         "future",
         NAMES,
@@ -32,43 +32,47 @@ pub static FUTURE: LazyLock<Authority> = LazyLock::new(|| {
     )
 });
 
-/// What it signed is for another server.
-pub static ELSEWHERE: LazyLock<Authority> =
+/// Its server certificate is for another host name.
+pub static OTHER_NAME: LazyLock<Authority> =
     LazyLock::new(|| Authority::make("elsewhere", "DNS:elsewhere.test", None));
 
 const NAMES: &str = "DNS:localhost,DNS:secure.test,IP:127.0.0.1";
 
-/// What `openssl ca` has to know.
+/// Config of `openssl ca`.
 const CA_CONF: &str = "[ca]\ndefault_ca = own\n[own]\ndatabase = index\nserial = serial\nunique_subject = no\nnew_certs_dir = .\n\
 certificate = NAME.pem\nprivate_key = NAME.key\ndefault_md = sha256\npolicy = any\n[any]\ncommonName = supplied\n";
 
 impl Authority {
-    /// Names in the server certificate, and its first and last second as `YYYYMMDDhhmmssZ`.
+    /// Makes an authority and a server certificate with these names; `dates` are its first and last second as
+    /// `YYYYMMDDhhmmssZ`.
     fn make(name: &str, names: &str, dates: Option<(&str, &str)>) -> Self {
-        let directory = tempfile::tempdir().expect("a temporary directory");
-        let at = directory.path();
+        let temporary = tempfile::tempdir().expect("a temporary directory");
+        let directory = temporary.path();
         let names = format!("subjectAltName={names}\n");
-        std::fs::write(at.join("names"), names).expect("a written file");
+        std::fs::write(directory.join("names"), names).expect("a written file");
         let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
         openssl(
-            at,
+            directory,
             &format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN={name} -days 9"),
         );
         openssl(
-            at,
+            directory,
             &format!("req -new {key} -keyout leaf.key -out leaf.csr -subj /CN=server"),
         );
-        prepare_ca(at, "ca");
+        prepare_ca(directory, "ca");
         let dates = match dates {
             None => "-days 9".to_owned(),
             Some((start, end)) => format!("-startdate {start} -enddate {end}"),
         };
         let sign = "ca -batch -config ca.conf -notext -in leaf.csr -extfile names";
-        openssl(at, &format!("{sign} {dates} -out leaf.pem"));
+        openssl(directory, &format!("{sign} {dates} -out leaf.pem"));
         Authority {
-            bundle: read(at.join("ca.pem")),
-            leaf: (read(at.join("leaf.pem")), read(at.join("leaf.key"))),
-            config: Arc::new(server_config(at)),
+            bundle: read(directory.join("ca.pem")),
+            leaf: (
+                read(directory.join("leaf.pem")),
+                read(directory.join("leaf.key")),
+            ),
+            config: Arc::new(server_config(directory)),
         }
     }
 
@@ -93,21 +97,22 @@ pub fn data_url(bytes: &[u8]) -> String {
     format!("data:application/octet-stream;base64,{text}")
 }
 
-/// What `openssl ca` needs to sign with `NAME.key`.
-pub fn prepare_ca(at: &Path, name: &str) {
+/// Writes the files that `openssl ca` needs to sign with `NAME.key`.
+pub fn prepare_ca(directory: &Path, name: &str) {
     let files = [
         ("ca.conf", CA_CONF.replace("NAME", name)),
         ("index", String::new()),
         ("serial", "01".into()),
     ];
     for (file, text) in files {
-        std::fs::write(at.join(file), text).expect("a written file");
+        std::fs::write(directory.join(file), text).expect("a written file");
     }
 }
 
-fn server_config(at: &Path) -> ServerConfig {
-    let certificate = CertificateDer::from_pem_file(at.join("leaf.pem")).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_file(at.join("leaf.key")).expect("a key");
+fn server_config(directory: &Path) -> ServerConfig {
+    let certificate =
+        CertificateDer::from_pem_file(directory.join("leaf.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(directory.join("leaf.key")).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! What needs no network: empty sources, `data:` URLs, and requests that can never be made.
+//! Sources that need no network: empty ones, `data:` URLs, and requests that are invalid.
 
 use crate::{assert_fails, fetch, fetcher, get, gzip};
 use kindling::config::digest::Digest;
@@ -8,7 +8,7 @@ use kindling::fetch::{FetchError, FetchSummary, Request, Silent};
 const HELLO: &[u8] = b"hello spec\n";
 const HELLO_GZIP: &str = "data:;base64,H4sIAAAAAAAC/8tIzcnJVyguSE3mAgDpFUvECwAAAA==";
 const SHA256: &str = "sha256-0f430ed07ac54f37ca7ef9689191bf7b92072a721e8076b2c32096324536fadc";
-const SHA256_PACKED: &str =
+const SHA256_OF_GZIP: &str =
     "sha256-c2b1d5fd2b4752a6058ecf3f676cdfac9e7d1fc2c911edcf9d0cc823c58dc61b";
 const SHA512: &str = "sha512-4707144f6be31bba933eae23f6e843e23328e8a5e242858830174b38b907d8234\
                       edaf09548251a670daafcaaa1b76b7f07dff83afd36a3d08f13986c389e42a7";
@@ -18,7 +18,7 @@ fn digest(text: &str) -> Option<Digest> {
 }
 
 #[test]
-fn files_of_the_vendor() {
+fn oem_files() {
     let dir = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(dir.path().join("a b")).expect("made");
     std::fs::write(dir.path().join("a b/c"), HELLO).expect("written");
@@ -82,7 +82,7 @@ fn data_urls() {
 }
 
 #[test]
-fn broken_data_urls_name_the_problem_and_not_the_data() {
+fn errors_of_data_urls_do_not_quote_the_data() {
     let bad = [
         "data:;base64,aGVsbG8",
         "data:;base64;charset=utf-8,aGVsbG8=",
@@ -107,7 +107,7 @@ fn broken_data_urls_name_the_problem_and_not_the_data() {
 }
 
 #[test]
-fn digests_are_those_of_the_unpacked_bytes() {
+fn digests_are_those_of_the_decompressed_bytes() {
     for expected in [
         SHA256,
         SHA512,
@@ -120,7 +120,7 @@ fn digests_are_those_of_the_unpacked_bytes() {
         assert_eq!(fetch(&request).expect(expected).0, HELLO, "{expected}");
     }
     let request = Request {
-        digest: digest(SHA256_PACKED),
+        digest: digest(SHA256_OF_GZIP),
         ..gzip(HELLO_GZIP)
     };
     let calculated = format!("calculated {} but expected ", &SHA256[7..]);
@@ -129,11 +129,11 @@ fn digests_are_those_of_the_unpacked_bytes() {
         &[
             "hash verification failed (",
             &calculated,
-            &SHA256_PACKED[7..],
+            &SHA256_OF_GZIP[7..],
         ],
     );
     let request = Request {
-        digest: digest(SHA256_PACKED),
+        digest: digest(SHA256_OF_GZIP),
         ..Request::get(HELLO_GZIP)
     };
     assert!(
@@ -143,11 +143,11 @@ fn digests_are_those_of_the_unpacked_bytes() {
 }
 
 #[test]
-fn what_follows_unpacking_errors() {
+fn decompression_errors() {
     let cases = [
         ("data:,", "the gzip data is truncated"),
         ("data:,plain%20text", "cannot decompress data:"),
-        // The vector without its last four bytes.
+        // `HELLO_GZIP` without its last four bytes.
         (
             "data:;base64,H4sIAAAAAAAC/8tIzcnJVyguSE3mAgDpFUvE",
             "the gzip data is truncated",
@@ -156,7 +156,7 @@ fn what_follows_unpacking_errors() {
     for (url, fragment) in cases {
         assert_fails(fetch(&gzip(url)), &[fragment]);
     }
-    // The empty source is zero bytes, whatever else is said about it.
+    // An empty source is zero bytes, regardless of its other settings.
     let request = Request {
         digest: digest(SHA256),
         ..gzip("")
@@ -186,22 +186,22 @@ fn offline_nothing_is_sent() {
 }
 
 #[test]
-fn schemes_that_are_not_fetched_are_named() {
+fn unsupported_schemes_are_named() {
     let cases = [
         ("gopher://h/?secret", "\"gopher\""),
         ("/just/a/path", "\"\""),
     ];
     for (url, scheme) in cases {
         let result = get(url);
-        let typed = matches!(result, Err(FetchError::UnsupportedScheme { .. }));
-        assert!(typed, "{url}: {result:?}");
+        let is_unsupported = matches!(result, Err(FetchError::UnsupportedScheme { .. }));
+        assert!(is_unsupported, "{url}: {result:?}");
         let text = assert_fails(result, &["unsupported source scheme", scheme]);
         assert!(!text.contains("secret"), "{text}");
     }
 }
 
 #[test]
-fn requests_that_can_never_be_made_fail_at_once() {
+fn invalid_requests_fail_at_once() {
     let urls = [
         ("http:///x", "it has no host"),
         ("http:x", "it has no host"),
@@ -231,7 +231,7 @@ fn requests_that_can_never_be_made_fail_at_once() {
 }
 
 #[test]
-fn resources_that_no_request_can_be_made_of() {
+fn invalid_resources() {
     let resource = || Resource {
         source: Some("http://h/x".into()),
         ..Resource::default()

@@ -4,7 +4,7 @@ use crate::references::{config, embed, file, merge, paths, rendered, replace};
 use kindling::acquire::references::{RenderReason, SourceFindings};
 use kindling::config::{Finding, JsonPath, Severity};
 
-/// A config of Ignition 2 that appends these, with more members.
+/// A config of Ignition 2 that appends these configs, with additional members.
 fn old(version: &str, appended: &[&str], more: &str) -> String {
     let entry = |u: &&str| format!("\n{{\"source\": \"{u}\"}}");
     let entries: Vec<String> = appended.iter().map(entry).collect();
@@ -21,7 +21,7 @@ fn user(name: &str, key: &str) -> String {
     )
 }
 
-fn said(findings: &[SourceFindings]) -> Vec<String> {
+fn messages(findings: &[SourceFindings]) -> Vec<String> {
     let each = findings.iter().flat_map(|found| {
         let line = |f: &Finding| {
             let line = f.position.map_or(0, |position| position.line);
@@ -33,7 +33,7 @@ fn said(findings: &[SourceFindings]) -> Vec<String> {
         .collect()
 }
 
-/// Files of the same path are written one after the other, a later list of keys replaces an earlier one, and a file
+/// Files with the same path are written one after the other, a later list of keys replaces an earlier one, and a file
 /// may be on a file system that an appended config defines. Nothing is merged by key.
 #[test]
 fn ignition_2_appends_lists() {
@@ -69,7 +69,7 @@ fn ignition_2_appends_lists() {
     assert_eq!(file.contents.source.as_deref(), Some("data:,child"));
     assert_eq!(file.append.len(), 1);
     assert_eq!(file.append[0].source.as_deref(), Some("data:,deep"));
-    // What 3.x would unite.
+    // Version 3 would merge these.
     assert_eq!(config.passwd.users.len(), 1);
     let keys: Vec<&str> = config.passwd.users[0]
         .ssh_authorized_keys
@@ -97,15 +97,15 @@ fn ignition_2_appends_lists() {
         origin("$.storage.files.1.append.0.source"),
         "data::3 $.storage.files.0.contents.source"
     );
-    let wanted = [
+    let expected = [
         "data: warning 2: this is appended to /f, which another entry is about (the other one: $.storage.files.0, line 3 of data:)",
         "data: warning 2: duplicate user core; the entries are merged (the other one: $.passwd.users.0, line 5 of first.ign)",
     ];
-    let said = said(&rendered.findings);
-    for words in wanted {
+    let logged = messages(&rendered.findings);
+    for start in expected {
         assert!(
-            said.iter().any(|line| line.starts_with(words)),
-            "{words}\n{said:#?}"
+            logged.iter().any(|line| line.starts_with(start)),
+            "{start}\n{logged:#?}"
         );
     }
 }
@@ -116,9 +116,9 @@ fn empty_file(path: &str) -> String {
     )
 }
 
-/// What is of version 3 is merged after the whole family, in the order in which it is met.
+/// Configs of version 3 are merged after the whole family, in the order in which they are encountered.
 #[test]
-fn ignition_2_appends_what_is_of_version_3() {
+fn ignition_2_appends_configs_of_version_3() {
     let new = config(
         &merge(&[&embed(&config("", &file("/newer")))]),
         &file("/new"),
@@ -134,12 +134,12 @@ fn ignition_2_appends_what_is_of_version_3() {
         paths(&rendered),
         ["/top", "/child", "/new", "/newer", "/deep"]
     );
-    let said = said(&rendered.findings);
+    let logged = messages(&rendered.findings);
     let want = "first.ign warning 3: a config of version 3 stands before this one, and is merged after it all the same";
-    assert_eq!(said, [want]);
+    assert_eq!(logged, [want]);
 }
 
-/// A family below a config of version 3 is one config when it is merged.
+/// A family below a config of version 3 is a single config when it is merged.
 #[test]
 fn version_3_merges_a_family() {
     let child = old(
@@ -162,7 +162,7 @@ fn version_3_merges_a_family() {
 }
 
 #[test]
-fn a_config_that_is_appended_may_be_replaced() {
+fn an_appended_config_may_be_replaced() {
     let replaced = |by: &str| {
         format!(
             "{{\"ignition\": {{\"version\": \"2.2.0\", \"config\": {{{}}}}}}}",
@@ -177,7 +177,7 @@ fn a_config_that_is_appended_may_be_replaced() {
     assert_eq!(paths(&rendered), ["/top", "/old", "/new"]);
 }
 
-/// A version decides about what is written in it, wherever that is appended.
+/// The version of each config decides how it is interpreted, wherever it is appended.
 #[test]
 fn each_config_keeps_the_rules_of_its_version() {
     let node = |path: &str| {
@@ -207,7 +207,7 @@ fn each_config_keeps_the_rules_of_its_version() {
 }
 
 #[test]
-fn errors_name_the_config_of_the_family_that_has_them() {
+fn errors_name_the_config_of_the_family() {
     let undefined =
         "\"storage\": {\"files\": [\n{\"filesystem\": \"data\", \"path\": \"/x\", \"mode\": 420}]}";
     let group = "\"passwd\": {\"groups\": [\n{\"name\": \"ops\"}]}";
@@ -238,9 +238,12 @@ fn errors_name_the_config_of_the_family_that_has_them() {
                 .iter()
                 .any(|f| f.severity == Severity::Error)
         );
-        assert_eq!(said(&error.findings).last().map(String::as_str), Some(want));
+        assert_eq!(
+            messages(&error.findings).last().map(String::as_str),
+            Some(want)
+        );
     }
-    // Its own section decides what is fetched, so this one is found while fetching.
+    // The section `ignition` decides what is fetched, so this error is found while fetching.
     let broken = "{\"ignition\": {\"version\": \"2.1.0\"},\n\"storage\": {\"files\": 1}}";
     let error = rendered(&old("2.3.0", &[&embed(broken)], "")).expect_err("an error");
     assert!(
@@ -250,7 +253,7 @@ fn errors_name_the_config_of_the_family_that_has_them() {
 }
 
 #[test]
-fn a_proxy_is_not_forgotten() {
+fn a_proxy_is_kept() {
     let text = "{\"ignition\": {\"version\": \"2.4.0\", \"proxy\": {\"httpProxy\":\n\"http://p:1\", \"noProxy\": [\"a\"]}, \"timeouts\": {\"httpTotal\": 9},\
                 \"config\": {\"append\": [{\"source\": \"CHILD\"}]}}}";
     let child = "{\"ignition\": {\"version\": \"2.4.0\", \"proxy\": {\"noProxy\": [\"b\"]}, \"timeouts\": {\"httpTotal\": 5}}}";
@@ -260,12 +263,12 @@ fn a_proxy_is_not_forgotten() {
     assert_eq!(ignition.proxy.no_proxy, ["a", "b"]);
     assert_eq!(ignition.timeouts.http_total, Some(5));
     let want = "first.ign warning 2: this proxy is kept, although what is appended has none; Ignition 2 forgot it then";
-    assert_eq!(said(&rendered.findings), [want]);
+    assert_eq!(messages(&rendered.findings), [want]);
 }
 
-/// Its sections are those of Ignition 2.3, and what it appends was appended by the engine of that age.
+/// Its sections are those of Ignition 2.3, and the Ignition of that version appended the configs.
 #[test]
-fn a_container_linux_config_has_a_family_too() {
+fn a_container_linux_config_can_have_a_family() {
     let child = embed(&old("2.3.0", &[], &user("core", "ssh-rsa B")));
     let text = format!(
         "ignition:\n  config:\n    append:\n    - source: {child}\npasswd:\n  users:\n  - name: core\n    ssh_authorized_keys: [ssh-rsa A]\n"

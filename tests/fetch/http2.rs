@@ -10,13 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long nginx may take to start, and to write its log.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// Transfers at a time.
-const AT_ONCE: usize = 16;
-/// Each of them, bytes.
-const LENGTH: usize = 300_000;
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// Number of concurrent transfers.
+const TRANSFERS: usize = 16;
+/// Size of each file in bytes.
+const FILE_BYTES: usize = 300_000;
 
-/// A server over TLS that offers HTTP/2; ends with the value.
+/// A TLS server that offers HTTP/2; stopped on drop.
 struct Nginx {
     child: Child,
     directory: tempfile::TempDir,
@@ -26,18 +26,18 @@ struct Nginx {
 impl Nginx {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let at = directory.path();
+        let path = directory.path();
         let port = free_port();
-        std::fs::create_dir(at.join("www")).expect("a directory");
-        for n in 0..AT_ONCE {
-            std::fs::write(at.join(format!("www/{n}")), content(n)).expect("a written file");
+        std::fs::create_dir(path.join("www")).expect("a directory");
+        for n in 0..TRANSFERS {
+            std::fs::write(path.join(format!("www/{n}")), content(n)).expect("a written file");
         }
-        std::fs::write(at.join("leaf.pem"), &TRUSTED.leaf.0).expect("a written file");
-        std::fs::write(at.join("leaf.key"), &TRUSTED.leaf.1).expect("a written file");
-        std::fs::write(at.join("nginx.conf"), conf(at, port)).expect("a written file");
+        std::fs::write(path.join("leaf.pem"), &TRUSTED.leaf.0).expect("a written file");
+        std::fs::write(path.join("leaf.key"), &TRUSTED.leaf.1).expect("a written file");
+        std::fs::write(path.join("nginx.conf"), conf(path, port)).expect("a written file");
         let child = Command::new("/usr/sbin/nginx")
             .args(["-e", "stderr", "-c"])
-            .arg(at.join("nginx.conf"))
+            .arg(path.join("nginx.conf"))
             .stdin(Stdio::null())
             .spawn()
             .expect("nginx runs; install the Debian package `nginx-light`");
@@ -53,12 +53,12 @@ impl Nginx {
     fn wait(&self) {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(start.elapsed() < PATIENCE, "nginx does not listen");
+            assert!(start.elapsed() < START_TIMEOUT, "nginx does not listen");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// A line for each request: protocol and number of the connection. nginx writes it when the client has its answer
+    /// The access log: for each request the protocol and the number of the connection. nginx writes it when the client has its answer
     /// already, so this waits until there are `requests` of them.
     fn log(&self, requests: usize) -> Vec<String> {
         let start = Instant::now();
@@ -73,7 +73,7 @@ impl Nginx {
             if lines.len() >= requests {
                 return lines;
             }
-            assert!(start.elapsed() < PATIENCE, "nginx logged {lines:?}");
+            assert!(start.elapsed() < START_TIMEOUT, "nginx logged {lines:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -91,8 +91,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a bound socket").port()
 }
 
-fn conf(at: &Path, port: u16) -> String {
-    let at = at.display();
+fn conf(path: &Path, port: u16) -> String {
+    let at = path.display();
     format!(
         "daemon off; master_process off; pid {at}/pid;
          events {{ }}
@@ -107,7 +107,9 @@ fn conf(at: &Path, port: u16) -> String {
 }
 
 fn content(n: usize) -> Vec<u8> {
-    (0..LENGTH).map(|i| ((i * (n + 3)) % 251) as u8).collect()
+    (0..FILE_BYTES)
+        .map(|i| ((i * (n + 3)) % 251) as u8)
+        .collect()
 }
 
 fn fetcher() -> Fetcher {
@@ -128,22 +130,22 @@ fn many_transfers_share_one_connection() {
         let request = Request::get(format!("https://127.0.0.1:{}/{n}", server.port));
         fetcher.fetch_to_vec(&request, &Silent).expect("a file").0
     };
-    // The first one makes the connection that the others find.
+    // The first one opens the connection that the others reuse.
     assert_eq!(get(0), content(0));
     std::thread::scope(|scope| {
-        for n in 0..AT_ONCE {
+        for n in 0..TRANSFERS {
             scope.spawn(move || assert_eq!(get(n), content(n), "{n}"));
         }
     });
-    let log = server.log(AT_ONCE + 1);
-    assert_eq!(log.len(), AT_ONCE + 1, "{log:?}");
+    let log = server.log(TRANSFERS + 1);
+    assert_eq!(log.len(), TRANSFERS + 1, "{log:?}");
     let first = &log[0];
     assert!(first.starts_with("HTTP/2.0 "), "{log:?}");
     assert!(log.iter().all(|line| line == first), "{log:?}");
 }
 
 #[test]
-fn what_is_not_there_is_told_as_ever() {
+fn missing_files_are_reported() {
     let server = Nginx::start();
     let request = Request::get(format!("https://127.0.0.1:{}/missing", server.port));
     let result = fetcher().fetch_to_vec(&request, &Silent);

@@ -5,7 +5,8 @@ use crate::{TOTAL, assert_fails, fetcher, impatient};
 use kindling::config::Config;
 use kindling::config::model::{Ignition, Timeouts};
 use kindling::fetch::{
-    DESK_TOTAL, FetchError, FetchEvent, FetchEvents, Fetcher, Request, Settings, Silent,
+    FetchError, FetchEvent, FetchEvents, Fetcher, INTERACTIVE_TOTAL_TIMEOUT, Request, Settings,
+    Silent,
 };
 use std::cell::{Cell, RefCell};
 use std::net::TcpListener;
@@ -21,7 +22,7 @@ impl FetchEvents for Log {
 }
 
 #[test]
-fn errors_of_the_server_are_tried_again() {
+fn server_errors_are_retried() {
     let server = Server::start(|seen, stream| match seen.number {
         1 => respond(stream, "500 Internal Server Error", "", b"secret"),
         2 => respond(stream, "503 Service Unavailable", "", b"secret"),
@@ -49,17 +50,17 @@ fn errors_of_the_server_are_tried_again() {
         "GET announces 3 bytes".into(),
         "GET received 3 bytes".into(),
     ];
-    // How long a pause is is left to chance.
+    // The length of a pause is random.
     let log = log.0.take();
-    let told = log
+    let lines = log
         .iter()
         .map(|line| line.split("; next attempt in").next());
-    let told: Vec<&str> = told.flatten().collect();
-    assert_eq!(told, expected);
+    let lines: Vec<&str> = lines.flatten().collect();
+    assert_eq!(lines, expected);
 }
 
 #[test]
-fn connections_that_break_before_the_answer_are_tried_again() {
+fn connections_that_break_before_the_response_are_retried() {
     let server = Server::start(|seen, stream| match seen.number {
         1 => {}
         2 => drop(stream.write_all(b"not http\r\n\r\n")),
@@ -72,9 +73,9 @@ fn connections_that_break_before_the_answer_are_tried_again() {
     assert_eq!((bytes.as_slice(), fetched.attempts), (&b"abc"[..], 3));
 }
 
-/// Fetches with the total limit, and asserts that the error counts the attempts the server saw.
+/// Fetches with the total limit, and asserts that the error counts the attempts that the server saw.
 #[track_caller]
-fn assert_in_vain(server: &Server, settings: Settings, last: &str) {
+fn assert_out_of_time(server: &Server, settings: Settings, last: &str) {
     let result = Fetcher::new(settings).fetch_to_vec(&Request::get(server.url("/x")), &Silent);
     let Err(FetchError::OutOfTime {
         attempts, limit, ..
@@ -89,7 +90,7 @@ fn assert_in_vain(server: &Server, settings: Settings, last: &str) {
 }
 
 #[test]
-fn a_server_that_says_to_come_too_late_ends_it_at_once() {
+fn a_retry_after_beyond_the_limit_fails_at_once() {
     let server = Server::fixed("503 Service Unavailable", "Retry-After: 301\r\n", "");
     let begin = Instant::now();
     let settings = Settings {
@@ -104,9 +105,9 @@ fn a_server_that_says_to_come_too_late_ends_it_at_once() {
 }
 
 #[test]
-fn the_total_limit_ends_it() {
+fn the_total_limit_ends_a_fetch() {
     let failing = Server::fixed("502 Bad Gateway", "", "");
-    assert_in_vain(
+    assert_out_of_time(
         &failing,
         impatient(),
         "last: the server answered 502 Bad Gateway",
@@ -114,7 +115,7 @@ fn the_total_limit_ends_it() {
     assert!(failing.seen().len() > 1, "{:?}", failing.seen());
 
     let silent = Server::start(|_, _| hang());
-    assert_in_vain(
+    assert_out_of_time(
         &silent,
         impatient(),
         "last: no answer before the total time limit",
@@ -125,7 +126,7 @@ fn the_total_limit_ends_it() {
         ..impatient()
     };
     let silent = Server::start(|_, _| hang());
-    assert_in_vain(
+    assert_out_of_time(
         &silent,
         slow_headers,
         "last: no response headers within 0.25 s",
@@ -133,7 +134,7 @@ fn the_total_limit_ends_it() {
 }
 
 #[test]
-fn the_total_limit_holds_for_the_body_too() {
+fn the_total_limit_applies_to_the_body() {
     let dripping = Server::start(|_, stream| {
         announce(stream, 1_000_000);
         while stream.write_all(b"x").and_then(|()| stream.flush()).is_ok() {
@@ -144,12 +145,12 @@ fn the_total_limit_holds_for_the_body_too() {
         announce(stream, 10);
         hang();
     });
-    assert_in_vain(
+    assert_out_of_time(
         &dripping,
         impatient(),
         "last: the body was still being received (",
     );
-    assert_in_vain(
+    assert_out_of_time(
         &stuck,
         impatient(),
         "last: the body was still being received (0 bytes so far)",
@@ -157,7 +158,7 @@ fn the_total_limit_holds_for_the_body_too() {
 }
 
 #[test]
-fn the_header_limit_does_not_hold_for_the_body() {
+fn the_header_limit_does_not_apply_to_the_body() {
     let server = Server::start(|_, stream| {
         announce(stream, 3);
         for byte in b"abc" {
@@ -181,7 +182,7 @@ fn the_header_limit_does_not_hold_for_the_body() {
 }
 
 #[test]
-fn nobody_there() {
+fn unreachable_servers() {
     let port = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.local_addr().expect("an address").port()
@@ -249,15 +250,16 @@ fn limits_of_a_config() {
         (with(Some(i64::MAX), Some(i64::MAX)), None, None),
     ];
     for (config, headers, total) in cases {
-        let settings = Settings::of(&config, Some(DESK_TOTAL));
+        let settings = Settings::of(&config, Some(INTERACTIVE_TOTAL_TIMEOUT));
         assert_eq!(
             (settings.response_headers, settings.total),
             (headers, total)
         );
     }
     assert_eq!(Settings::of(&with(None, None), None).total, None);
-    assert_eq!(Settings::desk().total, seconds(120));
-    let configured = Fetcher::new(Settings::desk()).configured(&with(None, Some(9)), &Silent);
+    assert_eq!(Settings::interactive().total, seconds(120));
+    let configured =
+        Fetcher::new(Settings::interactive()).configured(&with(None, Some(9)), &Silent);
     let configured = configured.expect("nothing to fetch");
     assert_eq!(configured.settings().total, seconds(9));
     let again = configured

@@ -1,6 +1,6 @@
-//! Fetching against real sockets: servers that answer wrongly, late, partly or not at all.
+//! Fetching from real sockets: servers that answer wrongly, late, partly or not at all.
 //!
-//! Limits in here are short so that the tests are; nothing asserts how long something took.
+//! Time limits are short to keep the tests fast; nothing asserts how long something took.
 
 mod bodies;
 mod certificates;
@@ -27,10 +27,10 @@ use kindling::fetch::{Compression, FetchError, FetchSummary, Fetcher, Request, S
 use std::io::Write;
 use std::time::Duration;
 
-/// Long enough for a loaded machine to make a few attempts, short enough to wait for.
+/// Long enough for a few attempts on a busy machine.
 const TOTAL: Duration = Duration::from_secs(3);
 
-/// Limits that hold for configs that set none, too: a test that fails must end.
+/// Limits that also apply to configs without any: a failing test must end.
 fn settings() -> Settings {
     Settings::with_fallback_total(Some(Duration::from_secs(60)))
 }

@@ -1,4 +1,4 @@
-//! A body larger than memory should ever be used for.
+//! A body that is too large to be held in memory.
 
 use crate::common::server::{Server, announce};
 use kindling::fetch::{Fetcher, Request, Silent};
@@ -7,7 +7,7 @@ use std::process::Command;
 
 const BODY_BYTES: usize = 300 << 20;
 const ALLOWED_KIB: u64 = 32 << 10;
-/// Set in the process that does the fetch: the other tests would disturb the measurement.
+/// Set in the process that does the fetch: other tests would disturb the measurement.
 const ALONE: &str = "KINDLING_TEST_ALONE";
 
 #[test]
@@ -52,7 +52,7 @@ fn fetch_huge_body() {
     assert!(grown < ALLOWED_KIB, "peak memory grew by {grown} KiB");
 }
 
-/// Peak resident memory of this process.
+/// Peak resident memory of this process in KiB.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").expect("a mounted /proc");
     let line = status

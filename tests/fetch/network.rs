@@ -4,13 +4,13 @@ use crate::assert_fails;
 use kindling::acquire::needs_network;
 use kindling::config::Config;
 
-/// Configs of the latest model; what is not under test is left out.
+/// A config in the latest model; parts that are not under test are omitted.
 fn config(json: &str) -> Config {
     serde_json::from_str(json).unwrap_or_else(|e| panic!("{e}: {json}"))
 }
 
 #[test]
-fn the_first_hit_decides() {
+fn the_first_need_is_returned() {
     let cases = [
         ("{}", None),
         (

@@ -1,4 +1,4 @@
-//! Servers of OpenSSL with certificates as `openssl req -x509` makes them.
+//! `openssl s_server` with certificates as `openssl req -x509` makes them.
 
 use crate::certificates::{data_url, openssl, prepare_ca};
 use crate::{impatient, settings};
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
-/// Certificates in a directory of their own.
+/// A directory with certificates.
 pub struct Certificates(TempDir);
 
 /// `openssl s_server`, which answers `/answer` with `abc`.
@@ -27,7 +27,7 @@ impl Certificates {
         Certificates(directory)
     }
 
-    /// A certificate that is signed by itself, in `NAME.pem`, with its key in `NAME.key`.
+    /// Makes a self-signed certificate in `NAME.pem`, with its key in `NAME.key`.
     pub fn self_signed(&self, name: &str, options: &str) {
         openssl(
             self.path(),
@@ -37,23 +37,26 @@ impl Certificates {
         );
     }
 
-    /// The same, and its time is over.
-    fn self_signed_long_ago(&self, name: &str) {
-        let at = self.path();
-        prepare_ca(at, name);
+    /// Makes a self-signed certificate that has expired.
+    fn self_signed_expired(&self, name: &str) {
+        let directory = self.path();
+        prepare_ca(directory, name);
         let extensions = "basicConstraints=CA:TRUE\nsubjectAltName=IP:127.0.0.1";
-        std::fs::write(at.join("extensions"), extensions).expect("a written file");
+        std::fs::write(directory.join("extensions"), extensions).expect("a written file");
         let request = format!("req -new {P256} -nodes -keyout {name}.key");
-        openssl(at, &format!("{request} -out {name}.csr -subj /CN={name}"));
+        openssl(
+            directory,
+            &format!("{request} -out {name}.csr -subj /CN={name}"),
+        );
         let sign = "ca -selfsign -batch -config ca.conf -notext -extfile extensions";
         let dates = "-startdate 20150101000000Z -enddate 20160101000000Z";
         openssl(
-            at,
+            directory,
             &format!("{sign} {dates} -in {name}.csr -out {name}.pem"),
         );
     }
 
-    /// A certificate that `issuer` signs.
+    /// Makes a certificate that is signed by `issuer`.
     fn issued(&self, name: &str, issuer: &str, extensions: &str) {
         std::fs::write(self.path().join("extensions"), extensions).expect("a written file");
         let request = "req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
@@ -72,7 +75,7 @@ impl Certificates {
         self.0.path()
     }
 
-    /// A fetcher that trusts what is in these files.
+    /// A fetcher that trusts the certificates in these files.
     pub fn trusting(&self, names: &[&str], settings: Settings) -> Fetcher {
         let listed = names.iter().map(|name| {
             let bundle = std::fs::read(self.path().join(format!("{name}.pem")));
@@ -87,12 +90,12 @@ impl Certificates {
         fetcher.expect("good bundles")
     }
 
-    /// A server with this certificate; `options` are those of `openssl s_server`.
+    /// Starts a server with this certificate; `options` are for `openssl s_server`.
     fn serve(&self, name: &str, options: &str) -> OpenSsl {
         self.serve_at("127.0.0.1:0", name, options)
     }
 
-    /// The same at another address.
+    /// The same with another listen address.
     pub fn serve_at(&self, address: &str, name: &str, options: &str) -> OpenSsl {
         let mut process = Command::new("openssl")
             .args(["s_server", "-accept", address, "-HTTP"])
@@ -115,7 +118,7 @@ impl Certificates {
             let line = line.expect("text");
             Some(line.strip_prefix("ACCEPT ")?.rsplit_once(':')?.1.to_owned())
         });
-        // What else it prints must go somewhere.
+        // Its further output must be consumed.
         std::thread::spawn(move || lines.for_each(drop));
         OpenSsl {
             process,
@@ -145,7 +148,7 @@ const P384: &str = "-newkey ec -pkeyopt ec_paramgen_curve:secp384r1";
 const P521: &str = "-newkey ec -pkeyopt ec_paramgen_curve:secp521r1";
 
 #[test]
-fn listed_certificates_are_trusted_whatever_their_kind() {
+fn listed_certificates_of_any_kind_are_trusted() {
     let kinds = [
         "-newkey rsa:2048".to_owned(),
         "-newkey rsa:2048 -sha1".to_owned(),
@@ -183,7 +186,7 @@ fn p521_is_a_curve_for_key_exchanges() {
     }
 }
 
-/// Authority `root`, and what its kind may sign. `chained` is a server that is an authority as well.
+/// Server certificates that are authorities themselves, issued by `root` directly or through an intermediate.
 #[test]
 fn servers_that_are_authorities_need_a_trusted_issuer() {
     let authority = "basicConstraints=critical,CA:TRUE\n";
@@ -229,9 +232,9 @@ fn servers_that_are_authorities_need_a_trusted_issuer() {
 }
 
 #[test]
-fn what_waiting_cannot_change_ends_the_fetch() {
+fn permanent_tls_errors_end_the_fetch() {
     let cases = [
-        // Another certificate of the same name is trusted.
+        // Another certificate with the same name is trusted.
         (
             format!("{P256} {NAMED}"),
             "",
@@ -294,9 +297,9 @@ fn what_waiting_cannot_change_ends_the_fetch() {
 
 /// The clock may be set while a machine waits.
 #[test]
-fn what_the_clock_decides_is_waited_for() {
+fn expired_certificates_are_retried() {
     let certificates = Certificates::new();
-    certificates.self_signed_long_ago("own");
+    certificates.self_signed_expired("own");
     let server = certificates.serve("own", "");
     let got = server.get(&certificates.trusting(&["own"], impatient()));
     let error = got.expect_err("it is over");
@@ -311,6 +314,6 @@ fn assert_final(got: Result<Vec<u8>, FetchError>, cause: &str, remedy: &str) {
     let error = got.expect_err(cause);
     assert!(matches!(error, FetchError::Tls { .. }), "{error}");
     assert!(error.to_string().contains(cause), "{cause}: {error}");
-    let told = error.remedy().unwrap_or_default();
-    assert!(told.contains(remedy), "{cause}: {told}");
+    let actual = error.remedy().unwrap_or_default();
+    assert!(actual.contains(remedy), "{cause}: {actual}");
 }

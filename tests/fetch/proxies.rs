@@ -30,7 +30,7 @@ struct ForwardProxy {
 }
 
 impl ForwardProxy {
-    /// Answers plain requests itself, and tunnels to `upstream` whatever the name.
+    /// Answers plain requests itself, and tunnels everything to `upstream`, regardless of the requested name.
     fn start(upstream: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
@@ -68,13 +68,13 @@ fn forward(client: TcpStream, upstream: SocketAddr, log: &Mutex<Vec<Seen>>) {
     }
     let _ = client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n");
     let server = TcpStream::connect(upstream).expect("the upstream server");
-    let back = (
+    let reverse = (
         server.try_clone().expect("a handle"),
         client.try_clone().expect("a handle"),
     );
-    let other_way = std::thread::spawn(move || copy(back.0, back.1));
+    let reverse_thread = std::thread::spawn(move || copy(reverse.0, reverse.1));
     copy(client, server);
-    let _ = other_way.join();
+    let _ = reverse_thread.join();
 }
 
 fn copy(mut from: TcpStream, mut to: TcpStream) {
@@ -111,7 +111,7 @@ fn plain_requests_go_in_absolute_form() {
 }
 
 #[test]
-fn secure_requests_go_through_a_tunnel() {
+fn https_requests_go_through_a_tunnel() {
     let proxy = ForwardProxy::start(secure().address);
     let fetcher = through(model::Proxy {
         https_proxy: proxy.url(),
@@ -138,7 +138,7 @@ fn each_scheme_has_its_own_proxy_and_some_hosts_have_none() {
         https_proxy: None,
         no_proxy: vec!["direct.invalid".into()],
     });
-    // Loopback addresses are reached directly whatever the config says.
+    // Loopback addresses are always reached directly.
     let direct = fetcher.fetch_to_vec(&Request::get(server.url("/x")), &Silent);
     assert_eq!(direct.expect("the server itself").0, b"direct");
     for url in ["https://secure.invalid/x", "http://a.direct.invalid/x"] {
@@ -187,7 +187,7 @@ fn a_proxy_may_speak_tls_itself() {
 }
 
 #[test]
-fn a_proxy_that_is_not_there_is_a_transport_error() {
+fn an_unreachable_proxy_is_a_transport_error() {
     let proxy = Some("http://user:secret@127.0.0.1:1".into());
     let fetcher = through(model::Proxy {
         http_proxy: proxy,

@@ -8,7 +8,7 @@ use kindling::config::model::Resource;
 use kindling::fetch::{FetchError, FetchEvent, FetchEvents, Fetcher, Request, Silent, USER_AGENT};
 use std::cell::RefCell;
 
-fn to(stream: &mut dyn Stream, status: &str, location: &str) {
+fn redirect(stream: &mut dyn Stream, status: &str, location: &str) {
     respond(
         stream,
         status,
@@ -29,7 +29,7 @@ fn every_kind_is_followed_and_drops_user_headers() {
     for status in statuses {
         let server = Server::start(move |seen, stream| match seen.target.as_str() {
             "/end?a=1" => respond(stream, "200 OK", "", b"abc"),
-            _ => to(stream, status, "../end?a=1#part"),
+            _ => redirect(stream, status, "../end?a=1#part"),
         });
         let headers = vec![
             ("X-Token".into(), "t".into()),
@@ -53,13 +53,13 @@ fn every_kind_is_followed_and_drops_user_headers() {
         assert_eq!(seen[1].header("user-agent"), Some(USER_AGENT));
         assert_eq!(seen[1].header("accept"), Some("*/*"));
         assert_eq!(seen[1].header("accept-encoding"), Some("identity"));
-        // User info is part of the URL, which a relative place inherits.
+        // User info is part of the URL, so a relative location inherits it.
         assert_eq!(seen[1].header("authorization"), Some("Basic dXNlcjpwdw=="));
         assert_eq!(seen[1].headers.len(), 5, "{status}: {:?}", seen[1].headers);
     }
 }
 
-/// What was told of redirects that lose TLS.
+/// Records events about redirects that lose TLS.
 #[derive(Default)]
 struct Downgrades(RefCell<Vec<String>>);
 
@@ -72,14 +72,14 @@ impl FetchEvents for Downgrades {
 }
 
 #[test]
-fn losing_tls_is_told_once() {
+fn losing_tls_is_reported_once() {
     let plain = Server::start(|seen, stream| match seen.number {
         1 => respond(stream, "503 Service Unavailable", "", b""),
         _ => respond(stream, "200 OK", "", b"abc"),
     });
-    let place = plain.url("/x?token=secret");
+    let location = plain.url("/x?token=secret");
     let secure = Server::accepting(TRUSTED.accept(), move |_, stream| {
-        to(stream, "302 Found", &place);
+        redirect(stream, "302 Found", &location);
     });
     let mut config = Config::default();
     config.ignition.security.tls.certificate_authorities = vec![Resource {
@@ -90,26 +90,26 @@ fn losing_tls_is_told_once() {
         .configured(&config, &Silent)
         .expect("a good bundle");
     let url = format!("https://localhost:{}/a?key=hidden", secure.address.port());
-    let told = Downgrades::default();
+    let reported = Downgrades::default();
     for _ in 0..2 {
-        let got = fetcher.fetch_to_vec(&Request::get(&url), &told);
+        let got = fetcher.fetch_to_vec(&Request::get(&url), &reported);
         assert_eq!(got.expect("it is followed").0, b"abc");
     }
-    let told = told.0.take();
+    let reported = reported.0.take();
     let (from, to) = (
         format!("https://localhost:{}/a?key=…", secure.address.port()),
         format!("redirects to http://{}/x?token=…", plain.address),
     );
-    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(reported.len(), 1, "{reported:?}");
     assert!(
-        told[0].starts_with(&from) && told[0].contains(&to),
-        "{told:?}"
+        reported[0].starts_with(&from) && reported[0].contains(&to),
+        "{reported:?}"
     );
-    let noted = fetcher.downgrades();
-    assert_eq!(noted.len(), 1, "{noted:?}");
+    let recorded = fetcher.downgrades();
+    assert_eq!(recorded.len(), 1, "{recorded:?}");
     assert!(
-        noted[0].0 == from && noted[0].1.starts_with(&to),
-        "{noted:?}"
+        recorded[0].0 == from && recorded[0].1.starts_with(&to),
+        "{recorded:?}"
     );
 }
 
@@ -117,7 +117,7 @@ fn losing_tls_is_told_once() {
 fn across_servers() {
     let second = Server::fixed("200 OK", "", "abc");
     let url = second.url("/x");
-    let first = Server::start(move |_, stream| to(stream, "302 Found", &url));
+    let first = Server::start(move |_, stream| redirect(stream, "302 Found", &url));
     let credentials = first.url("/y").replace("//", "//user:pw@");
     assert_eq!(get(credentials).expect("the second server"), b"abc");
     assert_eq!(
@@ -128,10 +128,10 @@ fn across_servers() {
 }
 
 #[test]
-fn an_error_at_the_end_starts_again_at_the_beginning() {
+fn errors_after_a_redirect_restart_at_the_first_url() {
     let server = Server::start(
         |seen: &Seen, stream| match (seen.target.as_str(), seen.number) {
-            ("/start", _) => to(stream, "302 Found", "/end"),
+            ("/start", _) => redirect(stream, "302 Found", "/end"),
             (_, 2) => respond(stream, "500 Internal Server Error", "", b""),
             _ => respond(stream, "200 OK", "", b"abc"),
         },
@@ -143,9 +143,9 @@ fn an_error_at_the_end_starts_again_at_the_beginning() {
 }
 
 #[test]
-fn not_found_behind_a_redirect() {
+fn not_found_after_a_redirect() {
     let server = Server::start(|seen: &Seen, stream| match seen.target.as_str() {
-        "/start" => to(stream, "302 Found", "/end?token=secret"),
+        "/start" => redirect(stream, "302 Found", "/end?token=secret"),
         _ => respond(stream, "404 Not Found", "", b""),
     });
     let text = assert_fails(get(server.url("/start")), &["resource not found", "/start"]);
@@ -153,12 +153,12 @@ fn not_found_behind_a_redirect() {
 }
 
 #[test]
-fn twenty_are_enough() {
+fn more_than_twenty_redirects_fail() {
     let server = Server::start(|seen: &Seen, stream| {
         let number: usize = seen.target[1..].parse().expect("a number");
         match number {
             0 => respond(stream, "200 OK", "", b"abc"),
-            n => to(stream, "302 Found", &format!("/{}", n - 1)),
+            n => redirect(stream, "302 Found", &format!("/{}", n - 1)),
         }
     });
     assert_eq!(get(server.url("/20")).expect("twenty redirects"), b"abc");
@@ -167,7 +167,7 @@ fn twenty_are_enough() {
 }
 
 #[test]
-fn endless_and_unusable_places_fail_the_attempt() {
+fn endless_redirects_and_invalid_locations_fail_the_attempt() {
     let cases = [
         ("/x", "more than 20 redirects"),
         (
@@ -180,11 +180,11 @@ fn endless_and_unusable_places_fail_the_attempt() {
         ("/\u{fffd}\u{0}", "last: "),
     ];
     for (location, fragment) in cases {
-        let server = Server::start(move |_, stream| to(stream, "302 Found", location));
+        let server = Server::start(move |_, stream| redirect(stream, "302 Found", location));
         let request = Request::get(server.url("/x"));
         let result = Fetcher::new(impatient()).fetch_to_vec(&request, &Silent);
-        let in_vain = matches!(result, Err(FetchError::OutOfTime { .. }));
-        assert!(in_vain, "{location}: {result:?}");
+        let is_out_of_time = matches!(result, Err(FetchError::OutOfTime { .. }));
+        assert!(is_out_of_time, "{location}: {result:?}");
         assert_fails(result, &["unable to fetch resource in time", fragment]);
     }
 }

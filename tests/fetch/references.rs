@@ -32,7 +32,7 @@ pub fn rendered(text: &str) -> Result<RenderedConfig, RenderError> {
     render(first(text), &Fetcher::new(settings()), &Silent)
 }
 
-/// A config with this inside `ignition.config`, and this as one more member.
+/// A config with `references` in `ignition.config`, and `more` as an additional member.
 pub fn config(references: &str, more: &str) -> String {
     let comma = if more.is_empty() { "" } else { ",\n" };
     format!(
@@ -83,7 +83,7 @@ fn nothing_to_follow() {
 }
 
 #[test]
-fn merges_are_followed_depth_first_and_know_where_everything_is_from() {
+fn merges_are_followed_depth_first_with_origins() {
     let server = Server::start(|seen, stream| {
         let text = match seen.target.as_str() {
             "/left" => config(
@@ -123,7 +123,7 @@ fn merges_are_followed_depth_first_and_know_where_everything_is_from() {
 }
 
 #[test]
-fn replace_leaves_nothing_of_the_old_config() {
+fn replace_drops_the_old_config() {
     let inner = config(
         &merge(&[&embed(&config("", &file("/merged")))]),
         &file("/new"),
@@ -141,7 +141,7 @@ fn replace_leaves_nothing_of_the_old_config() {
 }
 
 #[test]
-fn packed_and_verified_configs() {
+fn compressed_and_verified_configs() {
     let text = config("", &file("/packed"));
     let sha512: String = Sha512::digest(&text)
         .iter()
@@ -186,7 +186,7 @@ fn packed_and_verified_configs() {
 }
 
 #[test]
-fn failures_name_place_and_url() {
+fn errors_name_the_place_and_the_url() {
     let missing = Server::fixed("404 Not Found", "", "");
     let url = missing.url("/c?token=secret");
     let text = assert_fails(
@@ -213,7 +213,7 @@ fn failures_name_place_and_url() {
             "it names no file",
         ],
     );
-    // In a nested config the place is in that config.
+    // For a nested config, the place is in that config.
     let inner = config(&merge(&["", "s3://bucket"][1..]), "");
     let server = Server::fixed("200 OK", "", inner);
     let url = server.url("/inner");
@@ -246,8 +246,8 @@ fn empty_configs_are_errors() {
     ];
     for (text, fragment) in cases {
         let result = rendered(&text);
-        let empty = matches!(&result, Err(e) if matches!(*e.reason, RenderReason::Empty { .. }));
-        assert!(empty, "{text}: {result:?}");
+        let is_empty = matches!(&result, Err(e) if matches!(*e.reason, RenderReason::Empty { .. }));
+        assert!(is_empty, "{text}: {result:?}");
         assert_fails(result, &[fragment, "is not a config (empty)"]);
     }
 }
@@ -325,7 +325,7 @@ fn merging_can_make_valid_configs_invalid() {
 }
 
 #[test]
-fn circles_end() {
+fn cycles_end() {
     let port = std::sync::OnceLock::<String>::new();
     let port = std::sync::Arc::new(port);
     let own_url = std::sync::Arc::clone(&port);
@@ -342,16 +342,17 @@ fn circles_end() {
         respond(stream, "200 OK", "", text.as_bytes());
     });
     let _ = port.set(server.url(""));
-    for circle in ["/replace", "/merge", "/wide"] {
-        let url = server.url(circle);
-        let references = if circle == "/replace" {
+    for cycle in ["/replace", "/merge", "/wide"] {
+        let url = server.url(cycle);
+        let references = if cycle == "/replace" {
             replace(&url)
         } else {
             merge(&[&url])
         };
         let result = rendered(&config(&references, ""));
-        let deep = matches!(&result, Err(e) if matches!(*e.reason, RenderReason::TooDeep { .. }));
-        assert!(deep, "{circle}: {result:?}");
+        let is_too_deep =
+            matches!(&result, Err(e) if matches!(*e.reason, RenderReason::TooDeep { .. }));
+        assert!(is_too_deep, "{cycle}: {result:?}");
         let end = [
             "configs refer to configs more than 256 deep; does ",
             "lead back to itself?",
@@ -371,8 +372,9 @@ fn the_number_of_configs_is_limited() {
     let full = rendered(&config(&merge(&groups[..4]), "")).expect("1024 configs");
     assert_eq!(full.sources.len(), 1025);
     let result = rendered(&config(&merge(&groups), ""));
-    let many = matches!(&result, Err(e) if matches!(*e.reason, RenderReason::TooMany { .. }));
-    assert!(many, "{result:?}");
+    let is_too_many =
+        matches!(&result, Err(e) if matches!(*e.reason, RenderReason::TooMany { .. }));
+    assert!(is_too_many, "{result:?}");
     assert_fails(result, &["more than 1024 configs already"]);
 }
 
@@ -387,7 +389,7 @@ fn transport_settings_follow_the_configs() {
         );
     });
     let url = format!("https://localhost:{}/c", secure.address.port());
-    // The first merge brings the authority and a limit, the second needs them.
+    // The first merged config has the authority and a limit, which the second one needs.
     let settings = format!(
         "{{\"ignition\": {{\"version\": \"3.4.0\", \"timeouts\": {{\"httpTotal\": 77}},
          \"security\": {{\"tls\": {{\"certificateAuthorities\": [{{\"source\": \"{}\"}}]}}}}}}}}",
@@ -396,9 +398,9 @@ fn transport_settings_follow_the_configs() {
     let rendered_both =
         rendered(&config(&merge(&[&embed(&settings), &url]), "")).expect("a trusted server");
     assert_eq!(paths(&rendered_both), ["/secure"]);
-    let in_force = rendered_both.fetcher.settings();
-    assert_eq!(in_force.total, Some(std::time::Duration::from_secs(77)));
-    assert_eq!(in_force.extra_roots.len(), 1);
+    let current = rendered_both.fetcher.settings();
+    assert_eq!(current.total, Some(std::time::Duration::from_secs(77)));
+    assert_eq!(current.extra_roots.len(), 1);
 }
 
 #[test]
@@ -415,7 +417,7 @@ fn authorities_are_named_like_references() {
 }
 
 #[test]
-fn offline_is_told_from_other_errors() {
+fn a_missing_network_is_distinguished_from_other_errors() {
     let offline = Fetcher::new(settings()).offline();
     let online_only = first(&config(&merge(&["http://h/c"]), ""));
     let error = render(online_only, &offline, &Silent).expect_err("no network");
@@ -429,7 +431,7 @@ fn offline_is_told_from_other_errors() {
 }
 
 #[test]
-fn a_header_without_value_must_be_gone_when_fetching() {
+fn a_header_without_value_is_an_error_when_fetching() {
     let text = config(
         "\"merge\": [{\"source\": \"http://h/c\", \"httpHeaders\": [{\"name\": \"X-A\"}]}]",
         "",

@@ -6,10 +6,10 @@ use kindling::config::digest::Digest;
 use kindling::fetch::{FetchError, FetchSummary, Fetcher, Request, Silent};
 use sha2::{Digest as _, Sha256};
 
-const WHOLE: usize = 1000;
+const LENGTH: usize = 1000;
 
 fn content() -> Vec<u8> {
-    (0..WHOLE).map(|i| (i % 251) as u8).collect()
+    (0..LENGTH).map(|i| (i % 251) as u8).collect()
 }
 
 fn request(server: &Server) -> Request {
@@ -25,33 +25,33 @@ fn with_digest(server: &Server) -> Request {
     }
 }
 
-/// Announces everything and sends so much.
-fn cut(stream: &mut dyn Stream, headers: &str, bytes: usize) {
-    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {WHOLE}\r\n{headers}\r\n");
+/// Announces the full length, but sends only this many bytes.
+fn send_truncated(stream: &mut dyn Stream, headers: &str, bytes: usize) {
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {LENGTH}\r\n{headers}\r\n");
     let _ = stream.write_all(head.as_bytes());
     let _ = stream.write_all(&content()[..bytes]);
     let _ = stream.flush();
 }
 
-/// Sends the part that is asked for, as it is said to begin at `shift` bytes further on.
-fn part(seen: &Seen, stream: &mut dyn Stream, shift: usize) {
+/// Sends the requested range, but claims that it begins `shift` bytes later.
+fn send_range(seen: &Seen, stream: &mut dyn Stream, shift: usize) {
     let range = seen.header("range").expect("a range is asked for");
-    let from = range
+    let start = range
         .strip_prefix("bytes=")
         .and_then(|r| r.strip_suffix('-'));
-    let from: usize = from.expect("an open range").parse().expect("a number");
+    let start: usize = start.expect("an open range").parse().expect("a number");
     let range = format!(
-        "Content-Range: bytes {}-{}/{WHOLE}\r\n",
-        from + shift,
-        WHOLE - 1
+        "Content-Range: bytes {}-{}/{LENGTH}\r\n",
+        start + shift,
+        LENGTH - 1
     );
-    respond(stream, "206 Partial Content", &range, &content()[from..]);
+    respond(stream, "206 Partial Content", &range, &content()[start..]);
 }
 
-const ABLE: &str = "Accept-Ranges: bytes\r\nETag: \"one\"\r\n";
+const WITH_RANGES: &str = "Accept-Ranges: bytes\r\nETag: \"one\"\r\n";
 
 #[track_caller]
-fn assert_whole(
+fn assert_complete(
     result: Result<(Vec<u8>, FetchSummary), FetchError>,
     server: &Server,
     requests: usize,
@@ -62,80 +62,80 @@ fn assert_whole(
 }
 
 #[test]
-fn with_a_digest_only_the_rest_is_asked_for() {
+fn with_a_digest_only_the_remainder_is_requested() {
     let server = Server::start(|seen, stream| match seen.number {
-        1 => cut(stream, ABLE, 400),
+        1 => send_truncated(stream, WITH_RANGES, 400),
         2 => respond(stream, "503 Service Unavailable", "", b""),
-        _ => part(seen, stream, 0),
+        _ => send_range(seen, stream, 0),
     });
-    assert_whole(fetch(&with_digest(&server)), &server, 3);
+    assert_complete(fetch(&with_digest(&server)), &server, 3);
     let last = &server.seen()[2];
     assert_eq!(last.header("range"), Some("bytes=400-"));
     assert_eq!(last.header("if-range"), Some("\"one\""));
 }
 
 #[test]
-fn a_weak_tag_names_no_bytes() {
+fn weak_tags_are_not_used() {
     let headers = "Accept-Ranges: bytes\r\nETag: W/\"one\"\r\nLast-Modified: Thu, 01 Jan 2015 00:00:00 GMT\r\n";
     let server = Server::start(move |seen, stream| match seen.number {
-        1 => cut(stream, headers, 400),
-        _ => part(seen, stream, 0),
+        1 => send_truncated(stream, headers, 400),
+        _ => send_range(seen, stream, 0),
     });
-    assert_whole(fetch(&with_digest(&server)), &server, 2);
+    assert_complete(fetch(&with_digest(&server)), &server, 2);
     let date = Some("Thu, 01 Jan 2015 00:00:00 GMT");
     assert_eq!(server.seen()[1].header("if-range"), date);
 }
 
 #[test]
-fn without_a_digest_everything_comes_once_more() {
+fn without_a_digest_everything_is_sent_again() {
     let server = Server::start(|seen, stream| match seen.number {
-        1 => cut(stream, ABLE, 400),
-        2 => cut(stream, ABLE, 300),
+        1 => send_truncated(stream, WITH_RANGES, 400),
+        2 => send_truncated(stream, WITH_RANGES, 300),
         _ => respond(stream, "200 OK", "", &content()),
     });
-    assert_whole(fetch(&request(&server)), &server, 3);
+    assert_complete(fetch(&request(&server)), &server, 3);
     let seen = server.seen();
     assert!(seen.iter().all(|seen| seen.header("range").is_none()));
 }
 
 #[test]
-fn a_server_that_cannot_send_parts_is_not_asked_for_one() {
+fn no_range_is_requested_without_range_support() {
     let server = Server::start(|seen, stream| match seen.number {
-        1 => cut(stream, "", 400),
+        1 => send_truncated(stream, "", 400),
         _ => respond(stream, "200 OK", "", &content()),
     });
-    assert_whole(fetch(&with_digest(&server)), &server, 2);
+    assert_complete(fetch(&with_digest(&server)), &server, 2);
     assert_eq!(server.seen()[1].header("range"), None);
 }
 
 #[test]
 fn a_server_may_answer_with_everything() {
     let server = Server::start(|seen, stream| match seen.number {
-        1 => cut(stream, ABLE, 400),
-        _ => respond(stream, "200 OK", ABLE, &content()),
+        1 => send_truncated(stream, WITH_RANGES, 400),
+        _ => respond(stream, "200 OK", WITH_RANGES, &content()),
     });
-    assert_whole(fetch(&with_digest(&server)), &server, 2);
+    assert_complete(fetch(&with_digest(&server)), &server, 2);
 }
 
 #[test]
-fn wrong_parts_and_refusals_end_in_everything() {
+fn wrong_ranges_and_refusals_fall_back_to_the_full_body() {
     for refusal in ["another part", "416"] {
         let server = Server::start(move |seen, stream| match (seen.number, refusal) {
-            (1, _) => cut(stream, ABLE, 400),
+            (1, _) => send_truncated(stream, WITH_RANGES, 400),
             (2, "416") => respond(stream, "416 Range Not Satisfiable", "", b""),
-            (2, _) => part(seen, stream, 7),
-            _ => respond(stream, "200 OK", ABLE, &content()),
+            (2, _) => send_range(seen, stream, 7),
+            _ => respond(stream, "200 OK", WITH_RANGES, &content()),
         });
-        assert_whole(fetch(&with_digest(&server)), &server, 3);
+        assert_complete(fetch(&with_digest(&server)), &server, 3);
         assert_eq!(server.seen()[2].header("range"), None, "{refusal}");
     }
 }
 
 #[test]
-fn something_else_is_not_put_behind_what_came_before() {
-    for bytes in [WHOLE, 100] {
+fn changed_content_is_not_appended() {
+    for bytes in [LENGTH, 100] {
         let server = Server::start(move |seen, stream| match seen.number {
-            1 => cut(stream, "", 400),
+            1 => send_truncated(stream, "", 400),
             _ => respond(stream, "200 OK", "", &vec![b'x'; bytes]),
         });
         let result = fetch(&request(&server));
@@ -145,22 +145,22 @@ fn something_else_is_not_put_behind_what_came_before() {
 }
 
 #[test]
-fn every_new_byte_is_worth_another_connection() {
+fn progress_resets_the_limit_of_connections() {
     let server = Server::start(|seen, stream| {
-        let so_far = (seen.number * 100).min(WHOLE);
-        match so_far < WHOLE {
-            true => cut(stream, "", so_far),
+        let so_far = (seen.number * 100).min(LENGTH);
+        match so_far < LENGTH {
+            true => send_truncated(stream, "", so_far),
             false => respond(stream, "200 OK", "", &content()),
         }
     });
     let (bytes, fetched) = fetch(&request(&server)).expect("the whole");
-    assert_eq!((bytes, fetched.bytes), (content(), WHOLE as u64));
+    assert_eq!((bytes, fetched.bytes), (content(), LENGTH as u64));
     assert_eq!(server.seen().len(), 10);
 }
 
 #[test]
-fn connections_that_bring_nothing_new_end_it() {
-    let server = Server::start(|_, stream| cut(stream, ABLE, 400));
+fn connections_without_progress_end_the_fetch() {
+    let server = Server::start(|_, stream| send_truncated(stream, WITH_RANGES, 400));
     let text = assert_fails(
         fetch(&request(&server)),
         &["/x was cut off: ", "announced 1000 bytes, 400 came"],
@@ -170,9 +170,9 @@ fn connections_that_bring_nothing_new_end_it() {
 }
 
 #[test]
-fn the_total_limit_holds_for_all_connections() {
+fn the_total_limit_applies_to_all_connections() {
     let server = Server::start(|seen, stream| match seen.number {
-        1 => cut(stream, "", 400),
+        1 => send_truncated(stream, "", 400),
         _ => respond(
             stream,
             "500 Internal Server Error",
@@ -189,7 +189,7 @@ fn the_total_limit_holds_for_all_connections() {
 }
 
 #[test]
-fn nothing_was_announced_and_nothing_is_missing() {
+fn an_empty_body_is_complete() {
     let server = Server::start(|_, stream| announce(stream, 0));
     assert_eq!(fetch(&request(&server)).expect("no bytes").0, b"");
 }

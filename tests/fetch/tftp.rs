@@ -1,4 +1,4 @@
-//! TFTP: real daemons, and servers that do what no daemon does.
+//! TFTP: real daemons, and misbehaving servers.
 
 mod daemons;
 mod hostile;
@@ -6,11 +6,11 @@ mod hostile;
 use kindling::fetch::{FetchError, FetchEvent, FetchEvents, Request};
 use std::sync::Mutex;
 
-/// Remembers the pauses of a fetch.
+/// Records the retries of a fetch.
 #[derive(Default)]
-struct Ears(Mutex<Vec<String>>);
+struct RetryLog(Mutex<Vec<String>>);
 
-impl FetchEvents for Ears {
+impl FetchEvents for RetryLog {
     fn event(&self, event: FetchEvent<'_>) {
         if let FetchEvent::Retry { cause, .. } = event {
             self.0
@@ -21,15 +21,15 @@ impl FetchEvents for Ears {
     }
 }
 
-/// The file of a URL, and why there were pauses.
-fn heard(url: String) -> (Result<Vec<u8>, FetchError>, Vec<String>) {
-    let ears = Ears::default();
-    let fetched = crate::fetcher().fetch_to_vec(&Request::get(url), &ears);
-    let heard = ears.0.into_inner().expect("no test panics in here");
-    (fetched.map(|(bytes, _)| bytes), heard)
+/// Fetches a file; returns it with the causes of all retries.
+fn fetch_with_log(url: String) -> (Result<Vec<u8>, FetchError>, Vec<String>) {
+    let log = RetryLog::default();
+    let fetched = crate::fetcher().fetch_to_vec(&Request::get(url), &log);
+    let causes = log.0.into_inner().expect("no test panics in here");
+    (fetched.map(|(bytes, _)| bytes), causes)
 }
 
-/// Bytes in which every place looks different.
+/// A byte pattern that differs between blocks.
 fn pattern(length: usize) -> Vec<u8> {
     (0..length)
         .map(|i| (i ^ (i >> 8) ^ (i >> 16)) as u8)
@@ -37,7 +37,7 @@ fn pattern(length: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_asked_for_is_refused_at_once() {
+fn invalid_urls_are_refused_at_once() {
     let long = "n".repeat(504);
     let cases = [
         ("tftp:///f".to_owned(), "it has no host"),
@@ -63,7 +63,7 @@ fn without_a_network_nothing_is_sent() {
 }
 
 #[test]
-fn a_fetch_that_is_no_longer_wanted_ends() {
+fn a_fetch_can_be_cancelled() {
     struct Impatient(std::time::Instant);
     impl FetchEvents for Impatient {
         fn cancelled(&self) -> bool {
@@ -77,16 +77,16 @@ fn a_fetch_that_is_no_longer_wanted_ends() {
     crate::assert_fails(result, &["was cancelled"]);
 }
 
-/// Side by side: each of them waits most of its time.
+/// Run concurrently, since each of them mostly waits.
 #[test]
-fn silence_is_waited_for_and_ends() {
+fn silent_servers_time_out() {
     let slow: [fn(); 6] = [
-        daemons::nobody_at_the_port_is_told_after_a_while,
-        daemons::a_host_without_an_address_is_told_after_a_while,
+        daemons::an_unreachable_port_times_out,
+        daemons::an_unknown_host_times_out,
         hostile::options_may_make_a_server_silent,
         hostile::a_server_may_be_slow_to_begin,
-        hostile::endless_repetitions_do_not_hold_it,
-        hostile::block_sizes_that_do_not_exist_are_not_taken,
+        hostile::endless_duplicates_time_out,
+        hostile::invalid_block_sizes_are_ignored,
     ];
     std::thread::scope(|scope| {
         for test in slow {

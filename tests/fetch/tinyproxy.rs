@@ -1,4 +1,4 @@
-//! Through tinyproxy. Names that only the proxy knows show who asked for them.
+//! Fetching through tinyproxy. Host names that only the proxy can resolve show who resolved them.
 
 use crate::assert_fails;
 use crate::common::server::{Server, respond};
@@ -11,14 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long tinyproxy may take to start.
-const PATIENCE: Duration = Duration::from_secs(120);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// In a mount namespace where these names are those of this machine.
+/// Runs tinyproxy in a mount namespace where `HOSTS` resolve to this machine.
 const RUN: &str = "mount --bind \"$0/hosts\" /etc/hosts && exec tinyproxy -d -c \"$0/conf\"";
 const HOSTS: &str = "127.0.0.1 localhost plain.test secure.test\n";
 
-/// A proxy for who is `user` with the password `pass-word`, for plain requests and for tunnels to one port; ends with
-/// the value.
+/// A proxy for `user` with the password `pass-word`, for plain requests and for tunnels to one port; stopped on drop.
 struct Tinyproxy {
     child: Child,
     port: u16,
@@ -28,17 +27,17 @@ struct Tinyproxy {
 impl Tinyproxy {
     fn start(tunnel: u16) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let at = directory.path();
+        let path = directory.path();
         let port = free_port();
         let conf = format!(
             "Port {port}\nListen 127.0.0.1\nTimeout 30\nMaxClients 20\nAllow 127.0.0.1\n\
              BasicAuth user pass-word\nConnectPort {tunnel}\n"
         );
-        std::fs::write(at.join("conf"), conf).expect("a written file");
-        std::fs::write(at.join("hosts"), HOSTS).expect("a written file");
+        std::fs::write(path.join("conf"), conf).expect("a written file");
+        std::fs::write(path.join("hosts"), HOSTS).expect("a written file");
         let child = Command::new("unshare")
             .args(["--mount", "sh", "-c", RUN])
-            .arg(at)
+            .arg(path)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .spawn()
@@ -56,14 +55,14 @@ impl Tinyproxy {
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(
-                start.elapsed() < PATIENCE,
+                start.elapsed() < START_TIMEOUT,
                 "tinyproxy does not listen; install the Debian package `tinyproxy-bin`"
             );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// As the proxy of both schemes, for a user.
+    /// The config of this proxy for both schemes, with these credentials.
     fn proxy(&self, user: &str) -> model::Proxy {
         let url = Some(format!("http://{user}@127.0.0.1:{}", self.port));
         model::Proxy {
@@ -86,8 +85,8 @@ impl Drop for Tinyproxy {
     }
 }
 
-const RIGHT: &str = "user:pass-word";
-const WRONG: &str = "user:not-the-word";
+const VALID_CREDENTIALS: &str = "user:pass-word";
+const INVALID_CREDENTIALS: &str = "user:not-the-word";
 
 #[test]
 fn plain_requests_pass() {
@@ -95,7 +94,7 @@ fn plain_requests_pass() {
     let proxy = Tinyproxy::start(443);
     let url = format!("http://plain.test:{}/a%20b?c=d", server.address.port());
     assert_eq!(
-        proxy.fetch(RIGHT, url).expect("a file"),
+        proxy.fetch(VALID_CREDENTIALS, url).expect("a file"),
         b"behind the proxy"
     );
     let seen = &server.seen()[0];
@@ -109,12 +108,14 @@ fn plain_requests_pass() {
 }
 
 #[test]
-fn tunnels_pass_and_only_to_where_the_proxy_lets_them() {
+fn tunnels_are_limited_to_permitted_ports() {
     let (server, other) = (secure(), secure());
     let proxy = Tinyproxy::start(server.address.port());
     let url = |server: &Server| format!("https://secure.test:{}/x", server.address.port());
     assert_eq!(
-        proxy.fetch(RIGHT, url(&server)).expect("a file"),
+        proxy
+            .fetch(VALID_CREDENTIALS, url(&server))
+            .expect("a file"),
         b"end to end"
     );
     assert_eq!(
@@ -122,18 +123,21 @@ fn tunnels_pass_and_only_to_where_the_proxy_lets_them() {
         None,
         "the proxy looked into the tunnel"
     );
-    let refused = proxy.fetch(RIGHT, url(&other));
+    let refused = proxy.fetch(VALID_CREDENTIALS, url(&other));
     assert_fails(refused, &["unable to fetch resource in time", "tunnel"]);
     assert_eq!(other.seen().len(), 0);
 }
 
 #[test]
-fn who_may_not_pass_is_told_so() {
+fn invalid_credentials_are_reported() {
     let server = secure();
     let port = server.address.port();
     let proxy = Tinyproxy::start(port);
     // tinyproxy answers wrong credentials with 401, missing ones with 407.
-    for (user, status) in [(WRONG, "401 Unauthorized"), ("", "407 Proxy Auth")] {
+    for (user, status) in [
+        (INVALID_CREDENTIALS, "401 Unauthorized"),
+        ("", "407 Proxy Auth"),
+    ] {
         let plain = proxy.fetch(user, format!("http://plain.test:{port}/x"));
         let plain = assert_fails(plain, &["failed to fetch resource", status]);
         let tunnel = proxy.fetch(user, format!("https://secure.test:{port}/x"));
@@ -144,9 +148,12 @@ fn who_may_not_pass_is_told_so() {
 }
 
 #[test]
-fn a_server_that_the_proxy_cannot_reach_is_asked_for_again() {
+fn a_server_that_the_proxy_cannot_reach_is_retried() {
     let proxy = Tinyproxy::start(443);
-    let result = proxy.fetch(RIGHT, format!("http://plain.test:{}/x", free_port()));
+    let result = proxy.fetch(
+        VALID_CREDENTIALS,
+        format!("http://plain.test:{}/x", free_port()),
+    );
     assert_fails(
         result,
         &[

@@ -1,6 +1,8 @@
 //! HTTPS and certificate authorities.
 
-use crate::certificates::{Authority, ELSEWHERE, FUTURE, OTHER, PAST, TRUSTED, data_url};
+use crate::certificates::{
+    Authority, EXPIRED, NOT_YET_VALID, OTHER, OTHER_NAME, TRUSTED, data_url,
+};
 use crate::common::server::{Accept, Server, respond};
 use crate::{assert_fails, impatient, settings};
 use kindling::config::Config;
@@ -71,7 +73,7 @@ fn bundles_may_come_from_the_network_and_from_each_other() {
             .fetch_to_vec(&Request::get(url(&server)), &Silent)
             .is_ok()
     );
-    // Applied again, as every further config does, the bundle is not fetched again.
+    // Configured again, as for each further config, the bundle is not fetched again.
     let fetcher = fetcher
         .configured(&trusting(entries), &Silent)
         .expect("good bundles");
@@ -82,7 +84,7 @@ fn bundles_may_come_from_the_network_and_from_each_other() {
     );
     assert_eq!(plain.seen().len(), 1);
 
-    // A bundle behind a server that only this bundle makes trustworthy.
+    // A bundle from a server that is only trusted with this bundle.
     let bundle = TRUSTED.bundle.clone();
     let own = Server::accepting(TRUSTED.accept(), move |_, s| {
         respond(s, "200 OK", "", &bundle)
@@ -109,7 +111,7 @@ fn without_its_authority_a_server_is_not_trusted() {
             &["invalid peer certificate: UnknownIssuer: it was issued by \"CN="],
         );
     }
-    // An empty list takes the authorities of an earlier config away again.
+    // An empty list removes the authorities of an earlier config.
     let trusting = configured(impatient(), vec![resource(TRUSTED.data_url())]);
     let reset = trusting
         .expect("a good bundle")
@@ -124,7 +126,7 @@ fn without_its_authority_a_server_is_not_trusted() {
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
 
 #[test]
-fn connecting_slowly_is_not_answering_slowly() {
+fn the_header_timeout_excludes_connecting() {
     let accept = TRUSTED.accept();
     let slow: Accept = Arc::new(move |tcp| {
         std::thread::sleep(HEADERS_TIMEOUT + Duration::from_millis(500));
@@ -143,7 +145,7 @@ fn connecting_slowly_is_not_answering_slowly() {
 }
 
 #[test]
-fn bundles_that_cannot_be_used() {
+fn invalid_bundles() {
     let pem = String::from_utf8_lossy(&TRUSTED.bundle).into_owned();
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let junk = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
@@ -207,7 +209,7 @@ fn offline_needs_bundles_in_the_config() {
     assert!(result.is_err_and(|e| e.error.needs_network()));
 }
 
-/// What is said of a server with a certificate of this authority when that is trusted.
+/// The error and the remedy for a server with a certificate of this authority, which is trusted.
 fn refusal(authority: &Authority) -> (String, &'static str) {
     let server = Server::accepting(authority.accept(), |_, stream| {
         respond(stream, "200 OK", "", b"abc")
@@ -221,17 +223,17 @@ fn refusal(authority: &Authority) -> (String, &'static str) {
 }
 
 #[test]
-fn a_clock_that_is_wrong_is_named() {
+fn a_wrong_clock_is_reported() {
     let today = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
     let (day, _) = today.split_once('T').expect("a date");
     let clock = format!("the clock of this machine says {day}");
     let cases = [
         (
-            &*FUTURE,
+            &*NOT_YET_VALID,
             "NotValidYet: the certificate is valid from 2190-01-01T00:00:00Z on",
         ),
         (
-            &*PAST,
+            &*EXPIRED,
             "Expired: the certificate was valid until 2016-01-01T00:00:00Z",
         ),
     ];
@@ -243,8 +245,8 @@ fn a_clock_that_is_wrong_is_named() {
 }
 
 #[test]
-fn a_certificate_for_somebody_else_is_told() {
-    let (text, remedy) = refusal(&ELSEWHERE);
+fn a_certificate_for_another_name_is_reported() {
+    let (text, remedy) = refusal(&OTHER_NAME);
     let what = "NotValidForName: the certificate is for ";
     assert!(
         text.contains(what) && text.contains("elsewhere.test"),
@@ -258,15 +260,15 @@ fn a_certificate_for_somebody_else_is_told() {
 }
 
 #[test]
-fn the_authority_that_is_missing_is_named() {
+fn the_missing_authority_is_named() {
     let server = secure();
     let result = Fetcher::new(impatient()).fetch_to_vec(&Request::get(url(&server)), &Silent);
     assert_fails(result, &["it was issued by \"CN=ours\""]);
 }
 
-/// Servers that close the connection without the farewell of TLS, as this one does.
+/// The server closes the connection without `close_notify`.
 #[test]
-fn a_missing_farewell_needs_somebody_who_vouches() {
+fn without_close_notify_a_length_or_digest_is_needed() {
     let server = Server::accepting(TRUSTED.accept(), |seen, stream| {
         let length = match seen.target.as_str() {
             "/length" => "Content-Length: 3\r\n",
@@ -288,9 +290,9 @@ fn a_missing_farewell_needs_somebody_who_vouches() {
         let fetched = fetcher.fetch_to_vec(&request, &Silent);
         fetched.map(|(bytes, fetched)| (bytes, fetched.attempts))
     };
-    let whole = Some((b"abc".to_vec(), 1));
-    assert_eq!(get("/length", None).ok(), whole);
-    assert_eq!(get("/open", Some(b"abc")).ok(), whole);
+    let complete = Some((b"abc".to_vec(), 1));
+    assert_eq!(get("/length", None).ok(), complete);
+    assert_eq!(get("/open", Some(b"abc")).ok(), complete);
     assert_fails(get("/open", None), &["was cut off", "close_notify"]);
     assert_fails(get("/open", Some(b"abcd")), &["hash verification failed"]);
 }

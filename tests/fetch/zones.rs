@@ -5,7 +5,7 @@ use crate::openssl::Certificates;
 use crate::{assert_fails, fetch, get, impatient, settings};
 use kindling::fetch::{FetchError, Fetcher, Request, Silent};
 
-/// A server on the loopback interface, whose zone any address may name.
+/// A server on the loopback interface, whose zone is valid with any address.
 fn server(answer: &'static str) -> Server {
     Server::listening("[::1]:0", move |seen, stream| match seen.target.as_str() {
         "/end" => respond(stream, "200 OK", "", b"abc"),
@@ -13,20 +13,20 @@ fn server(answer: &'static str) -> Server {
     })
 }
 
-fn zoned(server: &Server, zone: &str, path: &str) -> String {
+fn url_with_zone(server: &Server, zone: &str, path: &str) -> String {
     format!("http://[::1%25{zone}]:{}{path}", server.address.port())
 }
 
 #[test]
-fn the_zone_is_for_this_machine_alone() {
+fn the_zone_is_not_sent() {
     let server = server("Location: /end\r\n");
     for zone in ["lo", "1", "l%6F"] {
-        let got = get(zoned(&server, zone, "/end"));
+        let got = get(url_with_zone(&server, zone, "/end"));
         assert_eq!(got.ok(), Some(b"abc".into()), "{zone}");
     }
-    let got = get(zoned(&server, "lo", "/start"));
+    let got = get(url_with_zone(&server, "lo", "/start"));
     assert_eq!(got.ok(), Some(b"abc".into()), "redirected");
-    let with_user = zoned(&server, "lo", "/end").replace("//", "//user:p%20w@");
+    let with_user = url_with_zone(&server, "lo", "/end").replace("//", "//user:p%20w@");
     assert!(get(with_user).is_ok());
     let seen = server.seen();
     let host = format!("[::1]:{}", server.address.port());
@@ -41,17 +41,22 @@ fn the_zone_is_for_this_machine_alone() {
 #[test]
 fn a_redirect_may_name_a_zone() {
     let end = server("");
-    let place = zoned(&end, "lo", "/end");
+    let location = url_with_zone(&end, "lo", "/end");
     let start = Server::start(move |_, stream| {
-        respond(stream, "302 Found", &format!("Location: {place}\r\n"), b"");
+        respond(
+            stream,
+            "302 Found",
+            &format!("Location: {location}\r\n"),
+            b"",
+        );
     });
     assert_eq!(get(start.url("/x")).ok(), Some(b"abc".into()));
 }
 
 #[test]
-fn an_interface_may_come_late() {
+fn an_interface_may_appear_late() {
     let server = server("");
-    let request = Request::get(zoned(&server, "nowhere0", "/end"));
+    let request = Request::get(url_with_zone(&server, "nowhere0", "/end"));
     let result = Fetcher::new(impatient()).fetch_to_vec(&request, &Silent);
     assert!(
         matches!(result, Err(FetchError::OutOfTime { .. })),
@@ -62,7 +67,7 @@ fn an_interface_may_come_late() {
 }
 
 fn request_for(server: &Server) -> Request {
-    Request::get(zoned(server, "lo", "/end"))
+    Request::get(url_with_zone(server, "lo", "/end"))
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! Random disk images, and configs for them.
 
-use crate::chance::Chance;
-use crate::judge::{Case, Target};
+use crate::configs::{ConfigBuilder, valid};
+use crate::rng::Rng;
+use crate::round::{Case, Target};
 use crate::scene::Step;
 use crate::stock;
-use crate::wishes::{Wishes, valid};
 use serde_json::{Map, Value, json};
 
 const MIB: u64 = 1 << 20;
@@ -27,7 +27,7 @@ const UUIDS: &[&str] = &[
     "not-a-uuid",
 ];
 
-/// What is on one image before the run.
+/// The content of one image before the run.
 struct Disk {
     device: &'static str,
     mib: u64,
@@ -36,7 +36,7 @@ struct Disk {
 }
 
 /// A case on one or two images.
-pub fn random(chance: &mut Chance) -> Case {
+pub fn random(rng: &mut Rng) -> Case {
     let mut steps = Vec::new();
     let mut images = Vec::new();
     let mut disks = Vec::new();
@@ -44,13 +44,13 @@ pub fn random(chance: &mut Chance) -> Case {
         ("/dev/vda", "a.img"),
         ("/dev/disk/by-id/virtio-one", "b.img"),
     ];
-    let count = if chance.percent(75) { 1 } else { 2 };
+    let count = if rng.percent(75) { 1 } else { 2 };
     for (device, file) in &names[..count] {
-        let (disk, size) = image(chance, &mut steps, device, file);
+        let (disk, size) = image(rng, &mut steps, device, file);
         images.push(((*device).to_owned(), (*file).to_owned(), size));
         disks.push(disk);
     }
-    let config = valid(chance, |chance| config(chance, &disks));
+    let config = valid(rng, |rng| config(rng, &disks));
     Case {
         target: Target::Images(images),
         steps,
@@ -58,77 +58,77 @@ pub fn random(chance: &mut Chance) -> Case {
     }
 }
 
-/// Makes an image, blank or with something on it; its size if kindling is to make it.
+/// Creates an image, blank or with something on it. Returns its size if kindling has to create it.
 fn image(
-    chance: &mut Chance,
+    rng: &mut Rng,
     steps: &mut Vec<Step>,
     device: &'static str,
     file: &str,
 ) -> (Disk, Option<String>) {
-    let mib = chance.pick(&[8, 20, 64, 100, 200, 400, 500, 700]);
+    let mib = rng.pick(&[8, 20, 64, 100, 200, 400, 500, 700]);
     let mut disk = Disk {
         device,
         mib,
         partitions: Vec::new(),
     };
-    match chance.below(10) {
+    match rng.below(10) {
         0..=2 => return (disk, Some(format!("{mib}M"))),
         3 => steps.push(Step::Image(
             file.into(),
-            mib * MIB + chance.pick(&[0, 512, 700, 4096]),
+            mib * MIB + rng.pick(&[0, 512, 700, 4096]),
         )),
         4 => {
             steps.push(Step::Image(file.into(), mib * MIB));
-            let stock = chance.pick(stock::KINDS).0;
+            let stock = rng.pick(stock::KINDS).0;
             if stock::mib(stock) <= mib {
                 steps.push(Step::FileSystem(file.into(), 0, stock));
             }
         }
         _ => {
             steps.push(Step::Image(file.into(), mib * MIB));
-            table(chance, steps, file, &mut disk);
+            table(rng, steps, file, &mut disk);
         }
     }
-    let grown = chance.percent(10).then(|| format!("{}M", mib + 100));
+    let grown = rng.percent(10).then(|| format!("{}M", mib + 100));
     (disk, grown)
 }
 
-/// Partitions, most of them with a file system.
-fn table(chance: &mut Chance, steps: &mut Vec<Step>, file: &str, disk: &mut Disk) {
+/// Creates partitions, most of them with a file system.
+fn table(rng: &mut Rng, steps: &mut Vec<Step>, file: &str, disk: &mut Disk) {
     let mut arguments = vec!["-o".to_owned()];
     let mut contents = Vec::new();
     let mut start = 1;
-    for number in 1..=chance.below(4) as u32 {
-        let stock = chance.pick(stock::KINDS).0;
+    for number in 1..=rng.below(4) as u32 {
+        let stock = rng.pick(stock::KINDS).0;
         let size = stock::mib(stock);
         if start + size + 1 >= disk.mib {
             break;
         }
-        let label = chance.pick(LABELS);
+        let label = rng.pick(LABELS);
         arguments.push(format!("--new={number}:{start}M:+{size}M"));
         arguments.push(format!("--change-name={number}:{label}"));
-        if chance.percent(80) {
+        if rng.percent(80) {
             contents.push(Step::FileSystem(file.into(), start * MIB, stock));
         }
         disk.partitions.push((number, label.to_owned()));
-        start += size + chance.pick(&[0, 0, 1, 5]);
+        start += size + rng.pick(&[0, 0, 1, 5]);
     }
     steps.push(Step::Sgdisk(file.into(), arguments));
     steps.extend(contents);
 }
 
-fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
+fn config(rng: &mut Rng, disks: &[Disk]) -> Value {
     let mut devices = Vec::new();
     let mut entries = Vec::new();
     for disk in disks {
         let mut known = disk.partitions.clone();
-        if chance.percent(75) {
-            entries.push(table_wish(chance, disk, &mut known));
-        } else if chance.percent(50) {
+        if rng.percent(75) {
+            entries.push(disk_entry(rng, disk, &mut known));
+        } else if rng.percent(50) {
             devices.push(disk.device.to_owned());
         }
         for (number, label) in known {
-            devices.push(match chance.below(8) {
+            devices.push(match rng.below(8) {
                 0 => disk.device.to_owned(),
                 1..=4 => format!(
                     "{}{}{number}",
@@ -143,20 +143,19 @@ fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
             });
         }
     }
-    if chance.percent(4) {
+    if rng.percent(4) {
         devices.push(
-            chance
-                .pick(&[
-                    "/dev/sdz",
-                    "/dev/disk/by-label/nothing",
-                    "/dev/disk/by-partuuid/11111111-2222-4333-8444-555555555555",
-                ])
-                .into(),
+            rng.pick(&[
+                "/dev/sdz",
+                "/dev/disk/by-label/nothing",
+                "/dev/disk/by-partuuid/11111111-2222-4333-8444-555555555555",
+            ])
+            .into(),
         );
     }
-    chance.shuffle(&mut devices);
+    rng.shuffle(&mut devices);
     devices.dedup();
-    devices.truncate(chance.pick(&[1, 1, 2, 3]));
+    devices.truncate(rng.pick(&[1, 1, 2, 3]));
     let mut paths = vec![
         "/",
         "/",
@@ -175,7 +174,7 @@ fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
     ];
     let mut filesystems = Vec::new();
     for device in &devices {
-        let filesystem = filesystem(chance, device, &mut paths);
+        let filesystem = filesystem(rng, device, &mut paths);
         filesystems.push(filesystem);
     }
     let mut config = json!({"ignition": {"version": "3.4.0"}});
@@ -183,12 +182,12 @@ fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
         .iter()
         .any(|filesystem| filesystem["path"] == "/");
     let share = if has_root { 60 } else { 4 };
-    if chance.percent(share) {
-        let mut wishes = Wishes::default();
-        for _ in 0..1 + chance.below(3) {
-            wishes.add(chance);
+    if rng.percent(share) {
+        let mut builder = ConfigBuilder::default();
+        for _ in 0..1 + rng.below(3) {
+            builder.add(rng);
         }
-        config = wishes.config();
+        config = builder.config();
     }
     if !entries.is_empty() {
         config["storage"]["disks"] = json!(entries);
@@ -196,13 +195,13 @@ fn config(chance: &mut Chance, disks: &[Disk]) -> Value {
     if !filesystems.is_empty() {
         config["storage"]["filesystems"] = json!(filesystems);
     }
-    refused_sections(chance, &mut config, &devices);
+    refused_sections(rng, &mut config, &devices);
     config
 }
 
-/// What is rarely possible in an image.
-fn refused_sections(chance: &mut Chance, config: &mut Value, devices: &[String]) {
-    match chance.below(40) {
+/// Adds sections that are rarely possible in an image.
+fn refused_sections(rng: &mut Rng, config: &mut Value, devices: &[String]) {
+    match rng.below(40) {
         3 if !devices.is_empty() => {
             config["storage"]["luks"] = json!([{"name": "l", "device": devices[0]}]);
             config["storage"]["filesystems"] =
@@ -227,80 +226,80 @@ fn refused_sections(chance: &mut Chance, config: &mut Value, devices: &[String])
     }
 }
 
-fn table_wish(chance: &mut Chance, disk: &Disk, known: &mut Vec<(u32, String)>) -> Value {
-    let mut wish = json!({"device": disk.device});
-    if chance.percent(25) {
-        wish["wipeTable"] = json!(true);
+fn disk_entry(rng: &mut Rng, disk: &Disk, known: &mut Vec<(u32, String)>) -> Value {
+    let mut entry = json!({"device": disk.device});
+    if rng.percent(25) {
+        entry["wipeTable"] = json!(true);
         known.clear();
     }
     let mut partitions = Vec::new();
-    let mut left = disk.mib;
-    for _ in 0..chance.below(4) {
-        partitions.push(partition(chance, disk, known, &mut left));
+    let mut remaining_mib = disk.mib;
+    for _ in 0..rng.below(4) {
+        partitions.push(partition(rng, disk, known, &mut remaining_mib));
     }
     if !partitions.is_empty() {
-        wish["partitions"] = json!(partitions);
+        entry["partitions"] = json!(partitions);
     }
-    wish
+    entry
 }
 
 fn partition(
-    chance: &mut Chance,
+    rng: &mut Rng,
     disk: &Disk,
     known: &mut Vec<(u32, String)>,
-    left: &mut u64,
+    remaining_mib: &mut u64,
 ) -> Value {
-    let mut wish = Map::new();
-    let is_old = !disk.partitions.is_empty() && chance.percent(30);
+    let mut entry = Map::new();
+    let is_old = !disk.partitions.is_empty() && rng.percent(30);
     let (number, label) = match is_old {
-        true => chance.pick(&disk.partitions),
+        true => rng.pick(&disk.partitions),
         false => {
             let next = known.iter().map(|known| known.0).max().unwrap_or(0) + 1;
-            let number = if chance.percent(90) {
+            let number = if rng.percent(90) {
                 next
             } else {
-                chance.pick(&[0, 4, 5, 127, 128, 129])
+                rng.pick(&[0, 4, 5, 127, 128, 129])
             };
-            (number, chance.pick(LABELS).to_owned())
+            (number, rng.pick(LABELS).to_owned())
         }
     };
-    wish.insert("number".into(), json!(number));
-    if is_old && chance.percent(20) {
-        wish.insert("shouldExist".into(), json!(false));
-        if chance.percent(70) {
-            wish.insert("wipePartitionEntry".into(), json!(true));
+    entry.insert("number".into(), json!(number));
+    if is_old && rng.percent(20) {
+        entry.insert("shouldExist".into(), json!(false));
+        if rng.percent(70) {
+            entry.insert("wipePartitionEntry".into(), json!(true));
         }
-        return Value::Object(wish);
+        return Value::Object(entry);
     }
-    if chance.percent(85) {
-        wish.insert("label".into(), json!(label));
+    if rng.percent(85) {
+        entry.insert("label".into(), json!(label));
     }
-    if chance.percent(80) {
-        let size = chance.pick(&[1, 8, 16, 33, 40, 64, 120, 300, 310]);
-        let size = if chance.percent(80) {
-            size.min((*left).saturating_sub(3)).max(1)
+    if rng.percent(80) {
+        let size = rng.pick(&[1, 8, 16, 33, 40, 64, 120, 300, 310]);
+        let size = if rng.percent(80) {
+            size.min((*remaining_mib).saturating_sub(3)).max(1)
         } else {
             size
         };
-        *left = left.saturating_sub(size);
-        wish.insert("sizeMiB".into(), json!(size));
+        *remaining_mib = remaining_mib.saturating_sub(size);
+        entry.insert("sizeMiB".into(), json!(size));
     }
-    if chance.percent(10) {
-        wish.insert("startMiB".into(), json!(chance.below(disk.mib + 2)));
+    if rng.percent(10) {
+        entry.insert("startMiB".into(), json!(rng.below(disk.mib + 2)));
     }
-    if chance.percent(25) {
-        wish.insert("wipePartitionEntry".into(), json!(true));
+    if rng.percent(25) {
+        entry.insert("wipePartitionEntry".into(), json!(true));
     }
-    if chance.percent(15) {
-        wish.insert("resize".into(), json!(true));
+    if rng.percent(15) {
+        entry.insert("resize".into(), json!(true));
     }
-    if chance.percent(10) {
-        wish.insert("guid".into(), json!(chance.pick(&UUIDS[..2])));
+    if rng.percent(10) {
+        entry.insert("guid".into(), json!(rng.pick(&UUIDS[..2])));
     }
-    if chance.percent(10) {
-        wish.insert(
+    if rng.percent(10) {
+        entry.insert(
             "typeGuid".into(),
-            json!(chance.pick(&[
+            json!(rng.pick(&[
                 "C12A7328-F81F-11D2-BA4B-00A0C93EC93B",
                 "4f68bce3-e8cd-4db1-96e7-fbcaf984b709"
             ])),
@@ -309,41 +308,40 @@ fn partition(
     if known.iter().all(|known| known.0 != number) {
         known.push((number, label));
     }
-    Value::Object(wish)
+    Value::Object(entry)
 }
 
-fn filesystem(chance: &mut Chance, device: &str, paths: &mut Vec<&'static str>) -> Value {
-    let mut wish = Map::new();
-    wish.insert("device".into(), json!(device));
-    let format = chance.pick(&[
+fn filesystem(rng: &mut Rng, device: &str, paths: &mut Vec<&'static str>) -> Value {
+    let mut entry = Map::new();
+    entry.insert("device".into(), json!(device));
+    let format = rng.pick(&[
         "ext4", "ext4", "ext4", "xfs", "btrfs", "vfat", "swap", "none",
     ]);
-    wish.insert("format".into(), json!(format));
-    if !matches!(format, "swap" | "none") && chance.percent(if format == "vfat" { 10 } else { 75 })
-    {
-        let index = chance.below(paths.len() as u64) as usize;
+    entry.insert("format".into(), json!(format));
+    if !matches!(format, "swap" | "none") && rng.percent(if format == "vfat" { 10 } else { 75 }) {
+        let index = rng.below(paths.len() as u64) as usize;
         let path = paths.remove(index);
         paths.retain(|other| *other != path);
-        wish.insert("path".into(), json!(path));
+        entry.insert("path".into(), json!(path));
     }
-    if format != "none" && chance.percent(35) {
-        wish.insert("label".into(), json!(chance.pick(LABELS)));
+    if format != "none" && rng.percent(35) {
+        entry.insert("label".into(), json!(rng.pick(LABELS)));
     }
-    if format != "none" && chance.percent(20) {
+    if format != "none" && rng.percent(20) {
         let uuid = if format == "vfat" {
-            chance.pick(&UUIDS[2..])
+            rng.pick(&UUIDS[2..])
         } else {
-            chance.pick(UUIDS)
+            rng.pick(UUIDS)
         };
-        wish.insert("uuid".into(), json!(uuid));
+        entry.insert("uuid".into(), json!(uuid));
     }
-    if chance.percent(35) {
-        wish.insert("wipeFilesystem".into(), json!(true));
+    if rng.percent(35) {
+        entry.insert("wipeFilesystem".into(), json!(true));
     }
-    if format == "ext4" && chance.percent(8) {
-        wish.insert(
+    if format == "ext4" && rng.percent(8) {
+        entry.insert(
             "options".into(),
-            json!(chance.pick(&[
+            json!(rng.pick(&[
                 vec!["-m", "0"],
                 vec!["-O", "^has_journal"],
                 vec!["-N", "1"],
@@ -351,16 +349,15 @@ fn filesystem(chance: &mut Chance, device: &str, paths: &mut Vec<&'static str>) 
             ])),
         );
     }
-    if chance.percent(8) {
-        wish.insert(
+    if rng.percent(8) {
+        entry.insert(
             "mountOptions".into(),
             json!(
-                chance
-                    .pick(&["noatime", "ro", "subvol=none", "frobnicate"])
+                rng.pick(&["noatime", "ro", "subvol=none", "frobnicate"])
                     .split(',')
                     .collect::<Vec<_>>()
             ),
         );
     }
-    Value::Object(wish)
+    Value::Object(entry)
 }

@@ -1,8 +1,8 @@
-//! Ordinary configs, which have to be accepted.
+//! Ordinary configs that have to be accepted.
 
-use crate::judge::{Case, Target};
+use crate::configs::KEY;
+use crate::round::{Case, Target};
 use crate::scene::{Rights, Step};
-use crate::wishes::KEY;
 use serde_json::{Value, json};
 
 const TEXT: Rights = Rights(0, 0, 0o644);

@@ -1,32 +1,33 @@
-//! A plan does not lie: random configs on random trees and images.
+//! Plans predict what happens: random configs on random trees and images.
 //!
-//! If `plan` accepts, `apply` succeeds and the next `plan` has nothing to do; if `plan` refuses, `apply` refuses as well and
-//! the target stays as it was, byte for byte. Nothing else may happen. A case that fails is made small before it is shown.
+//! If `plan` accepts, `apply` succeeds and the next `plan` has nothing to do; if `plan` refuses, `apply` refuses as
+//! well and the target stays unchanged, byte for byte. Nothing else may happen. A case that fails is minimized before
+//! it is shown.
 //!
-//! `KINDLING_FORESIGHT_ROUNDS` asks for another number of rounds, `KINDLING_FORESIGHT_SEED` for other ones,
-//! `KINDLING_FORESIGHT_ROUND` repeats one of them, `KINDLING_FORESIGHT_FAULTS` is how many kinds of fault end a run.
+//! `KINDLING_FORESIGHT_ROUNDS` sets the number of rounds, `KINDLING_FORESIGHT_SEED` the seed,
+//! `KINDLING_FORESIGHT_ROUND` repeats a single round, `KINDLING_FORESIGHT_FAULTS` is how many kinds of fault end a run.
 //! `KINDLING_FORESIGHT_BINARY` names another build of the program.
 #![allow(
     clippy::print_stdout,
     reason = "a test that fails shows how far it came"
 )]
 
-mod chance;
 #[path = "../common/mod.rs"]
 mod common;
+mod configs;
 mod disk;
 mod fixed;
-mod judge;
+mod rng;
+mod round;
 mod scene;
 mod shrink;
 mod snapshot;
 mod stock;
 mod tree;
-mod wishes;
 
-use chance::Chance;
 use common::namespace;
-use judge::{Case, Target, Verdict, Workshop};
+use rng::Rng;
+use round::{Case, Target, Verdict, Workspace};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,22 +36,22 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// The seed of the rounds that are the same in every run.
 const SEED: u64 = 0x14F0_5E51_6874;
 
-/// Of so many in 100 cases, a plan has to be accepted; a test that only sees refusals shows nothing.
-const ACCEPTED_PERCENT: u32 = 25;
+/// Minimum share of accepted plans: a test that only sees refusals proves nothing.
+const MIN_ACCEPTED_PERCENT: u32 = 25;
 
-/// From so many rounds on, the share is judged: of ten of a fresh seed, two may well be all that are accepted.
+/// Minimum number of rounds to check the share: with ten rounds of a fresh seed, only two may be accepted by chance.
 const MIN_ROUNDS_FOR_SHARE: u32 = 90;
 
-/// One kind of rounds.
+/// A kind of rounds.
 #[derive(Clone, Copy)]
 struct Kind {
     test: &'static str,
     rounds: u32,
-    case: fn(&mut Chance) -> Case,
+    case: fn(&mut Rng) -> Case,
 }
 
 impl Kind {
-    /// So few rounds of a fresh seed that a plain run does not fail by chance for what it did not change;
+    /// So few rounds of a fresh seed that an ordinary run does not fail by chance for unrelated reasons;
     /// `make test-foresight` runs many.
     fn few(self) -> Self {
         Self {
@@ -71,12 +72,12 @@ const IMAGES: Kind = Kind {
     case: disk::random,
 };
 
-fn tree_case(chance: &mut Chance) -> Case {
-    let steps = tree::random(chance);
+fn tree_case(rng: &mut Rng) -> Case {
+    let steps = tree::random(rng);
     Case {
         target: Target::Tree,
         steps,
-        config: wishes::random(chance),
+        config: configs::random(rng),
     }
 }
 
@@ -87,7 +88,7 @@ fn trees_of_a_fixed_seed() {
 
 #[test]
 fn trees_of_a_fresh_seed() {
-    rounds(TREES.few(), fresh());
+    rounds(TREES.few(), fresh_seed());
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn images_of_a_fixed_seed() {
 
 #[test]
 fn images_of_a_fresh_seed() {
-    rounds(IMAGES.few(), fresh());
+    rounds(IMAGES.few(), fresh_seed());
 }
 
 /// What must be accepted, whatever else is refused.
@@ -109,9 +110,9 @@ fn ordinary_configs_are_accepted() {
             stock::prepare();
             namespace::enter();
             let directory = tempfile::tempdir().expect("a temporary directory");
-            let workshop = Workshop::new(directory.path());
+            let workspace = Workspace::new(directory.path());
             for (name, case) in fixed::accepted() {
-                let failure = match workshop.judge(&case) {
+                let failure = match workspace.run(&case) {
                     Ok(Verdict::Changes) => continue,
                     Ok(verdict) => format!("{verdict:?}, {}", case.config),
                     Err(fault) => fault.story,
@@ -127,7 +128,7 @@ fn ordinary_configs_are_accepted() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
-fn fresh() -> u64 {
+fn fresh_seed() -> u64 {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");
@@ -140,7 +141,7 @@ fn number_from(variable: &str) -> Option<u64> {
     Some(number.unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
 }
 
-/// What the workers share.
+/// Counts that the workers share.
 #[derive(Default)]
 struct Tally {
     nothing: AtomicU32,
@@ -159,7 +160,7 @@ impl Tally {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a fault of a kind; true if it is the first one.
+    /// Counts a fault of a kind. Returns true if it is the first one.
     fn is_new(&self, kind: &str) -> bool {
         let mut faults = self.faults.lock().expect("no panic");
         let entry = faults.entry(kind.to_owned()).or_default();
@@ -178,25 +179,25 @@ fn rounds(kind: Kind, seed: u64) {
     let only = number_from("KINDLING_FORESIGHT_ROUND").map(|round| round as u32);
     let count =
         number_from("KINDLING_FORESIGHT_ROUNDS").map_or(kind.rounds, |rounds| rounds as u32);
-    let most = number_from("KINDLING_FORESIGHT_FAULTS").unwrap_or(3) as usize;
+    let max_faults = number_from("KINDLING_FORESIGHT_FAULTS").unwrap_or(3) as usize;
     let next = AtomicU32::new(only.unwrap_or(0));
     let end = only.map_or(count, |round| round + 1);
     println!("{}: {count} rounds of seed {seed}", kind.test);
     let tally = Tally::default();
-    // Each in a thread and a mount namespace of its own; two tests run at a time.
+    // Each worker has a thread and a mount namespace of its own; two tests run at a time.
     let workers = std::thread::available_parallelism().map_or(2, |n| n.get());
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 namespace::enter();
                 let directory = tempfile::tempdir().expect("a temporary directory");
-                let workshop = Workshop::new(directory.path());
+                let workspace = Workspace::new(directory.path());
                 loop {
                     let round = next.fetch_add(1, Ordering::Relaxed);
-                    if round >= end || tally.faults.lock().expect("no panic").len() >= most {
+                    if round >= end || tally.faults.lock().expect("no panic").len() >= max_faults {
                         return;
                     }
-                    one(kind, seed, round, &workshop, &tally);
+                    run_round(kind, seed, round, &workspace, &tally);
                 }
             });
         }
@@ -204,10 +205,10 @@ fn rounds(kind: Kind, seed: u64) {
     conclude(tally, kind);
 }
 
-/// One round, counted.
-fn one(kind: Kind, seed: u64, round: u32, workshop: &Workshop, tally: &Tally) {
-    let case = (kind.case)(&mut Chance::of_round(seed, round));
-    let fault = match workshop.judge(&case) {
+/// Runs one round and counts it.
+fn run_round(kind: Kind, seed: u64, round: u32, workspace: &Workspace, tally: &Tally) {
+    let case = (kind.case)(&mut Rng::of_round(seed, round));
+    let fault = match workspace.run(&case) {
         Ok(verdict) => return tally.count(verdict),
         Err(fault) => fault,
     };
@@ -216,7 +217,7 @@ fn one(kind: Kind, seed: u64, round: u32, workshop: &Workshop, tally: &Tally) {
         return;
     }
     println!("round {round} of seed {seed} failed: {name}");
-    let (_, small) = shrink::smallest(workshop, &case, fault);
+    let (_, small) = shrink::minimize(workspace, &case, fault);
     let repeat = format!(
         "KINDLING_FORESIGHT_SEED={seed} KINDLING_FORESIGHT_ROUND={round} cargo test --test foresight {}_of_a_fixed_seed -- --nocapture",
         kind.test
@@ -225,7 +226,7 @@ fn one(kind: Kind, seed: u64, round: u32, workshop: &Workshop, tally: &Tally) {
         "round {round} of seed {seed}, made small; the whole of it: {repeat}\n{}",
         small.story
     );
-    // A run that is ended from outside has shown what it found.
+    // Printed at once, so that a run that is ended from outside has shown what it found.
     println!("===== {name}\n{story}");
 }
 
@@ -253,7 +254,7 @@ fn conclude(tally: Tally, kind: Kind) {
         names.join("\n")
     );
     assert!(
-        all < MIN_ROUNDS_FOR_SHARE || (nothing + changes) * 100 >= all * ACCEPTED_PERCENT,
+        all < MIN_ROUNDS_FOR_SHARE || (nothing + changes) * 100 >= all * MIN_ACCEPTED_PERCENT,
         "only {} of {all} plans are accepted",
         nothing + changes
     );

@@ -1,7 +1,7 @@
-//! What is there before kindling runs, as a list of steps that make it.
+//! The state before kindling runs, as a list of steps that create it.
 //!
-//! A step that cannot be made (its parent is a file, something is there already) is left out silently: the list can then
-//! be generated without bookkeeping, and shortened without care.
+//! A step that cannot be carried out (its parent is a file, something is there already) is skipped silently: the list
+//! can then be generated without bookkeeping, and shortened without care.
 
 use crate::stock;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -20,7 +20,7 @@ use std::process::{Command, Stdio};
 #[derive(Debug, Clone, Copy)]
 pub struct Rights(pub u32, pub u32, pub u32);
 
-/// One thing to make. Paths are absolute, in the tree.
+/// One node to create. Paths are absolute, in the tree.
 #[derive(Debug, Clone)]
 pub enum Step {
     Directory(String, Rights),
@@ -74,7 +74,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// Makes everything below `target`; the tree is `target/root`.
+/// Creates everything below `target`; the tree is `target/root`.
 pub fn make(steps: &[Step], target: &Path) {
     for step in steps {
         let _ = step.make(target);
@@ -91,7 +91,7 @@ impl Step {
             }
             Step::File(path, text, rights) => {
                 let at = tree.place(path)?;
-                // A link that is there already may lead out of the tree, and a pipe waits for a reader.
+                // An existing link may lead out of the tree, and a pipe waits for a reader.
                 let mut options = File::options();
                 options.write(true).create(true).truncate(true);
                 let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
@@ -164,10 +164,10 @@ fn node(path: &Path, kind: SFlag) -> io::Result<()> {
     )?)
 }
 
-/// A tree in which absolute links lead to the tree, not to the machine that runs the test.
+/// A tree in which absolute links stay inside the tree instead of leading to the machine that runs the test.
 struct Tree<'a>(&'a Path);
 
-/// A directory in it, and perhaps a name there.
+/// A directory in the tree, and possibly a name there.
 struct Place(OwnedFd, Option<String>);
 
 impl Place {
@@ -189,7 +189,7 @@ impl Tree<'_> {
         Ok(Place(openat2(root, path, how)?, None))
     }
 
-    /// A directory, made with its parents where it is missing.
+    /// A directory, created with its parents if it is missing.
     fn directory(&self, path: &str) -> io::Result<Place> {
         let mut so_far = String::from("/");
         let mut place = self.existing("/")?;

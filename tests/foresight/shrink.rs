@@ -1,40 +1,40 @@
-//! Makes a failing case small, so that somebody can see what it is about.
+//! Minimizes a failing case, so that its cause is easier to see.
 
-use crate::judge::{Case, Fault, Workshop};
-use crate::wishes::is_valid;
+use crate::configs::is_valid;
+use crate::round::{Case, Fault, Workspace};
 use serde_json::Value;
 
-/// Attempts for one case.
-const ATTEMPTS: usize = 250;
+/// Maximum number of attempts for one case.
+const MAX_ATTEMPTS: usize = 250;
 
 /// The smallest case found that fails in the same way.
-pub fn smallest(workshop: &Workshop, case: &Case, fault: Fault) -> (Case, Fault) {
-    let left = if fault.is_slow() { 10 } else { ATTEMPTS };
+pub fn minimize(workspace: &Workspace, case: &Case, fault: Fault) -> (Case, Fault) {
+    let attempts_left = if fault.is_slow() { 10 } else { MAX_ATTEMPTS };
     let mut search = Search {
-        workshop,
+        workspace,
         best: case.clone(),
         fault,
-        left,
+        attempts_left,
     };
-    while search.left > 0 && (search.shorten_config() | search.shorten_steps()) {}
+    while search.attempts_left > 0 && (search.shorten_config() | search.shorten_steps()) {}
     (search.best, search.fault)
 }
 
 struct Search<'a> {
-    workshop: &'a Workshop,
+    workspace: &'a Workspace,
     best: Case,
     fault: Fault,
-    left: usize,
+    attempts_left: usize,
 }
 
 impl Search<'_> {
     /// Keeps a case if it fails like the one before.
     fn accept(&mut self, case: Case) -> bool {
-        if self.left == 0 || !is_valid(&case.config) {
+        if self.attempts_left == 0 || !is_valid(&case.config) {
             return false;
         }
-        self.left -= 1;
-        match self.workshop.judge(&case) {
+        self.attempts_left -= 1;
+        match self.workspace.run(&case) {
             Err(fault) if fault.kind == self.fault.kind => {
                 (self.best, self.fault) = (case, fault);
                 true

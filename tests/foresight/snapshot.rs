@@ -1,4 +1,4 @@
-//! Everything that can be seen of a directory: names, rights, times, contents.
+//! Everything that is visible in a directory: names, permissions, times, contents.
 
 use nix::unistd::{Whence, lseek};
 use sha2::{Digest, Sha256};
@@ -8,12 +8,12 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-/// What is known of each node.
+/// A description of each node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot(BTreeMap<String, String>);
 
 impl Snapshot {
-    /// Looks at a directory and all below it, links not followed.
+    /// Takes a snapshot of a directory and everything below it, without following links.
     pub fn of(top: &Path) -> Self {
         let mut found = BTreeMap::new();
         let mut todo = vec![top.to_path_buf()];
@@ -36,7 +36,7 @@ impl Snapshot {
         Self(found)
     }
 
-    /// What another look saw differently.
+    /// The differences of a later snapshot.
     pub fn difference(&self, later: &Self) -> Option<String> {
         let mut lines = Vec::new();
         for (name, before) in &self.0 {
@@ -95,7 +95,7 @@ fn line(path: &Path, metadata: &fs::Metadata) -> String {
     )
 }
 
-/// Contents as they are where they are short; else a digest of what is not a hole, with its places.
+/// The content if it is short; otherwise a digest of what is not a hole, with its offsets.
 fn digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let bytes = file.metadata()?.len();

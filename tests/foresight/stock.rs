@@ -1,4 +1,4 @@
-//! File systems made once for all rounds, to be copied into images.
+//! File systems that are created once for all rounds and copied into images.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-/// A kind of file system, its size in MiB, and how it is made: `$F` is the file, `$D` a small tree.
+/// A kind of file system, its size in MiB, and the command that creates it: `$F` is the file, `$D` a small tree.
 pub const KINDS: &[(&str, u64, &str)] = &[
     ("ext4-root", 64, "mkfs.ext4 -q -L root -d $D $F"),
     (
@@ -31,7 +31,7 @@ pub const KINDS: &[(&str, u64, &str)] = &[
 /// Open files without names: nothing is left behind, however the test ends.
 static FILES: OnceLock<HashMap<&str, File>> = OnceLock::new();
 
-/// Makes them, if they are not there yet.
+/// Creates them, if they do not exist yet.
 pub fn prepare() {
     FILES.get_or_init(|| {
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -60,7 +60,7 @@ pub fn prepare() {
                 .expect("a file");
             let mut shell = Command::new("sh");
             shell.arg("-c").arg(command).env("F", &file).env("D", &tree);
-            let status = done_quietly(&mut shell);
+            let status = run_quietly(&mut shell);
             assert!(status, "{command}; see tests/needs.sh");
             (*name, File::open(&file).expect("a file system"))
         });
@@ -68,7 +68,7 @@ pub fn prepare() {
     });
 }
 
-fn done_quietly(command: &mut Command) -> bool {
+fn run_quietly(command: &mut Command) -> bool {
     let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
     status.is_ok_and(|status| status.success())
 }
@@ -81,22 +81,22 @@ pub fn mib(name: &str) -> u64 {
         .map_or(0, |kind| kind.1)
 }
 
-/// Copies one into an image, and leaves holes where it has none but zeros.
+/// Copies one into an image, and leaves holes where it has only zeros.
 pub fn copy(name: &str, image: &Path, at: u64) -> io::Result<()> {
     let files = FILES.get().ok_or(io::ErrorKind::NotFound)?;
     let from = files.get(name).ok_or(io::ErrorKind::NotFound)?;
     let to = File::options().write(true).open(image)?;
-    let room = to.metadata()?.len();
+    let size = to.metadata()?.len();
     let mut block = vec![0; 1 << 16];
-    let mut place = at;
+    let mut offset = at;
     loop {
-        let length = from.read_at(&mut block, place - at)?;
-        if length == 0 || place + length as u64 > room {
+        let length = from.read_at(&mut block, offset - at)?;
+        if length == 0 || offset + length as u64 > size {
             return Ok(());
         }
         if block[..length].iter().any(|byte| *byte != 0) {
-            to.write_all_at(&block[..length], place)?;
+            to.write_all_at(&block[..length], offset)?;
         }
-        place += length as u64;
+        offset += length as u64;
     }
 }

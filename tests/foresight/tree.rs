@@ -1,18 +1,18 @@
-//! Random trees: an image as distributions ship it, with trouble in it.
+//! Random trees: images as distributions ship them, with problems added.
 
-use crate::chance::Chance;
+use crate::configs::{CONTENTS, KEY, PATHS};
+use crate::rng::Rng;
 use crate::scene::{Rights, Step};
-use crate::wishes::{CONTENTS, KEY, PATHS};
 
-const OURS: Rights = Rights(0, 0, 0o755);
-const TEXT: Rights = Rights(0, 0, 0o644);
+const ROOT_0755: Rights = Rights(0, 0, 0o755);
+const ROOT_0644: Rights = Rights(0, 0, 0o644);
 
-/// Modes of nodes, sane ones more often.
+/// Modes of nodes; sane ones are more frequent.
 const MODES: &[u32] = &[
     0o755, 0o755, 0o700, 0o711, 0o2775, 0o1777, 0o000, 0o4755, 0o644, 0o600,
 ];
 
-/// Where links of the tree lead.
+/// Targets of links in the tree.
 const LINK_TARGETS: &[&str] = &[
     "srv/d",
     "/srv/d",
@@ -35,32 +35,32 @@ const LINK_TARGETS: &[&str] = &[
     "",
 ];
 
-/// The steps that make a tree.
-pub fn random(chance: &mut Chance) -> Vec<Step> {
+/// The steps that create a tree.
+pub fn random(rng: &mut Rng) -> Vec<Step> {
     let mut steps = Vec::new();
-    if chance.percent(5) {
+    if rng.percent(5) {
         return steps;
     }
-    if chance.percent(15) {
-        odd_nodes(chance, &mut steps);
+    if rng.percent(15) {
+        unexpected_nodes(rng, &mut steps);
     }
-    top_directories(chance, &mut steps);
-    accounts(chance, &mut steps);
-    homes(chance, &mut steps);
-    sshd(chance, &mut steps);
-    systemd(chance, &mut steps);
-    for _ in 0..chance.below(7) {
-        let node = node(chance);
+    top_directories(rng, &mut steps);
+    accounts(rng, &mut steps);
+    homes(rng, &mut steps);
+    sshd(rng, &mut steps);
+    systemd(rng, &mut steps);
+    for _ in 0..rng.below(7) {
+        let node = node(rng);
         steps.push(node);
     }
-    if chance.percent(15) {
-        mounts(chance, &mut steps);
+    if rng.percent(15) {
+        mounts(rng, &mut steps);
     }
     steps
 }
 
 fn file(path: &str, text: &str) -> Step {
-    Step::File(path.into(), text.into(), TEXT)
+    Step::File(path.into(), text.into(), ROOT_0644)
 }
 
 fn link(path: &str, target: &str) -> Step {
@@ -68,10 +68,10 @@ fn link(path: &str, target: &str) -> Step {
 }
 
 fn directory(path: &str) -> Step {
-    Step::Directory(path.into(), OURS)
+    Step::Directory(path.into(), ROOT_0755)
 }
 
-/// Places that are looked at, whatever the config names.
+/// Paths that are inspected, whatever the config names.
 const KNOWN_PLACES: &[&str] = &[
     "/etc",
     "/etc/default/useradd",
@@ -105,11 +105,11 @@ const KNOWN_PLACES: &[&str] = &[
     "/usr/lib/sysusers.d/x.conf",
 ];
 
-/// Something else than what is expected at a place.
-fn odd_nodes(chance: &mut Chance, steps: &mut Vec<Step>) {
-    for _ in 0..=chance.below(2) {
-        let path = chance.pick(KNOWN_PLACES);
-        steps.push(match chance.below(8) {
+/// Adds nodes of unexpected kinds at known paths.
+fn unexpected_nodes(rng: &mut Rng, steps: &mut Vec<Step>) {
+    for _ in 0..=rng.below(2) {
+        let path = rng.pick(KNOWN_PLACES);
+        steps.push(match rng.below(8) {
             0 => Step::Fifo(path.into()),
             1 => Step::Device(path.into()),
             2 => Step::Socket(path.into()),
@@ -117,18 +117,18 @@ fn odd_nodes(chance: &mut Chance, steps: &mut Vec<Step>) {
             4 => directory(path),
             5 => link(path, "/nowhere/at/all"),
             6 => link(path, path),
-            _ => link(path, chance.pick(LINK_TARGETS)),
+            _ => link(path, rng.pick(LINK_TARGETS)),
         });
     }
 }
 
-fn top_directories(chance: &mut Chance, steps: &mut Vec<Step>) {
+fn top_directories(rng: &mut Rng, steps: &mut Vec<Step>) {
     for path in ["/etc", "/usr/bin", "/usr/lib", "/var", "/tmp", "/srv/d"] {
-        if chance.percent(85) {
+        if rng.percent(85) {
             steps.push(directory(path));
         }
     }
-    if chance.percent(50) {
+    if rng.percent(50) {
         steps.push(link("/bin", "usr/bin"));
         steps.push(file("/usr/bin/sh", "#!"));
         steps.push(file("/usr/bin/bash", "#!"));
@@ -140,14 +140,14 @@ fn top_directories(chance: &mut Chance, steps: &mut Vec<Step>) {
         ("/mnt", "var/mnt"),
         ("/srv", "var/srv"),
     ] {
-        match chance.below(10) {
+        match rng.below(10) {
             0..=3 => {}
             4..=6 => steps.push(directory(path)),
             7 => {
                 steps.push(directory(&format!("/{inside}")));
                 steps.push(link(
                     path,
-                    &chance.pick(&[
+                    &rng.pick(&[
                         inside.to_owned(),
                         format!("/{inside}"),
                         format!("../../{inside}"),
@@ -156,32 +156,32 @@ fn top_directories(chance: &mut Chance, steps: &mut Vec<Step>) {
             }
             8 => steps.push(link(
                 path,
-                &chance.pick(&[
+                &rng.pick(&[
                     inside.to_owned(),
                     format!("/{inside}"),
                     format!("../../{inside}"),
                 ]),
             )),
-            _ => steps.push(link(path, chance.pick(LINK_TARGETS))),
+            _ => steps.push(link(path, rng.pick(LINK_TARGETS))),
         }
     }
     for path in ["/link", "/link2", "/up", "/etc/l"] {
-        if chance.percent(50) {
-            steps.push(link(path, chance.pick(LINK_TARGETS)));
+        if rng.percent(50) {
+            steps.push(link(path, rng.pick(LINK_TARGETS)));
         }
     }
-    if chance.percent(20) {
+    if rng.percent(20) {
         steps.push(link("/loop", "loop2"));
         steps.push(link("/loop2", "/loop"));
     }
-    if chance.percent(20) {
-        steps.push(file("/etc/a", chance.pick(CONTENTS)));
+    if rng.percent(20) {
+        steps.push(file("/etc/a", rng.pick(CONTENTS)));
         steps.push(link("/tofile", "etc/a"));
     }
-    if chance.percent(20) {
+    if rng.percent(20) {
         steps.push(link(
             "/dangling",
-            chance.pick(&["var/nowhere/deep", "/nowhere", "../gone"]),
+            rng.pick(&["var/nowhere/deep", "/nowhere", "../gone"]),
         ));
     }
 }
@@ -214,52 +214,52 @@ const GROUP: &[&str] = &[
     "sudo:x:27:",
 ];
 
-fn lines(chance: &mut Chance, all: &[&str], share: u64) -> String {
+fn lines(rng: &mut Rng, all: &[&str], share: u64) -> String {
     let kept: Vec<&str> = all
         .iter()
         .copied()
-        .filter(|line| line.starts_with("root") || chance.percent(share))
+        .filter(|line| line.starts_with("root") || rng.percent(share))
         .collect();
-    let end = if chance.percent(95) { "\n" } else { "" };
+    let end = if rng.percent(95) { "\n" } else { "" };
     kept.join("\n") + end
 }
 
 /// The shadow database that belongs to the lines of another one.
-fn shadow(chance: &mut Chance, of: &str, rest: &str) -> String {
+fn shadow(rng: &mut Rng, of: &str, rest: &str) -> String {
     let names = of.lines().filter_map(|line| line.split(':').next());
-    let hash = chance.pick(&["*", "!", "$6$salt$hash", ""]);
+    let hash = rng.pick(&["*", "!", "$6$salt$hash", ""]);
     names
         .map(|name| format!("{name}:{hash}:{rest}\n"))
         .collect()
 }
 
-fn accounts(chance: &mut Chance, steps: &mut Vec<Step>) {
-    let kind = chance.below(20);
+fn accounts(rng: &mut Rng, steps: &mut Vec<Step>) {
+    let kind = rng.below(20);
     if kind == 0 {
         return;
     }
-    let passwd = lines(chance, PASSWD, 65);
-    let group = lines(chance, GROUP, 70);
+    let passwd = lines(rng, PASSWD, 65);
+    let group = lines(rng, GROUP, 70);
     let share = if kind < 15 { 97 } else { 60 };
     if kind >= 16 {
-        image_layer(chance, steps);
+        image_layer(rng, steps);
     }
-    if chance.percent(share) {
+    if rng.percent(share) {
         steps.push(file("/etc/passwd", &passwd));
     }
-    if chance.percent(share) {
+    if rng.percent(share) {
         steps.push(file("/etc/group", &group));
     }
-    if chance.percent(share) {
-        let text = shadow(chance, &passwd, "19000:0:99999:7:::");
+    if rng.percent(share) {
+        let text = shadow(rng, &passwd, "19000:0:99999:7:::");
         steps.push(Step::File("/etc/shadow".into(), text, Rights(0, 0, 0o640)));
     }
-    if chance.percent(share) {
-        let text = shadow(chance, &group, ":");
+    if rng.percent(share) {
+        let text = shadow(rng, &group, ":");
         steps.push(Step::File("/etc/gshadow".into(), text, Rights(0, 0, 0o640)));
     }
-    if chance.percent(60) {
-        let more = chance.pick(&[
+    if rng.percent(60) {
+        let more = rng.pick(&[
             "",
             "USERGROUPS_ENAB no\n",
             "CREATE_HOME yes\nHOME_MODE 0700\n",
@@ -268,10 +268,10 @@ fn accounts(chance: &mut Chance, steps: &mut Vec<Step>) {
         let text = format!("UID_MIN 1000\nUID_MAX 60000\nGID_MIN 1000\nGID_MAX 60000\n{more}");
         steps.push(file("/etc/login.defs", &text));
     }
-    if chance.percent(30) {
+    if rng.percent(30) {
         steps.push(file(
             "/etc/default/useradd",
-            chance.pick(&[
+            rng.pick(&[
                 "HOME=/home\nGROUP=100\n",
                 "SHELL=/bin/sh\n",
                 "HOME=/srv\nSKEL=/etc/skel2\n",
@@ -280,31 +280,28 @@ fn accounts(chance: &mut Chance, steps: &mut Vec<Step>) {
             ]),
         ));
     }
-    if chance.percent(40) {
+    if rng.percent(40) {
         steps.push(file("/etc/skel/.bashrc", "skel"));
         steps.push(file("/etc/skel/.config/deep", "skel"));
     }
-    if chance.percent(30) {
-        steps.push(file(
-            "/etc/subuid",
-            chance.pick(&["", "alice:100000:65536\n"]),
-        ));
+    if rng.percent(30) {
+        steps.push(file("/etc/subuid", rng.pick(&["", "alice:100000:65536\n"])));
         steps.push(file("/etc/subgid", ""));
     }
 }
 
 /// Accounts outside of `/etc`.
-fn image_layer(chance: &mut Chance, steps: &mut Vec<Step>) {
-    let place = chance.pick(&["/usr/lib", "/usr/share/baselayout"]);
-    steps.push(file(&format!("{place}/passwd"), &lines(chance, PASSWD, 60)));
-    steps.push(file(&format!("{place}/group"), &lines(chance, GROUP, 60)));
-    if chance.percent(80) {
+fn image_layer(rng: &mut Rng, steps: &mut Vec<Step>) {
+    let place = rng.pick(&["/usr/lib", "/usr/share/baselayout"]);
+    steps.push(file(&format!("{place}/passwd"), &lines(rng, PASSWD, 60)));
+    steps.push(file(&format!("{place}/group"), &lines(rng, GROUP, 60)));
+    if rng.percent(80) {
         steps.push(file(
             "/etc/nsswitch.conf",
             "passwd: files altfiles\ngroup: files altfiles\nshadow: files\n",
         ));
     }
-    if chance.percent(30) {
+    if rng.percent(30) {
         steps.push(file(
             "/usr/lib/sysusers.d/x.conf",
             "g ops 1005\nu sys 200 \"sys\" /\nm alice ops\n",
@@ -312,25 +309,25 @@ fn image_layer(chance: &mut Chance, steps: &mut Vec<Step>) {
     }
 }
 
-fn homes(chance: &mut Chance, steps: &mut Vec<Step>) {
+fn homes(rng: &mut Rng, steps: &mut Vec<Step>) {
     for (path, uid) in [
         ("/home/alice", 1000),
         ("/home/core", 500),
         ("/root", 0),
         ("/home/new", 1000),
     ] {
-        let owner = if chance.percent(80) { uid } else { 4711 };
-        match chance.below(12) {
+        let owner = if rng.percent(80) { uid } else { 4711 };
+        match rng.below(12) {
             0..=3 => steps.push(Step::Directory(
                 path.into(),
-                Rights(owner, owner, chance.pick(MODES)),
+                Rights(owner, owner, rng.pick(MODES)),
             )),
             4 => steps.push(file(path, "no home")),
-            5 => steps.push(link(path, chance.pick(LINK_TARGETS))),
+            5 => steps.push(link(path, rng.pick(LINK_TARGETS))),
             _ => continue,
         }
         let ssh = format!("{path}/.ssh");
-        match chance.below(8) {
+        match rng.below(8) {
             0 => steps.push(Step::Directory(ssh, Rights(owner, owner, 0o700))),
             1 => steps.push(Step::File(
                 format!("{ssh}/authorized_keys"),
@@ -342,26 +339,23 @@ fn homes(chance: &mut Chance, steps: &mut Vec<Step>) {
                 &format!("{KEY} a\n"),
             )),
             3 => steps.push(file(&ssh, "no directory")),
-            4 => steps.push(link(
-                &ssh,
-                chance.pick(&["/etc/ssh-keys", "../keys", "ssh2"]),
-            )),
-            5 => steps.push(Step::Directory(format!("{ssh}/authorized_keys"), OURS)),
+            4 => steps.push(link(&ssh, rng.pick(&["/etc/ssh-keys", "../keys", "ssh2"]))),
+            5 => steps.push(Step::Directory(format!("{ssh}/authorized_keys"), ROOT_0755)),
             6 => steps.push(Step::Directory(
                 format!("{ssh}/authorized_keys.d/ignition"),
-                OURS,
+                ROOT_0755,
             )),
             _ => {}
         }
     }
 }
 
-fn sshd(chance: &mut Chance, steps: &mut Vec<Step>) {
-    if chance.percent(60) {
+fn sshd(rng: &mut Rng, steps: &mut Vec<Step>) {
+    if rng.percent(60) {
         return;
     }
     steps.push(file("/usr/sbin/sshd", "#!"));
-    let text = chance.pick(&[
+    let text = rng.pick(&[
         "AuthorizedKeysFile .ssh/authorized_keys\n",
         "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys.d/ignition\n",
         "AuthorizedKeysFile /etc/ssh/keys/%u\n",
@@ -370,27 +364,27 @@ fn sshd(chance: &mut Chance, steps: &mut Vec<Step>) {
         "authorizedkeysfile = \"%h/.ssh/authorized_keys\"\nMatch User root\n  AuthorizedKeysFile /x/%u\n",
     ]);
     steps.push(file("/etc/ssh/sshd_config", text));
-    if chance.percent(40) {
+    if rng.percent(40) {
         steps.push(file(
             "/etc/ssh/sshd_config.d/40.conf",
             "AuthorizedKeysCommand /usr/libexec/ssh-key-dir %u\nAuthorizedKeysCommandUser root\n",
         ));
     }
-    if chance.percent(20) {
+    if rng.percent(20) {
         steps.push(Step::File(
             "/usr/bin/update-ssh-keys".into(),
             "#!".into(),
-            OURS,
+            ROOT_0755,
         ));
     }
 }
 
-fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
-    if chance.percent(40) {
+fn systemd(rng: &mut Rng, steps: &mut Vec<Step>) {
+    if rng.percent(40) {
         return;
     }
-    if chance.percent(70) {
-        let id = chance.pick(&[
+    if rng.percent(70) {
+        let id = rng.pick(&[
             "",
             "uninitialized\n",
             "0123456789abcdef0123456789abcdef\n",
@@ -414,8 +408,8 @@ fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
         ("d.service", "[Service]\nExecStart=/bin/true\n".into()),
     ];
     for (name, text) in units {
-        if chance.percent(50) {
-            let place = chance.pick(&[
+        if rng.percent(50) {
+            let place = rng.pick(&[
                 "/usr/lib/systemd/system",
                 "/usr/lib/systemd/system",
                 "/etc/systemd/system",
@@ -423,16 +417,16 @@ fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
             steps.push(file(&format!("{place}/{name}"), &text));
         }
         let own = format!("/etc/systemd/system/{name}");
-        match chance.below(20) {
+        match rng.below(20) {
             0 => steps.push(link(&own, "/dev/null")),
             1 => steps.push(link(
                 &own,
-                chance.pick(&["/usr/lib/systemd/system/a.service", "a.service", "../gone"]),
+                rng.pick(&["/usr/lib/systemd/system/a.service", "a.service", "../gone"]),
             )),
             2 => steps.push(directory(&own)),
             3 => steps.push(file(&own, "")),
             4 => steps.push(file(&format!("{own}.d"), "no directory")),
-            5 => steps.push(file(&format!("{own}.d/10.conf"), chance.pick(CONTENTS))),
+            5 => steps.push(file(&format!("{own}.d/10.conf"), rng.pick(CONTENTS))),
             6 => steps.push(link(
                 &format!("/etc/systemd/system/multi-user.target.wants/{name}"),
                 &format!("/usr/lib/systemd/system/{name}"),
@@ -442,19 +436,19 @@ fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
                 "",
             )),
             8 => steps.push(file("/etc/systemd/system/multi-user.target.wants", "")),
-            9 => steps.push(link(&format!("{own}.d"), chance.pick(LINK_TARGETS))),
+            9 => steps.push(link(&format!("{own}.d"), rng.pick(LINK_TARGETS))),
             10 => steps.push(link(
                 &format!("{own}.d/10.conf"),
-                chance.pick(&["/dev/null", "20.conf", "/etc/a"]),
+                rng.pick(&["/dev/null", "20.conf", "/etc/a"]),
             )),
             11 => steps.push(link(
                 "/etc/systemd/system/multi-user.target.wants",
-                chance.pick(&["/srv/d", "sockets.target.wants", "/nowhere"]),
+                rng.pick(&["/srv/d", "sockets.target.wants", "/nowhere"]),
             )),
             _ => {}
         }
     }
-    match chance.below(10) {
+    match rng.below(10) {
         4 => steps.push(link("/etc/systemd/system-preset", "/srv/d")),
         0 => steps.push(file(
             "/etc/systemd/system-preset/20-ignition.preset",
@@ -470,17 +464,17 @@ fn systemd(chance: &mut Chance, steps: &mut Vec<Step>) {
     }
 }
 
-fn node(chance: &mut Chance) -> Step {
-    let path = chance.pick(PATHS).to_owned();
+fn node(rng: &mut Rng) -> Step {
+    let path = rng.pick(PATHS).to_owned();
     let rights = Rights(
-        chance.pick(&[0, 0, 0, 1000, 4711]),
-        chance.pick(&[0, 0, 0, 1000, 999]),
-        chance.pick(MODES),
+        rng.pick(&[0, 0, 0, 1000, 4711]),
+        rng.pick(&[0, 0, 0, 1000, 999]),
+        rng.pick(MODES),
     );
-    match chance.below(16) {
+    match rng.below(16) {
         0..=5 => {
-            let whole = chance.pick(CONTENTS);
-            let text = match chance.below(3) {
+            let whole = rng.pick(CONTENTS);
+            let text = match rng.below(3) {
                 0 => whole.chars().take(whole.chars().count() / 2).collect(),
                 1 => format!("{whole}more"),
                 _ => whole.to_owned(),
@@ -489,15 +483,15 @@ fn node(chance: &mut Chance) -> Step {
         }
         6..=8 => Step::Directory(path, rights),
         9 => Step::File(format!("{path}/inside"), "inside".into(), rights),
-        10..=11 => Step::Link(path, chance.pick(LINK_TARGETS).into()),
-        12 => Step::HardLink(path, chance.pick(PATHS).into()),
+        10..=11 => Step::Link(path, rng.pick(LINK_TARGETS).into()),
+        12 => Step::HardLink(path, rng.pick(PATHS).into()),
         13 => Step::Fifo(path),
         14 => Step::Socket(path),
         _ => Step::Device(path),
     }
 }
 
-fn mounts(chance: &mut Chance, steps: &mut Vec<Step>) {
+fn mounts(rng: &mut Rng, steps: &mut Vec<Step>) {
     let places = [
         "/srv",
         "/srv/d",
@@ -514,22 +508,22 @@ fn mounts(chance: &mut Chance, steps: &mut Vec<Step>) {
         "/home/new",
         "/etc",
     ];
-    let place = chance.pick(&places);
-    if chance.percent(60) {
+    let place = rng.pick(&places);
+    if rng.percent(60) {
         steps.push(directory(place));
     }
-    if chance.percent(60) {
+    if rng.percent(60) {
         steps.push(Step::Tmpfs(place.into()));
     } else {
-        steps.push(Step::Bind(chance.pick(&places).into(), place.into()));
+        steps.push(Step::Bind(rng.pick(&places).into(), place.into()));
     }
-    if chance.percent(50) {
+    if rng.percent(50) {
         steps.push(file(
-            &format!("{place}/{}", chance.pick(&["f", "b", "e", "g"])),
-            chance.pick(CONTENTS),
+            &format!("{place}/{}", rng.pick(&["f", "b", "e", "g"])),
+            rng.pick(CONTENTS),
         ));
     }
-    if chance.percent(15) {
+    if rng.percent(15) {
         steps.push(Step::ReadOnly(place.into()));
     }
 }

@@ -1,5 +1,5 @@
-//! The program in the place of Ignition, as distributions call it: its names and flags, its stages, and the units around
-//! them. `docs/ignition.md` lists what is held here.
+//! The program as a replacement for Ignition, as distributions call it: its names and flags, its stages, and their
+//! units. `docs/ignition.md` lists what is tested here.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,9 +1,9 @@
-//! The tables of `docs/ignition.md`: each promise names its test, and no test of a promise is left out.
+//! Checks the tables of `docs/ignition.md`: each row names its tests, and no test is missing.
 
 use std::fs;
 use std::path::Path;
 
-/// Every test in these is in the tables.
+/// Modules whose tests must all be in the tables.
 const MODULES: &[&str] = &[
     "ignition::roles",
     "ignition::stages::log",
@@ -14,8 +14,8 @@ const MODULES: &[&str] = &[
     "ignition::units",
 ];
 
-/// Words between backticks in the last column of the table: tests by name.
-fn listed() -> Vec<String> {
+/// The names of tests: text in backticks in the last column of the tables.
+fn listed_tests() -> Vec<String> {
     let text = include_str!("../../docs/ignition.md");
     let rows = text.lines().filter(|line| line.starts_with("| "));
     let cells = rows.filter_map(|row| row.trim_end_matches(" |").rsplit(" | ").next());
@@ -28,7 +28,7 @@ fn source(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_default()
 }
 
-/// Where a test of that name would be, and how it would begin.
+/// The source that a test of that name would be in, and how its definition would begin.
 fn place(name: &str) -> (String, String) {
     if let Some(case) = name.strip_prefix("lab:") {
         let files = fs::read_dir("tests/lab/cases").expect("the cases of the lab");
@@ -58,7 +58,7 @@ fn place(name: &str) -> (String, String) {
 
 #[test]
 fn the_table_names_tests_that_exist() {
-    let listed = listed();
+    let listed = listed_tests();
     assert!(
         listed.len() > 100,
         "{} tests were found in the table",
@@ -74,8 +74,8 @@ fn the_table_names_tests_that_exist() {
 }
 
 #[test]
-fn the_table_names_every_test_beside_it() {
-    let listed = listed();
+fn the_table_names_every_test_of_these_modules() {
+    let listed = listed_tests();
     for module in MODULES {
         let text = source(&format!("tests/{}.rs", module.replace("::", "/")));
         assert!(!text.is_empty(), "{module} is not there");

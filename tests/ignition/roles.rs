@@ -1,5 +1,5 @@
-//! The names of Ignition as distributions call them: links to the shipped program. Flags, streams and exit codes.
-//! What the stages themselves do is in `stages`; `docs/ignition.md` lists both.
+//! The program called by the names of Ignition, through links: flags, streams and exit codes. The stages themselves are
+//! tested in `stages`; `docs/ignition.md` lists both.
 
 use crate::common::folder::Folder;
 use crate::common::run::{self, KINDLING, stderr, stdout, told};
@@ -70,15 +70,15 @@ impl Scene {
 }
 
 #[track_caller]
-fn exits(output: &Output, code: i32) {
+fn assert_exit(output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", told(output));
     assert!(!stderr(output).contains("panicked"), "{}", told(output));
 }
 
 /// Exit code 2, nothing on standard output, and each text on standard error.
 #[track_caller]
-fn is_wrong_usage(output: &Output, texts: &[&str]) {
-    exits(output, 2);
+fn assert_usage_error(output: &Output, texts: &[&str]) {
+    assert_exit(output, 2);
     assert_eq!(stdout(output), "", "{}", told(output));
     for text in texts {
         assert!(stderr(output).contains(text), "{text}: {}", told(output));
@@ -100,7 +100,7 @@ fn every_name_prints_its_version_on_standard_output() {
         ("ignition-rmcfg", &["--version"]),
     ] {
         let output = scene.run(name, arguments);
-        exits(&output, 0);
+        assert_exit(&output, 0);
         assert_eq!(stdout(&output), VERSION, "{name} {arguments:?}");
         assert_eq!(stderr(&output), "", "{name} {arguments:?}");
     }
@@ -119,7 +119,7 @@ fn every_name_prints_its_usage_on_standard_error() {
         ("ignition-rmcfg", "--help"),
     ] {
         let output = scene.run(name, &[flag]);
-        exits(&output, 0);
+        assert_exit(&output, 0);
         assert_eq!(stdout(&output), "", "{name} {flag}");
         assert!(
             stderr(&output).starts_with(&format!("Usage: {name} ")),
@@ -155,27 +155,27 @@ fn the_stage_runner_knows_every_flag_with_one_dash_or_two() {
     ] {
         for dashes in ["-", "--"] {
             let output = scene.run("ignition", &[&format!("{dashes}{flag}"), "-version"]);
-            exits(&output, 0);
+            assert_exit(&output, 0);
             assert_eq!(stdout(&output), VERSION, "{dashes}{flag}");
         }
     }
 }
 
 #[test]
-fn the_stage_runner_takes_values_behind_flags() {
+fn the_stage_runner_takes_values_after_flags() {
     let scene = Scene::new();
     let output = scene.run("ignition", &["-root", "-version", "-version", "-stage", ""]);
-    is_wrong_usage(&output, &["-stage"]);
+    assert_usage_error(&output, &["-stage"]);
     let output = scene.run(
         "ignition",
         &["-root", "-version", "-stage", "disks", "--version=T"],
     );
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert_eq!(stdout(&output), VERSION);
 }
 
 #[test]
-fn the_stage_runner_names_what_is_missing_in_one_line() {
+fn the_stage_runner_reports_missing_flags_in_one_line() {
     let scene = Scene::new();
     for (arguments, flag) in [
         (&[][..], "platform"),
@@ -185,13 +185,13 @@ fn the_stage_runner_names_what_is_missing_in_one_line() {
         (&["-platform=qemu", "--", "-stage=disks"], "stage"),
     ] {
         let output = scene.run("ignition", arguments);
-        is_wrong_usage(&output, &[flag]);
+        assert_usage_error(&output, &[flag]);
         assert_eq!(stderr(&output).lines().count(), 1, "{}", told(&output));
     }
 }
 
 #[test]
-fn the_stage_runner_judges_values_when_it_reads_them() {
+fn the_stage_runner_checks_values_while_parsing() {
     let scene = Scene::new();
     for arguments in [
         &["-platform="][..],
@@ -209,21 +209,21 @@ fn the_stage_runner_judges_values_when_it_reads_them() {
         &["-platform=qemu", "-stage"],
     ] {
         let output = scene.run("ignition", arguments);
-        is_wrong_usage(&output, &["ignition: ", "Usage: ignition "]);
+        assert_usage_error(&output, &["ignition: ", "Usage: ignition "]);
     }
 }
 
 // ---- ignition-validate
 
 #[test]
-fn validate_says_nothing_about_a_good_config() {
+fn validate_prints_nothing_for_a_valid_config() {
     let scene = Scene::new();
     let file = scene.write("good.ign", CONFIG);
     let output = scene.run("ignition-validate", &[&file]);
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert_eq!(stdout(&output) + &stderr(&output), "");
     let output = scene.run_with_input("ignition-validate", &["-"], CONFIG);
-    exits(&output, 0);
+    assert_exit(&output, 0);
 }
 
 #[test]
@@ -239,7 +239,7 @@ fn validate_reports_on_standard_output() {
         (syntax, 1, "error at line 2 col "),
     ] {
         let output = scene.run_with_input("ignition-validate", &["-"], text);
-        exits(&output, code);
+        assert_exit(&output, code);
         assert!(stdout(&output).starts_with(place), "{}", told(&output));
         assert!(stdout(&output).ends_with('\n') && !stdout(&output).ends_with("\n\n"));
         assert_eq!(stderr(&output), "", "{}", told(&output));
@@ -258,12 +258,12 @@ fn validate_gives_reasons_on_standard_error() {
         (r#"{"ignition": {}}"#, "invalid config version"),
     ] {
         let output = scene.run_with_input("ignition-validate", &["-"], input);
-        exits(&output, 1);
+        assert_exit(&output, 1);
         assert_eq!(stdout(&output), "", "{}", told(&output));
         assert!(stderr(&output).contains(reason), "{}", told(&output));
     }
     let output = scene.run("ignition-validate", &["/nowhere/x.ign"]);
-    exits(&output, 1);
+    assert_exit(&output, 1);
     assert_eq!(stdout(&output), "");
     assert!(
         stderr(&output).contains("/nowhere/x.ign"),
@@ -273,16 +273,16 @@ fn validate_gives_reasons_on_standard_error() {
 }
 
 #[test]
-fn validate_wants_exactly_one_config() {
+fn validate_requires_exactly_one_config() {
     let scene = Scene::new();
     let file = scene.write("good.ign", CONFIG);
     let file = file.as_str();
     for arguments in [&[][..], &[file, file], &[file, "-version"]] {
         let output = scene.run("ignition-validate", arguments);
-        exits(&output, 1);
+        assert_exit(&output, 1);
         assert!(stderr(&output).starts_with("Usage: "), "{}", told(&output));
     }
-    is_wrong_usage(
+    assert_usage_error(
         &scene.run("ignition-validate", &["-root=x", file]),
         &["Usage: "],
     );
@@ -294,17 +294,17 @@ fn validate_wants_exactly_one_config() {
 fn apply_writes_files_and_units_and_logs_to_standard_output() {
     let scene = Scene::new();
     let file = scene.write("config.ign", CONFIG);
-    // Mixed with other arguments, relative roots.
+    // A relative root, and flags after other arguments.
     let output = scene.run("ignition-apply", &[&file, "--root", "root"]);
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert_eq!(stderr(&output), "");
     let log = stdout(&output);
     assert!(log.starts_with(&format!("INFO     : {VERSION}")), "{log}");
-    // The file and the unit are written beside each other: either may be the first.
+    // The file and the unit are written concurrently, in any order.
     let written = format!("writing file \"{}\"", scene.path("root/etc/motd").display());
     let numbers: Vec<&str> = ["[started]  ", "[finished] "]
         .iter()
-        .map(|word| number_of_operation(&log, &format!("{word}{written}")))
+        .map(|word| operation_number(&log, &format!("{word}{written}")))
         .collect();
     assert_eq!(numbers[0], numbers[1], "{log}");
     assert_eq!(
@@ -319,16 +319,16 @@ fn apply_writes_files_and_units_and_logs_to_standard_output() {
     // No result file, no state, no cache.
     let preset = "etc/systemd/system-preset/20-ignition.preset";
     let want = ["etc/motd", preset, "etc/systemd/system/a.service"];
-    let named = |path: &String| {
+    let is_expected = |path: &String| {
         want.iter()
             .any(|name| path.trim_start_matches('/') == *name)
     };
     assert_eq!(files.len(), want.len(), "{files:?}");
-    assert!(files.iter().all(named), "{files:?}");
+    assert!(files.iter().all(is_expected), "{files:?}");
 }
 
-/// Of the line that ends with `end`: the number in `createFiles: op(N): `.
-fn number_of_operation<'a>(log: &'a str, end: &str) -> &'a str {
+/// The number in `createFiles: op(N): ` in the line that ends with `end`.
+fn operation_number<'a>(log: &'a str, end: &str) -> &'a str {
     let line = log.lines().find(|line| line.ends_with(end));
     let line = line.unwrap_or_else(|| panic!("{end}\n{log}"));
     let (_, rest) = line.split_once("createFiles: op(").expect("an operation");
@@ -341,12 +341,12 @@ fn number_of_operation<'a>(log: &'a str, end: &str) -> &'a str {
 fn apply_reads_standard_input() {
     let scene = Scene::new();
     let output = scene.run_with_input("ignition-apply", &["--root=root", "-"], CONFIG);
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert!(scene.path("root/etc/motd").exists());
 }
 
 #[test]
-fn apply_refuses_what_a_tree_cannot_take_before_it_writes() {
+fn apply_refuses_unsupported_sections_before_writing() {
     let scene = Scene::new();
     for section in [
         r#""kernelArguments": {"shouldExist": ["a"]}"#,
@@ -362,7 +362,7 @@ fn apply_refuses_what_a_tree_cannot_take_before_it_writes() {
         let config = format!(r#"{{"ignition": {{"version": "3.4.0"}}, {section}, {rest}}}"#);
         let file = scene.write("config.ign", &config);
         let output = scene.run("ignition-apply", &["--root=root", &file]);
-        exits(&output, 1);
+        assert_exit(&output, 1);
         assert!(stdout(&output).contains("CRITICAL : "), "{}", told(&output));
         let empty = fs::read_dir(scene.path("root"))
             .expect("a root")
@@ -373,7 +373,7 @@ fn apply_refuses_what_a_tree_cannot_take_before_it_writes() {
 }
 
 #[test]
-fn apply_skips_what_a_tree_cannot_take_when_told_to() {
+fn apply_skips_unsupported_sections_on_request() {
     let scene = Scene::new();
     let config = r#"{"ignition": {"version": "3.4.0"},
         "kernelArguments": {"shouldExist": ["a"]},
@@ -386,7 +386,7 @@ fn apply_skips_what_a_tree_cannot_take_when_told_to() {
         "ignition-apply",
         &["--ignore-unsupported", "--root=root", &file],
     );
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert!(scene.path("root/etc/motd").exists());
     assert!(
         !scene.path("root/etc/passwd").exists(),
@@ -401,14 +401,14 @@ fn apply_offline_fails_if_anything_needs_a_network() {
         "storage": {"files": [{"path": "/a", "contents": {"source": "http://192.0.2.1/a"}}]}}"#;
     let file = scene.write("remote.ign", remote);
     let output = scene.run("ignition-apply", &["--offline", "--root=root", &file]);
-    exits(&output, 1);
+    assert_exit(&output, 1);
     assert!(stdout(&output).contains("CRITICAL : "), "{}", told(&output));
     let local = scene.write("local.ign", CONFIG);
-    exits(
+    assert_exit(
         &scene.run("ignition-apply", &["--offline=true", "--root=root", &local]),
         0,
     );
-    exits(
+    assert_exit(
         &scene.run(
             "ignition-apply",
             &["--offline=false", "--root=root", &local],
@@ -418,26 +418,26 @@ fn apply_offline_fails_if_anything_needs_a_network() {
 }
 
 #[test]
-fn apply_fails_with_one_critical_line_more_than_there_are_findings() {
+fn apply_logs_one_more_critical_line_than_findings() {
     let scene = Scene::new();
     let config = r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "etc"}]}}"#;
     let file = scene.write("config.ign", config);
     let output = scene.run("ignition-apply", &["--root=root", &file]);
-    exits(&output, 1);
+    assert_exit(&output, 1);
     let log = stdout(&output);
     assert!(
         log.contains("CRITICAL : error at $.storage.files.0.path, line 1 col "),
         "{log}"
     );
     assert_eq!(log.matches("CRITICAL : ").count(), 2, "{log}");
-    exits(
+    assert_exit(
         &scene.run("ignition-apply", &["--root=root", "/nowhere/x.ign"]),
         1,
     );
 }
 
 #[test]
-fn apply_tells_wrong_usage_from_a_missing_config() {
+fn apply_distinguishes_wrong_usage_from_a_missing_config() {
     let scene = Scene::new();
     for arguments in [
         &[][..],
@@ -446,7 +446,7 @@ fn apply_tells_wrong_usage_from_a_missing_config() {
         &["--", "a", "--root"],
     ] {
         let output = scene.run("ignition-apply", arguments);
-        exits(&output, 1);
+        assert_exit(&output, 1);
         assert!(
             stderr(&output).starts_with("Usage: ignition-apply"),
             "{}",
@@ -460,11 +460,11 @@ fn apply_tells_wrong_usage_from_a_missing_config() {
         &["a", "--root"],
         &["--offline=yes", "a"],
     ] {
-        is_wrong_usage(&scene.run("ignition-apply", arguments), &["Usage: "]);
+        assert_usage_error(&scene.run("ignition-apply", arguments), &["Usage: "]);
     }
 }
 
-/// Whether this test itself runs in a container does not matter: the program sees a root of its own.
+/// The program gets a root of its own, so that it does not matter whether this test itself runs in a container.
 #[test]
 fn apply_runs_in_containers_only() {
     run::require_root();
@@ -490,14 +490,14 @@ fn apply_runs_in_containers_only() {
         output
     };
     let output = run("");
-    exits(&output, 1);
+    assert_exit(&output, 1);
     assert!(
         stdout(&output).contains("containers only"),
         "{}",
         told(&output)
     );
     fs::remove_dir(scene.path("root/target")).expect("it is empty");
-    exits(&run("podman"), 0);
+    assert_exit(&run("podman"), 0);
     assert!(scene.path("root/target/etc/motd").exists());
 }
 
@@ -509,7 +509,7 @@ fn rmcfg_fails_where_configs_cannot_be_deleted() {
     for platform in ["qemu", "file", "metal"] {
         let arguments = ["--log-to-stdout", "--platform", platform];
         let output = scene.run("ignition-rmcfg", &arguments);
-        exits(&output, 1);
+        assert_exit(&output, 1);
         let log = stdout(&output);
         assert!(log.starts_with(&format!("INFO     : {VERSION}")), "{log}");
         assert!(log.contains("CRITICAL : couldn't delete config: "), "{log}");
@@ -528,7 +528,7 @@ fn rmcfg_takes_a_platform_and_nothing_else() {
         &["-platform=qemu"],
         &["--platform"],
     ] {
-        is_wrong_usage(
+        assert_usage_error(
             &scene.run("ignition-rmcfg", arguments),
             &["ignition-rmcfg: "],
         );
@@ -541,12 +541,12 @@ fn rmcfg_takes_a_platform_and_nothing_else() {
 fn kindling_boot_is_the_stage_runner() {
     let kindling = |arguments: &[&str]| run::kindling().args(arguments).output().expect("start it");
     let output = kindling(&["boot", "-version"]);
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert_eq!(stdout(&output), VERSION);
-    is_wrong_usage(&kindling(&["boot", "-stage", "nonesuch"]), &["nonesuch"]);
-    is_wrong_usage(&kindling(&["boot", ""]), &["platform"]);
+    assert_usage_error(&kindling(&["boot", "-stage", "nonesuch"]), &["nonesuch"]);
+    assert_usage_error(&kindling(&["boot", ""]), &["platform"]);
     let output = kindling(&["boot", "-help"]);
-    exits(&output, 0);
+    assert_exit(&output, 0);
     assert!(
         stderr(&output).contains("-config-cache"),
         "{}",
@@ -558,7 +558,7 @@ fn kindling_boot_is_the_stage_runner() {
 fn kindling_boot_is_in_help_completions_and_manual_pages() {
     let kindling = |arguments: &[&str]| {
         let output = run::kindling().args(arguments).output().expect("start it");
-        exits(&output, 0);
+        assert_exit(&output, 0);
         stdout(&output)
     };
     assert!(kindling(&["--help"]).contains("\n  boot "));

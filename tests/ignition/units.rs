@@ -1,5 +1,5 @@
-//! Units, targets and the generator that bring the stages into a boot. Distributions order their own units by these
-//! names, so the lines they rely on are held here; whole boots are the matter of `make test-boot`.
+//! The units, targets and generator that run the stages during a boot. Distributions order their own units by these
+//! names, so the lines they rely on are checked here; whole boots are tested by `make test-boot`.
 
 use crate::common::run::{require_root, told};
 use crate::common::tree::tree;
@@ -17,7 +17,7 @@ fn module() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("dracut/30kindling")
 }
 
-/// Settings of a unit, `Name=word`, one for each word of a list.
+/// Settings of a unit as `Name=value`, with one for each word of a list.
 fn settings(path: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("read {}: {e}", path.display()));
     let lists = ["After", "Before", "Requires", "Conflicts"];
@@ -41,7 +41,7 @@ fn settings(path: &Path) -> BTreeSet<String> {
 }
 
 #[track_caller]
-fn holds(unit: &str, lines: &[&str]) {
+fn assert_settings(unit: &str, lines: &[&str]) {
     let settings = settings(&module().join(unit));
     for line in lines {
         assert!(
@@ -57,7 +57,7 @@ fn every_stage_has_its_service() {
         let start = format!(
             "ExecStart=/usr/bin/ignition --root=/sysroot --platform=${{PLATFORM_ID}} --stage={stage} ${{IGNITION_ARGS}}"
         );
-        holds(
+        assert_settings(
             &format!("ignition-{stage}.service"),
             &[
                 "ConditionPathExists=/etc/initrd-release",
@@ -75,10 +75,10 @@ fn every_stage_has_its_service() {
 }
 
 #[test]
-fn services_stand_where_distributions_expect_them() {
+fn services_are_ordered_as_distributions_expect() {
     let fetch_offline = ["After=basic.target", "Before=ignition-fetch.service"];
-    holds("ignition-fetch-offline.service", &fetch_offline);
-    holds(
+    assert_settings("ignition-fetch-offline.service", &fetch_offline);
+    assert_settings(
         "ignition-fetch.service",
         &[
             "After=basic.target",
@@ -89,7 +89,7 @@ fn services_stand_where_distributions_expect_them() {
             "ConditionPathExists=!/run/ignition.json",
         ],
     );
-    holds(
+    assert_settings(
         "ignition-kargs.service",
         &[
             "After=ignition-fetch.service",
@@ -97,7 +97,7 @@ fn services_stand_where_distributions_expect_them() {
             "MountFlags=slave",
         ],
     );
-    holds(
+    assert_settings(
         "ignition-disks.service",
         &[
             "After=ignition-fetch.service",
@@ -108,7 +108,7 @@ fn services_stand_where_distributions_expect_them() {
             "After=systemd-udevd.service",
         ],
     );
-    holds(
+    assert_settings(
         "ignition-mount.service",
         &[
             "After=ignition-disks.service",
@@ -121,14 +121,14 @@ fn services_stand_where_distributions_expect_them() {
             "ExecStop=/usr/bin/ignition --root=/sysroot --platform=${PLATFORM_ID} --stage=umount ${IGNITION_ARGS}",
         ],
     );
-    holds(
+    assert_settings(
         "ignition-files.service",
         &[
             "After=ignition-mount.service",
             "Before=initrd-parse-etc.service",
         ],
     );
-    holds(
+    assert_settings(
         "ignition-remount-sysroot.service",
         &[
             "After=sysroot.mount",
@@ -142,7 +142,7 @@ fn services_stand_where_distributions_expect_them() {
 #[test]
 fn targets_end_with_the_initramfs() {
     for target in TARGETS {
-        holds(
+        assert_settings(
             &format!("ignition-{target}.target"),
             &[
                 "ConditionPathExists=/etc/initrd-release",
@@ -154,13 +154,13 @@ fn targets_end_with_the_initramfs() {
             ],
         );
     }
-    holds("ignition-complete.target", &["Before=initrd.target"]);
-    holds("ignition-subsequent.target", &["Before=initrd.target"]);
-    holds(
+    assert_settings("ignition-complete.target", &["Before=initrd.target"]);
+    assert_settings("ignition-subsequent.target", &["Before=initrd.target"]);
+    assert_settings(
         "ignition-diskful.target",
         &["Before=ignition-complete.target"],
     );
-    holds(
+    assert_settings(
         "ignition-diskful-subsequent.target",
         &["Before=ignition-subsequent.target"],
     );
@@ -199,7 +199,7 @@ fn the_config_is_deleted_from_the_real_root() {
     }
 }
 
-/// What the generator makes of a kernel command line: links, and the environment of the stages.
+/// Runs the generator for a kernel command line; returns its links and the environment of the stages.
 fn generated(line: &str, live: bool) -> (Vec<String>, String) {
     require_root();
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -240,7 +240,7 @@ fn generated(line: &str, live: bool) -> (Vec<String>, String) {
 }
 
 #[test]
-fn the_generator_tells_first_boots_from_later_ones() {
+fn the_generator_distinguishes_first_boots_from_later_ones() {
     let first = [
         "ignition-complete.target.requires/ignition-diskful.target",
         "initrd.target.requires/ignition-complete.target",
@@ -306,8 +306,8 @@ fn the_scripts_read_the_kernel_command_line_alike() {
     assert_eq!(generator, shared("kindling-network.sh"));
 }
 
-/// What `kindling-network up` does with NetworkManager and two interfaces: the arguments that the generator of
-/// connections gets, and the interfaces that count as unused before.
+/// Runs `kindling-network up` with NetworkManager: checks the arguments that the generator of connections gets, and the
+/// interfaces that are recorded as down before.
 #[test]
 fn the_network_comes_up_with_any_command_line_and_any_interface() {
     require_root();
@@ -358,7 +358,7 @@ fn the_network_comes_up_with_any_command_line_and_any_interface() {
     assert_eq!(read("was-down"), "down0\n", "{}", told(&output));
 }
 
-/// The end of a first boot, in which `setup` has made what is mounted: what `ls` shows of `/boot` after it.
+/// Runs the end of a first boot after `setup` has mounted file systems; returns the files in `/boot` after it.
 fn after_first_boot(setup: &str) -> String {
     require_root();
     let script = format!(
@@ -381,7 +381,7 @@ fn after_first_boot(setup: &str) -> String {
 }
 
 #[test]
-fn the_flag_goes_from_the_topmost_of_several_mounts() {
+fn the_flag_is_removed_from_the_topmost_mount() {
     let setup = "mount -t tmpfs low /boot
         mount -t tmpfs top /boot
         touch /boot/ignition.firstboot /boot/kept
@@ -406,7 +406,7 @@ fn the_end_of_a_first_boot_does_not_wait_for_a_pipe() {
     );
 }
 
-/// Words of the function of the dracut module that adds modules of the kernel.
+/// The words of the function of the dracut module that adds kernel modules.
 fn kernel_modules() -> BTreeSet<String> {
     let path = module().join("module-setup.sh");
     let text = fs::read_to_string(&path).expect("there");
@@ -417,19 +417,19 @@ fn kernel_modules() -> BTreeSet<String> {
 
 #[test]
 fn the_initramfs_has_the_kernel_modules_of_every_platform() {
-    let there = kernel_modules();
+    let included = kernel_modules();
     for platform in PLATFORMS {
         for needed in platform.about().modules {
             let (id, name) = (platform.id(), needed.name());
             assert!(
-                there.contains(name),
+                included.contains(name),
                 "{id} needs {name}, and module-setup.sh does not add it"
             );
         }
     }
 }
 
-/// The function of the dracut module that copies trusted keys, run on a machine with these below `/etc/kindling`.
+/// Runs the function of the dracut module that copies trusted keys, after `prepare` has set up `/etc`.
 fn copied_keys(prepare: &str) -> Output {
     let directory = tempfile::tempdir().expect("a directory");
     let script = format!(
@@ -445,7 +445,7 @@ fn copied_keys(prepare: &str) -> Output {
 }
 
 #[test]
-fn trusted_keys_go_into_the_initramfs_or_end_it() {
+fn trusted_keys_are_copied_to_the_initramfs_or_fail_its_build() {
     let keys = "mkdir -p kindling/trusted-keys.d; cd kindling/trusted-keys.d; echo k > one";
     let both = "./etc/kindling/trusted-keys.d/one\n./etc/kindling/trusted-keys.d/two\n";
     for (prepare, want) in [
@@ -471,16 +471,16 @@ fn trusted_keys_go_into_the_initramfs_or_end_it() {
         ),
     ] {
         let output = copied_keys(prepare);
-        let said = String::from_utf8_lossy(&output.stdout);
+        let stdout = String::from_utf8_lossy(&output.stdout);
         match want {
             Ok(files) => assert_eq!(
-                (output.status.code(), &*said),
+                (output.status.code(), &*stdout),
                 (Some(0), files),
                 "{prepare}"
             ),
             Err(cause) => {
-                assert_eq!(output.status.code(), Some(1), "{prepare}: {said}");
-                assert!(said.contains(cause), "{prepare}: {said}");
+                assert_eq!(output.status.code(), Some(1), "{prepare}: {stdout}");
+                assert!(stdout.contains(cause), "{prepare}: {stdout}");
             }
         }
     }

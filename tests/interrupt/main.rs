@@ -1,4 +1,4 @@
-//! Interrupted runs: after a kill at any moment a second run converges to what an undisturbed run makes, and leaves
+//! Interrupted runs: after a kill at any moment a second run converges to the result of an undisturbed run, and leaves
 //! no loop device and no mount.
 
 #[path = "../common/mod.rs"]
@@ -19,14 +19,15 @@ use traced::{Moment, Traced};
 
 /// Moments of the kill, evenly spread over the system calls of an undisturbed run.
 const MOMENTS: u64 = 50;
-/// Another number of moments, and between which parts of a run, in thousandths: `400:950:1000`.
-const CHOSEN_MOMENTS: &str = "KINDLING_TEST_MOMENTS";
-/// Rounds side by side.
+/// Variable for another number of moments, and the part of a run they are in, in thousandths: `400:950:1000`.
+const MOMENTS_VARIABLE: &str = "KINDLING_TEST_MOMENTS";
+/// Number of rounds in parallel.
 const LANES: usize = 2;
-/// What `apply` ends with when it is interrupted.
+/// Exit status of `apply` when it is interrupted.
 const INTERRUPTED: i32 = 5;
-/// Everything random is given, so that two runs can be compared: GUIDs, labels, UUIDs. UUIDs begin with a number
-/// of the round's own, because mkfs.btrfs refuses one that any block device of the machine has, be it about to go.
+/// Everything random is specified, so that two runs can be compared: GUIDs, labels, UUIDs. UUIDs begin with a number
+/// that is unique for the round, because mkfs.btrfs rejects one that any block device of the machine has, even if that
+/// is just being detached.
 fn config(round: u32) -> String {
     let files: Vec<String> = (0..40)
         .map(|n| {
@@ -102,7 +103,7 @@ impl Bench {
         let mut command = kindling();
         let image = format!("/dev/vda={},size=512M", self.image.display());
         command.args([verb, "--image", &image]).arg(&self.config);
-        // Where a run that is killed leaves the directory of its mount points.
+        // A run that is killed leaves the directory of its mount points there.
         command.env("TMPDIR", self.directory.path());
         command
     }
@@ -111,12 +112,12 @@ impl Bench {
         self.command(verb).output().expect("run kindling")
     }
 
-    /// Runs `apply`, and sends it a signal at a moment.
+    /// Runs `apply`, and sends it a signal at the given moment.
     fn traced(&self, moment: Option<Moment>) -> Traced {
         traced::run(&mut self.command("apply"), moment)
     }
 
-    /// Everything a run leaves: table, superblocks, tree.
+    /// The complete result of a run: table, superblocks, tree.
     fn result(&self) -> BTreeMap<String, String> {
         let table = table(&self.image);
         let mut found = BTreeMap::new();
@@ -168,12 +169,16 @@ impl Bench {
     }
 }
 
-/// An undisturbed run: what it leaves, and the number of its stops.
+/// The result of an undisturbed run, and the number of its stops.
 fn undisturbed() -> (BTreeMap<String, String>, u64) {
     let bench = Bench::new();
     let Traced { output, stops } = bench.traced(None);
-    let told = told(&output);
-    assert_eq!(output.status.code(), Some(0), "an undisturbed run: {told}");
+    let output_text = told(&output);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "an undisturbed run: {output_text}"
+    );
     (bench.result(), stops)
 }
 
@@ -195,15 +200,15 @@ fn differences(
         .collect()
 }
 
-/// A second run after an interrupted one: succeeds, converges, leaves nothing.
-fn converges(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), String> {
+/// Checks that a second run after an interrupted one succeeds, converges and leaves nothing behind.
+fn check_convergence(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), String> {
     let output = bench.run("apply");
     if output.status.code() != Some(0) {
         return Err(format!("the second run: {}", told(&output)));
     }
-    let left = left_behind(&bench.image, bench.directory.path());
-    if !left.is_empty() {
-        return Err(format!("left behind: {}", left.join("; ")));
+    let leftovers = left_behind(&bench.image, bench.directory.path());
+    if !leftovers.is_empty() {
+        return Err(format!("left behind: {}", leftovers.join("; ")));
     }
     let different = differences(expected, &bench.result());
     if !different.is_empty() {
@@ -213,11 +218,11 @@ fn converges(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), S
         ));
     }
     // What the comparison attached may be held for a moment by a run on the other lane.
-    let left = left_behind(&bench.image, bench.directory.path());
-    if !left.is_empty() {
+    let leftovers = left_behind(&bench.image, bench.directory.path());
+    if !leftovers.is_empty() {
         return Err(format!(
             "left behind by the comparison: {}",
-            left.join("; ")
+            leftovers.join("; ")
         ));
     }
     let plan = bench.run("plan");
@@ -229,7 +234,7 @@ fn converges(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), S
 
 /// How many moments there are, and the thousandths of a run that they are spread over.
 fn moments() -> (u64, u64, u64) {
-    let Ok(chosen) = std::env::var(CHOSEN_MOMENTS) else {
+    let Ok(chosen) = std::env::var(MOMENTS_VARIABLE) else {
         return (MOMENTS, 0, 1000);
     };
     let numbers: Vec<u64> = chosen.split(':').flat_map(str::parse).collect();
@@ -237,7 +242,7 @@ fn moments() -> (u64, u64, u64) {
         [moments, first, last] if moments > 0 && first < last && last <= 1000 => {
             (moments, first, last)
         }
-        _ => panic!("{CHOSEN_MOMENTS}={chosen} is not MOMENTS:FIRST:LAST"),
+        _ => panic!("{MOMENTS_VARIABLE}={chosen} is not MOMENTS:FIRST:LAST"),
     }
 }
 
@@ -264,7 +269,7 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
             }));
             let hit = killed.output.status.code().is_none();
             hits.fetch_add(u64::from(hit), Ordering::Relaxed);
-            if let Err(reason) = converges(&bench, &expected) {
+            if let Err(reason) = check_convergence(&bench, &expected) {
                 failures.push(format!("killed at stop {at} of {stops}: {reason}"));
             }
         }
@@ -275,12 +280,12 @@ fn a_run_killed_at_any_of_fifty_moments_converges() {
         ended.flatten().collect()
     });
     let count = failures.len();
-    let words = failures.join("\n\n");
+    let report = failures.join("\n\n");
     assert!(
         failures.is_empty(),
-        "{count} of {moments} moments:\n{words}"
+        "{count} of {moments} moments:\n{report}"
     );
-    // Or they were not spread over it: no two runs have the same number of system calls.
+    // Otherwise the moments were not spread over the run: no two runs have the same number of system calls.
     let hits = hits.into_inner();
     let expected = if (first, last) == (0, 1000) {
         moments * 9 / 10
@@ -306,16 +311,21 @@ fn sigint_and_sigterm_end_the_run_in_order_and_the_next_one_converges() {
         let bench = Bench::new();
         let at = stops * percent / 100;
         let output = bench.traced(Some(Moment { stops: at, signal })).output;
-        let told = told(&output);
+        let output_text = told(&output);
         let place = format!("{signal} at stop {at} of {stops}");
-        assert_eq!(output.status.code(), Some(INTERRUPTED), "{place}: {told}");
-        assert!(
-            told.to_lowercase().contains("interrupt"),
-            "{place}: does not say that it was interrupted: {told}"
+        assert_eq!(
+            output.status.code(),
+            Some(INTERRUPTED),
+            "{place}: {output_text}"
         );
-        let left = left_behind(&bench.image, bench.directory.path());
-        assert_eq!(left, Vec::<String>::new(), "{place}: {told}");
-        converges(&bench, &expected).unwrap_or_else(|reason| panic!("after {place}: {reason}"));
+        assert!(
+            output_text.to_lowercase().contains("interrupt"),
+            "{place}: does not say that it was interrupted: {output_text}"
+        );
+        let leftovers = left_behind(&bench.image, bench.directory.path());
+        assert_eq!(leftovers, Vec::<String>::new(), "{place}: {output_text}");
+        check_convergence(&bench, &expected)
+            .unwrap_or_else(|reason| panic!("after {place}: {reason}"));
     }
 }
 

@@ -1,4 +1,4 @@
-//! Ends a program at a system call: moments are counted, so that they are the same on an idle and on a busy machine.
+//! Signals a program at a system call: moments are counted in system calls, so that they do not depend on the load.
 
 use nix::errno::Errno;
 use nix::sys::ptrace::{self, Options};
@@ -10,14 +10,14 @@ use std::io::{Read, Seek};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus, Output};
 
-/// A signal at a moment: how many times the threads of the program entered or left the kernel before.
+/// A signal, and how many times the threads of the program enter or leave the kernel before it is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     pub stops: u64,
     pub signal: Signal,
 }
 
-/// A program that ended.
+/// The result of a program that has ended.
 pub struct Traced {
     pub output: Output,
     /// How many times its threads entered or left the kernel.
@@ -44,14 +44,14 @@ pub fn run(command: &mut Command, moment: Option<Moment>) -> Traced {
     Traced {
         output: Output {
             status,
-            stdout: text(&mut stdout),
-            stderr: text(&mut stderr),
+            stdout: read_output(&mut stdout),
+            stderr: read_output(&mut stderr),
         },
         stops,
     }
 }
 
-fn text(file: &mut File) -> Vec<u8> {
+fn read_output(file: &mut File) -> Vec<u8> {
     let mut bytes = Vec::new();
     file.rewind().expect("the start of the output");
     file.read_to_end(&mut bytes).expect("the output");
@@ -62,9 +62,9 @@ fn text(file: &mut File) -> Vec<u8> {
 fn follow(leader: Pid, moment: Option<Moment>) -> (ExitStatus, u64) {
     let mut stops = 0;
     loop {
-        // Of this thread alone: other tests wait for programs of their own.
+        // For children of this thread only: other tests wait for programs of their own.
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
-        let (thread, passed_on) = match waitpid(None, Some(flags)) {
+        let (thread, forwarded) = match waitpid(None, Some(flags)) {
             Ok(WaitStatus::Exited(thread, code)) if thread == leader => {
                 return (ExitStatus::from_raw(code << 8), stops);
             }
@@ -83,8 +83,8 @@ fn follow(leader: Pid, moment: Option<Moment>) -> (ExitStatus, u64) {
             Ok(_) | Err(Errno::EINTR) => continue,
             Err(error) => panic!("wait for the program: {error}"),
         };
-        match ptrace::syscall(thread, passed_on) {
-            // It was killed meanwhile.
+        match ptrace::syscall(thread, forwarded) {
+            // It has been killed meanwhile.
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => panic!("let the program run: {error}"),
         }

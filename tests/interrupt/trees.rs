@@ -1,5 +1,5 @@
-//! Runs on a tree that has accounts, files and units already, killed at any moment: what is changed, moved and removed must
-//! not be changed twice or be in the way.
+//! Runs on a tree that already has accounts, files and units, killed at any moment: nothing that is changed, moved or
+//! removed may be changed twice or make the next run fail.
 
 use crate::common::folder::Folder;
 use crate::common::run::{kindling, require_root, told};
@@ -15,9 +15,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Moments of the kill, evenly spread over the system calls of an undisturbed run.
 const MOMENTS: u64 = 120;
-/// Another number of moments.
-const CHOSEN_MOMENTS: &str = "KINDLING_TEST_TREE_MOMENTS";
-/// Rounds side by side.
+/// Variable for another number of moments.
+const MOMENTS_VARIABLE: &str = "KINDLING_TEST_TREE_MOMENTS";
+/// Number of rounds in parallel.
 const LANES: usize = 2;
 
 const CONFIG: &str = r#"{"ignition": {"version": "3.4.0"},
@@ -52,7 +52,7 @@ const CONFIG: &str = r#"{"ignition": {"version": "3.4.0"},
 
 const UNIT: &str = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
 
-/// A tree as a distribution leaves it, with accounts of people.
+/// Creates a tree like that of a distribution, with user accounts.
 fn fill(root: &Path) {
     let put = |name: &str, text: &str| {
         let path = root.join(name);
@@ -141,8 +141,8 @@ impl Scene {
     }
 }
 
-/// What differs from the undisturbed result after a kill at `at` and another run; empty if nothing does.
-fn wrong(at: u64, expected: &BTreeMap<String, String>) -> Option<String> {
+/// The differences from the undisturbed result after a kill at stop `at` and another run; `None` if there are none.
+fn failure_after_kill(at: u64, expected: &BTreeMap<String, String>) -> Option<String> {
     let scene = Scene::new();
     let moment = Moment {
         stops: at,
@@ -158,7 +158,7 @@ fn wrong(at: u64, expected: &BTreeMap<String, String>) -> Option<String> {
 }
 
 fn moments() -> u64 {
-    let chosen = std::env::var(CHOSEN_MOMENTS).ok();
+    let chosen = std::env::var(MOMENTS_VARIABLE).ok();
     chosen.map_or(MOMENTS, |chosen| {
         chosen.parse().expect("a number of moments")
     })
@@ -180,8 +180,10 @@ fn a_run_on_a_tree_killed_at_any_moment_converges() {
                 return found;
             }
             let at = run.stops * (2 * moment + 1) / (2 * moments);
-            let why = wrong(at, &expected);
-            found.extend(why.map(|why| format!("killed at stop {at} of {}: {why}", run.stops)));
+            let reason = failure_after_kill(at, &expected);
+            found.extend(
+                reason.map(|reason| format!("killed at stop {at} of {}: {reason}", run.stops)),
+            );
         }
     };
     let found: Vec<String> = std::thread::scope(|scope| {

@@ -1,9 +1,8 @@
-//! What a lab case is: disks before, a config, and what must be true after.
+//! Lab cases: the disks before, a config, and what must be true afterwards.
 //!
-//! Cases are written in TOML below `tests/lab/cases/`, several to a file, one file per subject. In every text
-//! `@a@` is the device of disk `a`, `@a1@` its first partition, `@dir@` the directory of the case, `@target@` the
-//! target root, `@lab@` the directory of the lab's scripts. A file `@dir@/words/NAME` that `before` writes gives
-//! `@NAME@` its meaning from then on.
+//! Cases are written in TOML below `tests/lab/cases/`, in one file per subject. In every text, `@a@` is the device of
+//! disk `a`, `@a1@` its first partition, `@dir@` the directory of the case, `@target@` the target root, and `@lab@` the
+//! directory of the lab's scripts. If `before` writes a file `@dir@/words/NAME`, its text is `@NAME@` from then on.
 
 use super::stages;
 use serde::{Deserialize, Serialize};
@@ -23,81 +22,81 @@ struct CaseFile {
 pub struct Case {
     /// Unique in its file; the full name is `FILE::NAME`.
     pub name: String,
-    /// Which rule it shows, for the reader.
+    /// The rule that it tests, for readers.
     #[serde(default)]
     pub why: String,
-    /// A plain run takes it; the others come with `--all`.
+    /// True if it is part of a plain run; the others need `--all`.
     #[serde(default)]
     pub always: bool,
     /// Disks before.
     #[serde(default, rename = "disk")]
     pub disks: Vec<Disk>,
-    /// Shell lines run once the disks are there: partition, format, damage, mount.
+    /// Shell lines to run after the disks are attached: partition, format, damage, mount.
     #[serde(default)]
     pub before: Vec<String>,
-    /// Shell lines run in the end, whatever happened, to take down what was stacked on the disks.
+    /// Shell lines to run at the end, also after failures, to remove what was stacked on the disks.
     #[serde(default)]
     pub after: Vec<String>,
-    /// The config; not needed where the platform has it.
+    /// The config; not needed if the platform provides it.
     #[serde(default)]
     pub config: String,
-    /// Plan and apply, or the stages of a boot.
+    /// How to apply the config.
     #[serde(default)]
-    pub run: OpenMode,
+    pub run: RunMode,
     /// Platform of the stages.
-    #[serde(default = "from_file")]
+    #[serde(default = "default_platform")]
     pub platform: String,
-    /// More arguments for `plan` and `apply`.
+    /// Additional arguments for `plan` and `apply`.
     #[serde(default)]
     pub arguments: Vec<String>,
     /// Programs that cannot be found on PATH during this case.
     #[serde(default)]
     pub hidden_programs: Vec<String>,
-    /// More environment of kindling and of shell lines.
+    /// Additional environment variables for kindling and shell lines.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// Shell lines right behind the disks stage of a case by stages: udev must have nothing left to do.
+    /// Shell lines to run immediately after the disks stage of a case by stages: udev must have nothing left to do.
     #[serde(default)]
     pub after_disks: Vec<String>,
-    /// What must be true after.
+    /// What must be true afterwards.
     #[serde(default)]
     pub expect: Expect,
-    /// Shell lines for a second kernel on the same disks.
+    /// Shell lines to run in a second kernel on the same disks.
     #[serde(default)]
     pub after_reboot: Vec<String>,
-    /// Which kernel of such a case this is; the host fills it in.
+    /// Which kernel of the case this is; set by the host.
     #[serde(default)]
-    pub life: Life,
+    pub kernel_run: KernelRun,
 }
 
-/// Kernels of a case.
+/// The kernels of a case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Life {
-    /// The only one; disks live in its memory.
+pub enum KernelRun {
+    /// The only one, with the disks in its memory.
     #[default]
     Only,
-    /// The first of two; disks live in this directory of the host.
+    /// The first of two, with the disks in this directory of the host.
     First(String),
-    /// The second of two.
+    /// The second of two, with the disks in the same directory.
     Second(String),
 }
 
 /// How a config is applied.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum OpenMode {
+pub enum RunMode {
     /// `kindling plan`, then `kindling apply`.
     #[default]
     Apply,
     /// Every stage of a boot, as distributions run them.
     Stages,
-    /// Only the stages that obtain the config; the second one if the first asks for a network.
+    /// Only the stages that obtain the config; the second one only if the first requests a network.
     Fetch,
 }
 
 impl Case {
-    /// So many of this case.
+    /// Repeats this case.
     pub fn repeated(self, times: usize) -> impl Iterator<Item = Case> {
         let numbered = move |n| Case {
             name: format!("{} #{n}", self.name),
@@ -106,15 +105,15 @@ impl Case {
         (1..=times).map(numbered)
     }
 
-    /// The same case by the stages of a boot; `None` where that means nothing.
+    /// The same case by the stages of a boot; `None` if that is not applicable.
     pub fn by_stages(self) -> Option<Self> {
         let fits = self.expect.exit == 0
             && self.arguments.is_empty()
-            && self.run == OpenMode::Apply
+            && self.run == RunMode::Apply
             && self.after_reboot.is_empty();
         fits.then(|| Case {
             name: format!("{} by stages", self.name),
-            run: OpenMode::Stages,
+            run: RunMode::Stages,
             expect: Expect {
                 plan_says: vec![],
                 says: vec![],
@@ -142,11 +141,11 @@ fn sector_512() -> u64 {
     512
 }
 
-fn from_file() -> String {
+fn default_platform() -> String {
     stages::FILE.into()
 }
 
-fn yes() -> bool {
+fn default_true() -> bool {
     true
 }
 
@@ -156,28 +155,28 @@ fn yes() -> bool {
 pub struct Expect {
     /// Exit code of `apply`.
     pub exit: i32,
-    /// Exit code of the `plan` before it; by default 2 when something is applied, else that of `apply`.
+    /// Exit code of the `plan` before it; by default 2 if something is applied, else that of `apply`.
     pub plan: Option<i32>,
-    /// Texts that `plan` must show.
+    /// Texts that `plan` must print.
     pub plan_says: Vec<String>,
-    /// Texts that `apply` must show, on either stream.
+    /// Texts that `apply` must print, to either stream.
     pub says: Vec<String>,
-    /// Texts that neither `plan` nor `apply` may show.
+    /// Texts that neither `plan` nor `apply` may print.
     pub never: Vec<String>,
     /// The whole partition table of a disk, and the same in the kernel's view.
     pub table: BTreeMap<String, Vec<Partition>>,
     /// Disks whose first and last MiB must be as before.
     pub unchanged: Vec<String>,
-    /// What blkid finds, by device: `TYPE`, `LABEL`, `UUID`; file systems are checked with their own checker too.
+    /// What blkid finds, by device: `TYPE`, `LABEL`, `UUID`. File systems are also checked with their fsck.
     pub blkid: BTreeMap<String, BTreeMap<String, String>>,
-    /// File systems the kernel must mount, in order, for the look at `node`.
+    /// File systems to mount, in order, before checking `node`.
     pub mount: Vec<Mount>,
     /// Nodes of the tree.
     pub node: Vec<Node>,
     /// Shell lines that must succeed.
     pub shell: Vec<String>,
-    /// A second plan must find nothing to do, and a second apply must change nothing. Only looked at on success.
-    #[serde(default = "yes")]
+    /// True if a second plan must find nothing to do and a second apply must change nothing. Only checked on success.
+    #[serde(default = "default_true")]
     pub again: bool,
 }
 
@@ -200,7 +199,7 @@ impl Default for Expect {
     }
 }
 
-/// A partition after the run; what is left out is not looked at.
+/// A partition after the run; unset fields are not checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Partition {
@@ -229,13 +228,13 @@ pub struct Partition {
 pub struct Mount {
     /// Device.
     pub device: String,
-    /// Where below the target root.
+    /// Mount point below the target root.
     pub at: String,
-    /// Type, as the kernel must name it.
+    /// Type, as the kernel names it.
     pub format: String,
 }
 
-/// A node of the tree after the run; what is left out is not looked at.
+/// A node of the tree after the run; unset fields are not checked.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Node {
@@ -271,7 +270,7 @@ pub enum NodeKind {
     Absent,
 }
 
-/// All cases below a directory, names made full; an error names the file.
+/// All cases below a directory, with full names; errors name the file.
 pub fn load(dir: &Path) -> Result<Vec<Case>, String> {
     let mut files: Vec<_> = std::fs::read_dir(dir)
         .map_err(|e| format!("read {}: {e}", dir.display()))?
@@ -305,21 +304,21 @@ pub fn load(dir: &Path) -> Result<Vec<Case>, String> {
     Ok(cases)
 }
 
-/// Where a case takes place: what its placeholders stand for.
+/// The values of a case's placeholders.
 #[derive(Debug, Default)]
-pub struct Place {
+pub struct Placeholders {
     /// Device by disk name.
     pub devices: BTreeMap<String, String>,
     /// Directory of the case.
     pub dir: String,
     /// Target root.
     pub target: String,
-    /// Words that `before` found out.
+    /// Additional placeholders that `before` has set.
     pub words: BTreeMap<String, String>,
 }
 
-impl Place {
-    /// Reads the words that `before` found out.
+impl Placeholders {
+    /// Reads the placeholders that `before` has set.
     pub fn read_words(&mut self) {
         let files = std::fs::read_dir(format!("{}/words", self.dir));
         for entry in files.into_iter().flatten().flatten() {
@@ -351,12 +350,12 @@ impl Place {
     }
 }
 
-/// The answer about one case.
+/// The result of one case.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Verdict {
     /// Full name.
     pub case: String,
-    /// `None` = passed; else what went wrong.
+    /// What went wrong; `None` if it passed.
     pub failure: Option<Failure>,
     /// Time it took.
     pub millis: u64,
@@ -369,11 +368,11 @@ pub struct Failure {
     pub step: String,
     /// Why, with expected and found.
     pub reason: String,
-    /// Command outputs, tables and trees.
-    pub scene: String,
+    /// The commands that were run, with their output.
+    pub transcript: String,
 }
 
-/// A line the guest writes.
+/// A line that the guest writes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Line {

@@ -1,17 +1,17 @@
-//! What is looked at after a run, and how it is compared with what a case expects.
+//! Checks the state after a run against what a case expects.
 
 use super::case::{Expect, Failure, Node, NodeKind, Partition};
-use super::shell::{Ran, Runner};
+use super::shell::{CommandResult, Runner};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Exit code and texts of one run of kindling.
+/// Checks the exit code and output of one run of kindling.
 pub fn command(
     runner: &Runner,
     step: &str,
-    ran: &Ran,
+    ran: &CommandResult,
     code: i32,
     says: &[String],
     never: &[String],
@@ -19,13 +19,13 @@ pub fn command(
     if ran.code != code {
         return Err(runner.failure(step, &format!("exit code {}, expected {code}", ran.code)));
     }
-    let shown = ran.both();
-    for text in says.iter().map(|text| runner.place.fill(text)) {
+    let shown = ran.output();
+    for text in says.iter().map(|text| runner.placeholders.fill(text)) {
         if !shown.contains(&text) {
             return Err(runner.failure(step, &format!("does not say {text:?}")));
         }
     }
-    for text in never.iter().map(|text| runner.place.fill(text)) {
+    for text in never.iter().map(|text| runner.placeholders.fill(text)) {
         if shown.contains(&text) {
             return Err(runner.failure(step, &format!("says {text:?}, which it must not")));
         }
@@ -33,8 +33,8 @@ pub fn command(
     Ok(())
 }
 
-/// Two sets of fingerprints are equal.
-pub fn same(
+/// Checks that two sets of fingerprints are equal.
+pub fn unchanged(
     runner: &Runner,
     step: &str,
     before: &BTreeMap<String, String>,
@@ -51,7 +51,7 @@ pub fn same(
     Ok(())
 }
 
-/// Mount points at or below a path, in mount order.
+/// Mount points at or below a path, in the order they were mounted.
 pub fn mounts_below(path: &str) -> Vec<String> {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     let points = mounts
@@ -63,13 +63,13 @@ pub fn mounts_below(path: &str) -> Vec<String> {
         .collect()
 }
 
-/// Nothing stays mounted below the target but what the case itself mounted there.
+/// Checks that nothing is left mounted below the target, unless the case itself mounts something there.
 pub fn no_mounts_below(runner: &Runner, target: &str, before: &[String]) -> Result<(), Failure> {
-    let own = before
+    let is_own = before
         .iter()
         .any(|line| line.contains("@target@") && line.contains("mount "));
     let left = mounts_below(target);
-    if own || left.is_empty() {
+    if is_own || left.is_empty() {
         return Ok(());
     }
     Err(runner.failure(
@@ -78,7 +78,7 @@ pub fn no_mounts_below(runner: &Runner, target: &str, before: &[String]) -> Resu
     ))
 }
 
-/// Tables, superblocks, trees and shell lines of an expectation.
+/// Checks the tables, superblocks, trees and shell lines of an expectation.
 pub fn state(runner: &mut Runner, expect: &Expect) -> Result<(), Failure> {
     for (disk, partitions) in &expect.table {
         table(runner, disk, partitions)?;
@@ -93,10 +93,10 @@ pub fn state(runner: &mut Runner, expect: &Expect) -> Result<(), Failure> {
     runner.must_shell("shell", &expect.shell)
 }
 
-/// The partition table as sfdisk reads it, as sgdisk judges it, and as the kernel uses it.
+/// Checks the partition table with sfdisk and sgdisk, and the kernel's view of it.
 fn table(runner: &mut Runner, disk: &str, expected: &[Partition]) -> Result<(), Failure> {
     let step = format!("partition table of {disk}");
-    let device = runner.place.fill(&format!("@{disk}@"));
+    let device = runner.placeholders.fill(&format!("@{disk}@"));
     let json = runner.must(&step, "sfdisk", &["--json", &device])?.stdout;
     let read: serde_json::Value = serde_json::from_str(&json)
         .map_err(|e| runner.failure(&step, &format!("sfdisk --json: {e}")))?;
@@ -104,11 +104,11 @@ fn table(runner: &mut Runner, disk: &str, expected: &[Partition]) -> Result<(), 
     let sector = table["sectorsize"].as_u64().unwrap_or(512);
     let found = table["partitions"].as_array().cloned().unwrap_or_default();
     let numbers: Vec<u32> = found.iter().map(|p| number_of(p, &device)).collect();
-    let wanted: Vec<u32> = expected.iter().map(|p| p.number).collect();
-    if numbers != wanted {
+    let expected_numbers: Vec<u32> = expected.iter().map(|p| p.number).collect();
+    if numbers != expected_numbers {
         return Err(runner.failure(
             &step,
-            &format!("partitions {numbers:?}, expected {wanted:?}"),
+            &format!("partitions {numbers:?}, expected {expected_numbers:?}"),
         ));
     }
     for (partition, found) in expected.iter().zip(&found) {
@@ -117,8 +117,8 @@ fn table(runner: &mut Runner, disk: &str, expected: &[Partition]) -> Result<(), 
         }
         kernel_view(runner, &step, &device, partition.number, found, sector)?;
     }
-    let judged = runner.run("sgdisk", &["--verify", &device]);
-    if !judged.stdout.contains("No problems found") {
+    let verified = runner.run("sgdisk", &["--verify", &device]);
+    if !verified.stdout.contains("No problems found") {
         return Err(runner.failure(&step, "sgdisk --verify finds problems"));
     }
     Ok(())
@@ -157,7 +157,7 @@ fn equal<T: PartialEq + std::fmt::Debug>(
     Err(format!("{what} is {found:?}, expected {expected:?}"))
 }
 
-/// Start and size in `/sys`, always in units of 512 bytes.
+/// Checks start and size in `/sys`, which are always in units of 512 bytes.
 fn kernel_view(
     runner: &Runner,
     step: &str,
@@ -172,23 +172,23 @@ fn kernel_view(
         let kernel = fs::read_to_string(&path)
             .ok()
             .and_then(|text| text.trim().parse::<u64>().ok());
-        let wanted = found[key].as_u64().map(|n| n * sector / 512);
-        if kernel != wanted {
-            let reason = format!("the kernel has {kernel:?} in {path}, the table {wanted:?}");
+        let expected = found[key].as_u64().map(|n| n * sector / 512);
+        if kernel != expected {
+            let reason = format!("the kernel has {kernel:?} in {path}, the table {expected:?}");
             return Err(runner.failure(step, &reason));
         }
     }
     Ok(())
 }
 
-/// What blkid finds on a device, and what the file system's own checker says.
+/// Checks what blkid finds on a device, and the file system with its fsck.
 fn superblock(
     runner: &mut Runner,
     device: &str,
     tags: &BTreeMap<String, String>,
 ) -> Result<(), Failure> {
     let step = format!("superblock of {device}");
-    let node = runner.place.fill(device);
+    let node = runner.placeholders.fill(device);
     let shown = runner
         .run("blkid", &["--probe", "--output", "export", &node])
         .stdout;
@@ -218,8 +218,8 @@ fn superblock(
 
 fn mount_all(runner: &mut Runner, expect: &Expect) -> Result<(), Failure> {
     for mount in &expect.mount {
-        let device = runner.place.fill(&mount.device);
-        let point = below(&runner.place.target, &mount.at);
+        let device = runner.placeholders.fill(&mount.device);
+        let point = join(&runner.placeholders.target, &mount.at);
         fs::create_dir_all(&point)
             .map_err(|e| runner.failure("mount", &format!("{point}: {e}")))?;
         runner.must("mount", "mount", &["-t", &mount.format, &device, &point])?;
@@ -229,7 +229,7 @@ fn mount_all(runner: &mut Runner, expect: &Expect) -> Result<(), Failure> {
 
 fn unmount_all(runner: &mut Runner, expect: &Expect) -> Result<(), Failure> {
     for mount in expect.mount.iter().rev() {
-        let point = below(&runner.place.target, &mount.at);
+        let point = join(&runner.placeholders.target, &mount.at);
         if mounts_below(&point).contains(&point) {
             runner.must("unmount", "umount", &[&point])?;
         }
@@ -237,7 +237,7 @@ fn unmount_all(runner: &mut Runner, expect: &Expect) -> Result<(), Failure> {
     Ok(())
 }
 
-fn below(root: &str, path: &str) -> String {
+fn join(root: &str, path: &str) -> String {
     let path = path.trim_start_matches('/');
     if path.is_empty() {
         root.to_string()
@@ -248,8 +248,8 @@ fn below(root: &str, path: &str) -> String {
 
 fn nodes(runner: &mut Runner, expected: &[Node]) -> Result<(), Failure> {
     for node in expected {
-        if let Err(reason) = look_at(&runner.place.target, node) {
-            let target = runner.place.target.clone();
+        if let Err(reason) = check_node(&runner.placeholders.target, node) {
+            let target = runner.placeholders.target.clone();
             runner.run(
                 "find",
                 &[&target, "-xdev", "-printf", "%M %U:%G %8s %P -> %l\n"],
@@ -260,8 +260,8 @@ fn nodes(runner: &mut Runner, expected: &[Node]) -> Result<(), Failure> {
     Ok(())
 }
 
-fn look_at(root: &str, expected: &Node) -> Result<(), String> {
-    let path = below(root, &expected.path);
+fn check_node(root: &str, expected: &Node) -> Result<(), String> {
+    let path = join(root, &expected.path);
     let meta = match (fs::symlink_metadata(&path), expected.kind) {
         (Err(_), NodeKind::Absent) => return Ok(()),
         (Ok(_), NodeKind::Absent) => return Err("is there, must not".into()),
@@ -287,8 +287,7 @@ fn look_at(root: &str, expected: &Node) -> Result<(), String> {
         Some(format!("{}:{}", meta.uid(), meta.gid())),
     )?;
     if let Some(other) = &expected.same_as {
-        let other =
-            fs::symlink_metadata(below(root, other)).map_err(|e| format!("{other}: {e}"))?;
+        let other = fs::symlink_metadata(join(root, other)).map_err(|e| format!("{other}: {e}"))?;
         equal(
             "inode",
             Some((other.dev(), other.ino())),

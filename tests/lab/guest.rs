@@ -1,9 +1,9 @@
-//! The half of the lab that runs inside its kernel: takes cases one after the other.
+//! The half of the lab that runs inside of its kernel: runs cases one by one.
 
-use super::case::{Case, Failure, Life, Line, OpenMode, Place, Verdict};
+use super::case::{Case, Failure, KernelRun, Line, Placeholders, RunMode, Verdict};
 use super::shell::Runner;
 use super::{check, power, reboot, servers, stacked, stages};
-use kindling::host::devices::forget_cached;
+use kindling::host::devices::drop_caches;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -12,16 +12,16 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::Instant;
 
-/// Where the disks and trees of a case live: memory.
+/// Directory for the disks and trees of a case, in memory.
 pub const WORK: &str = "/tmp/lab";
 
-/// `kindling plan` has something to change.
+/// Exit code of `kindling plan` if there are changes.
 const CHANGES: i32 = 2;
 
-/// Takes every case of `SHARE/cases.json` and writes verdicts to `SHARE/results.jsonl`.
+/// Runs every case of `SHARE/cases.json` and writes verdicts to `SHARE/results.jsonl`.
 pub fn main(share: &Path, kindling: &str) -> Result<(), String> {
-    if let Some(life) = power::Life::of(share) {
-        return power::live(share, kindling, life);
+    if let Some(boot) = power::PowerBoot::of(share) {
+        return power::run_boot(share, kindling, boot);
     }
     let text =
         fs::read_to_string(share.join("cases.json")).map_err(|e| format!("read cases: {e}"))?;
@@ -32,11 +32,11 @@ pub fn main(share: &Path, kindling: &str) -> Result<(), String> {
         .open(share.join("results.jsonl"))
         .map_err(|e| format!("open results: {e}"))?;
     for case in &cases {
-        tell(&mut results, &Line::Started(case.name.clone()))?;
+        write_line(&mut results, &Line::Started(case.name.clone()))?;
         let start = Instant::now();
         let failure = run(case, kindling).err();
         let millis = start.elapsed().as_millis() as u64;
-        tell(
+        write_line(
             &mut results,
             &Line::Ended(Verdict {
                 case: case.name.clone(),
@@ -48,26 +48,26 @@ pub fn main(share: &Path, kindling: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn tell(results: &mut File, line: &Line) -> Result<(), String> {
+fn write_line(results: &mut File, line: &Line) -> Result<(), String> {
     let text = serde_json::to_string(line).map_err(|e| e.to_string())?;
     writeln!(results, "{text}").map_err(|e| format!("write results: {e}"))
 }
 
-/// One case from blank to cleaned up. A mess left behind is a failure too: it would spoil the next case.
+/// Runs one case, from attaching disks to cleaning up. Leftovers are a failure too: they would affect the next case.
 fn run(case: &Case, kindling: &str) -> Result<(), Failure> {
-    let place = Place {
+    let placeholders = Placeholders {
         dir: WORK.into(),
         target: format!("{WORK}/target"),
-        ..Place::default()
+        ..Placeholders::default()
     };
-    let mut runner = Runner::new(place);
+    let mut runner = Runner::new(placeholders);
     runner.environment = case.environment.clone();
-    let outcome = attach(&mut runner, case).and_then(|()| match &case.life {
-        Life::Second(_) => {
+    let outcome = attach(&mut runner, case).and_then(|()| match &case.kernel_run {
+        KernelRun::Second(_) => {
             let lines = reboot::lines(&runner, case);
             runner.must_shell("after reboot", &lines)
         }
-        Life::Only | Life::First(_) => steps(&mut runner, case, kindling),
+        KernelRun::Only | KernelRun::First(_) => steps(&mut runner, case, kindling),
     });
     let cleaned = clean(&mut runner, &case.after);
     outcome.and(cleaned)
@@ -99,7 +99,10 @@ fn attach(runner: &mut Runner, case: &Case) -> Result<(), Failure> {
             .stdout
             .trim()
             .to_string();
-        runner.place.devices.insert(disk.name.clone(), device);
+        runner
+            .placeholders
+            .devices
+            .insert(disk.name.clone(), device);
     }
     if !case.hidden_programs.is_empty() {
         runner.path =
@@ -108,7 +111,7 @@ fn attach(runner: &mut Runner, case: &Case) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A directory of links to every program but the hidden ones.
+/// Creates a directory with links to every program except the hidden ones.
 fn path_without(hidden: &[String]) -> Result<String, String> {
     let dir = format!("{WORK}/bin");
     fs::create_dir_all(&dir).map_err(|e| e.to_string())?;
@@ -127,23 +130,23 @@ fn path_without(hidden: &[String]) -> Result<String, String> {
 fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure> {
     let visible = std::mem::replace(&mut runner.path, std::env::var("PATH").unwrap_or_default());
     runner.must_shell("before", &case.before)?;
-    runner.place.read_words();
+    runner.placeholders.read_words();
     runner.run("udevadm", &["settle"]);
     runner.path = visible;
     let config = format!("{WORK}/config.ign");
-    fs::write(&config, runner.place.fill(&case.config))
+    fs::write(&config, runner.placeholders.fill(&case.config))
         .map_err(|e| runner.failure("set up", &e.to_string()))?;
 
-    if case.run != OpenMode::Apply {
+    if case.run != RunMode::Apply {
         return stages::steps(runner, case, kindling);
     }
     let expect = &case.expect;
     let untouched = fingerprints(runner)?;
-    let target = runner.place.target.clone();
+    let target = runner.placeholders.target.clone();
     let more: Vec<String> = case
         .arguments
         .iter()
-        .map(|a| runner.place.fill(a))
+        .map(|a| runner.placeholders.fill(a))
         .collect();
     let arguments = |verb: &'static str| -> Vec<&str> {
         let mut all = vec![verb, "--target", &target];
@@ -166,7 +169,7 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
         &expect.plan_says,
         &expect.never,
     )?;
-    check::same(
+    check::unchanged(
         runner,
         "plan changes nothing",
         &untouched,
@@ -185,18 +188,18 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
     runner.run("udevadm", &["settle"]);
     check::no_mounts_below(runner, &target, &case.before)?;
     let applied = fingerprints(runner)?;
-    let kept = |prints: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+    let unchanged = |prints: &BTreeMap<String, String>| -> BTreeMap<String, String> {
         prints
             .iter()
             .filter(|(disk, _)| expect.unchanged.contains(disk))
             .map(|(k, v)| (k.clone(), v.clone()))
             .collect()
     };
-    check::same(
+    check::unchanged(
         runner,
         "disks that stay as they are",
-        &kept(&untouched),
-        &kept(&applied),
+        &unchanged(&untouched),
+        &unchanged(&applied),
     )?;
 
     check::state(runner, expect)?;
@@ -213,7 +216,7 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
         )?;
         let apply = runner.run(kindling, &arguments("apply"));
         check::command(runner, "apply again", &apply, 0, &[], &expect.never)?;
-        check::same(
+        check::unchanged(
             runner,
             "apply again changes nothing",
             &before,
@@ -224,10 +227,10 @@ fn steps(runner: &mut Runner, case: &Case, kindling: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// Digest of the first and last MiB of each disk: both copies of the table and what lies beside them.
+/// Digests of the first and last MiB of each disk: both copies of the table and what is next to them.
 pub fn fingerprints(runner: &Runner) -> Result<BTreeMap<String, String>, Failure> {
     runner
-        .place
+        .placeholders
         .devices
         .iter()
         .map(|(name, device)| {
@@ -240,9 +243,9 @@ pub fn fingerprints(runner: &Runner) -> Result<BTreeMap<String, String>, Failure
 
 fn fingerprint(device: &str) -> std::io::Result<String> {
     let mut file = File::open(device)?;
-    // What was written through a mapping over the disk is not in the cache of the disk itself.
+    // Data written through a mapping on the disk is not in the cache of the disk itself.
     file.sync_all()?;
-    forget_cached(&file)?;
+    drop_caches(&file)?;
     let size = file.seek(SeekFrom::End(0))?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -261,7 +264,7 @@ fn clean(runner: &mut Runner, after: &[String]) -> Result<(), Failure> {
         runner.run("umount", &[&point]);
     }
     for line in after {
-        let line = runner.place.fill(line);
+        let line = runner.placeholders.fill(line);
         runner.run("bash", &["-c", &line]);
     }
     servers::stop(runner);
@@ -278,7 +281,7 @@ fn clean(runner: &mut Runner, after: &[String]) -> Result<(), Failure> {
         );
         return Err(runner.failure("clean up", &text));
     }
-    let devices: Vec<String> = runner.place.devices.values().cloned().collect();
+    let devices: Vec<String> = runner.placeholders.devices.values().cloned().collect();
     for device in &devices {
         runner.run("losetup", &["--detach", device]);
     }

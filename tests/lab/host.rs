@@ -1,4 +1,4 @@
-//! The half of the lab that runs on the host: starts kernels, deals out cases, collects verdicts.
+//! The half of the lab that runs on the host: starts kernels, distributes cases, collects verdicts.
 
 use super::case::{Case, Line, Verdict};
 use super::reboot;
@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A kernel that says nothing for this long is ended.
-const SILENCE: Duration = Duration::from_secs(1200);
-/// Kernels side by side for each processor: one uses a single processor, and waits for nearly half of its time.
+/// A kernel without output for this long is killed.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(1200);
+/// Parallel kernels per processor: each uses a single processor, and is idle nearly half of the time.
 const KERNELS_PER_PROCESSOR: usize = 3;
-/// Kernels side by side at most, for the memory their disks are in.
+/// Maximum number of parallel kernels, because their disks are in memory.
 const MAX_KERNELS: usize = 8;
-/// Memory of each kernel; disks live in it, sparse.
+/// Memory of each kernel, including its sparse disks.
 const MEMORY: &str = "mem=3G";
 
-/// What must be installed, and the Debian package that has it.
+/// Files that must be installed, and the Debian packages that have them.
 const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/linux.uml", "user-mode-linux"),
     ("/usr/lib/uml/modules", "user-mode-linux"),
@@ -50,8 +50,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/python3", "python3"),
 ];
 
-/// Why the lab cannot run here, with what to install; never a reason to skip.
-pub fn missing() -> Option<String> {
+/// Why the lab cannot run here, and what to install. This is an error: cases are never skipped.
+pub fn missing_requirements() -> Option<String> {
     let lacking: Vec<&(&str, &str)> = NEEDS
         .iter()
         .filter(|(path, _)| !Path::new(path).exists())
@@ -69,17 +69,17 @@ pub fn missing() -> Option<String> {
     ))
 }
 
-/// One kernel at work.
+/// One running kernel.
 struct Kernel {
     child: Child,
     share: tempfile::TempDir,
     cases: Vec<String>,
     read: usize,
-    heard: Instant,
+    last_output: Instant,
     running: Option<String>,
 }
 
-/// Runs all cases, calling `each` with every verdict as it comes. Every case gets exactly one verdict.
+/// Runs all cases, and calls `each` with every verdict as it arrives. Every case gets exactly one verdict.
 pub fn run(cases: &[Case], each: &mut dyn FnMut(Verdict)) -> Result<(), String> {
     let (twice, once): (Vec<&Case>, Vec<&Case>) =
         cases.iter().partition(|case| !case.after_reboot.is_empty());
@@ -107,7 +107,7 @@ fn kernels_side_by_side() -> usize {
     (processors * KERNELS_PER_PROCESSOR).min(MAX_KERNELS)
 }
 
-/// Runs cases that need no second kernel.
+/// Runs cases in one kernel each.
 pub fn run_once(cases: &[&Case], each: &mut dyn FnMut(Verdict)) -> Result<(), String> {
     let mut kernels = Vec::new();
     let side_by_side = kernels_side_by_side().min(cases.len());
@@ -130,7 +130,7 @@ pub fn run_once(cases: &[&Case], each: &mut dyn FnMut(Verdict)) -> Result<(), St
                 .map_err(|e| format!("wait for the kernel: {e}"))?
                 .is_some();
             kernel.collect(each)?;
-            if ended || kernel.cases.is_empty() || kernel.heard.elapsed() > SILENCE {
+            if ended || kernel.cases.is_empty() || kernel.last_output.elapsed() > SILENCE_TIMEOUT {
                 kernel.finish(ended, each);
             } else {
                 alive.push(kernel);
@@ -141,8 +141,8 @@ pub fn run_once(cases: &[&Case], each: &mut dyn FnMut(Verdict)) -> Result<(), St
     Ok(())
 }
 
-/// The binary that cases run: by default the one cargo built for this test. An optimised one starts faster, which
-/// counts in this kernel.
+/// The binary to test: by default the one that cargo has built for this test. An optimised one starts faster, which
+/// matters in this kernel.
 fn kindling() -> String {
     std::env::var("KINDLING_LAB_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_kindling").into())
 }
@@ -166,12 +166,12 @@ fn start(cases: &[&Case]) -> Result<Kernel, String> {
         share,
         cases: names,
         read: 0,
-        heard: Instant::now(),
+        last_output: Instant::now(),
         running: None,
     })
 }
 
-/// Starts a kernel whose guest finds its work in `share`; `more` are words of its command line.
+/// Starts a kernel whose guest finds its work in `share`; `more` are additional arguments of its command line.
 pub fn kernel(share: &Path, more: &[String]) -> Result<Child, String> {
     let console =
         File::create(share.join("console")).map_err(|e| format!("create console log: {e}"))?;
@@ -202,22 +202,22 @@ pub fn kernel(share: &Path, more: &[String]) -> Result<Child, String> {
         .map_err(|e| format!("start tests/lab/uml.sh: {e}"))
 }
 
-/// Ends a kernel as a power cut does. The group is its own: its processes are threads and traced
-/// children of it.
+/// Kills a kernel like a power cut, with its process group: the processes of the guest are its threads and traced
+/// children.
 pub fn cut(child: &mut Child) {
     let _ = killpg(Pid::from_raw(child.id() as i32), Signal::SIGKILL);
     let _ = child.wait();
 }
 
 impl Kernel {
-    /// Takes the complete lines that came since the last look.
+    /// Processes the complete lines that were written since the last call.
     fn collect(&mut self, each: &mut dyn FnMut(Verdict)) -> Result<(), String> {
         let text = fs::read_to_string(self.share.path().join("results.jsonl")).unwrap_or_default();
         let Some(end) = text.rfind('\n').filter(|end| *end >= self.read) else {
             return Ok(());
         };
         for line in text[self.read..=end].lines() {
-            self.heard = Instant::now();
+            self.last_output = Instant::now();
             match serde_json::from_str(line)
                 .map_err(|e| format!("a line from the kernel: {e}: {line}"))?
             {
@@ -233,7 +233,7 @@ impl Kernel {
         Ok(())
     }
 
-    /// Ends the kernel; cases it still owes fail with its console as the scene.
+    /// Ends the kernel. Cases without a verdict fail, with its console output as the transcript.
     fn finish(mut self, ended: bool, each: &mut dyn FnMut(Verdict)) {
         if !ended {
             let deadline =
@@ -258,7 +258,7 @@ impl Kernel {
             let failure = super::case::Failure {
                 step: step.to_string(),
                 reason: reason.to_string(),
-                scene: console.clone(),
+                transcript: console.clone(),
             };
             each(Verdict {
                 case,

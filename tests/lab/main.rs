@@ -1,9 +1,9 @@
 //! The lab: cases on real disks in a real kernel with partition scanning and udev.
 //!
-//! The kernel is user-mode Linux, which boots in about two seconds as a process and sees the host's file tree
-//! read only. Each kernel takes many cases. This program is both halves: started by `cargo test` it is the host,
-//! started by `guest.sh` inside the kernel with `--guest` it runs cases. Names given as arguments select cases;
-//! see `tests/lab/README.md` for how to write one.
+//! The kernel is user-mode Linux, which boots in about two seconds as a process and has the host's file tree,
+//! read-only. Each kernel runs many cases. This program is both halves: `cargo test` starts it as the host, and
+//! `guest.sh` inside the kernel starts it with `--guest` to run cases. Arguments select cases by name; see
+//! `tests/lab/README.md` for how to write one.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -25,14 +25,14 @@ use case::Verdict;
 use std::path::Path;
 use std::process::ExitCode;
 
-/// Each selected case so many times.
+/// Repeats each selected case this many times.
 const REPEAT: &str = "--repeat";
-/// Every case, not only those that a plain run takes.
+/// Runs every case, not only those of a plain run.
 const ALL: &str = "--all";
-/// Only power cuts, at so many points.
+/// Runs only power cuts, at this many points.
 const POWER_CUTS: &str = "--power-cuts";
 
-/// Cases the project promises to keep.
+/// The minimum number of cases that the project promises.
 const PROMISED_CASES: usize = 300;
 
 fn main() -> ExitCode {
@@ -53,13 +53,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the cases the arguments select; true when all passed.
+/// Runs the cases that the arguments select; true if all passed.
 fn run(arguments: &[String]) -> Result<bool, String> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/cases");
     let all = case::load(&dir)?;
     let filters = filters(arguments);
     let exact = arguments.iter().any(|a| a == "--exact");
-    let wanted = |name: &str| {
+    let is_selected = |name: &str| {
         filters.is_empty()
             || filters.iter().any(|f| {
                 if exact {
@@ -72,7 +72,7 @@ fn run(arguments: &[String]) -> Result<bool, String> {
     let every = !filters.is_empty() || arguments.iter().any(|a| a == ALL);
     let cases: Vec<case::Case> = all
         .iter()
-        .filter(|case| wanted(&case.name) && (every || case.always))
+        .filter(|case| is_selected(&case.name) && (every || case.always))
         .cloned()
         .collect();
     let cases = match arguments.iter().any(|a| a == "--stages") {
@@ -82,14 +82,14 @@ fn run(arguments: &[String]) -> Result<bool, String> {
             .collect(),
         false => cases,
     };
-    let cases = match number_behind(arguments, REPEAT)? {
+    let cases = match number_after(arguments, REPEAT)? {
         Some(times) => cases
             .into_iter()
             .flat_map(|case| case.repeated(times))
             .collect(),
         None => cases,
     };
-    let cuts = number_behind(arguments, POWER_CUTS)?.unwrap_or(0);
+    let cuts = number_after(arguments, POWER_CUTS)?.unwrap_or(0);
     let cases = match arguments.iter().any(|a| a == POWER_CUTS) {
         true => Vec::new(),
         false => cases,
@@ -111,7 +111,7 @@ fn run(arguments: &[String]) -> Result<bool, String> {
     }
     println!("\nrunning {} tests", cases.len() + cuts);
     if cases.len() + cuts > 0
-        && let Some(reason) = host::missing()
+        && let Some(reason) = host::missing_requirements()
     {
         return Err(reason);
     }
@@ -132,7 +132,7 @@ fn run(arguments: &[String]) -> Result<bool, String> {
 }
 
 /// The number that follows an option.
-fn number_behind(arguments: &[String], option: &str) -> Result<Option<usize>, String> {
+fn number_after(arguments: &[String], option: &str) -> Result<Option<usize>, String> {
     let Some(at) = arguments.iter().position(|a| a == option) else {
         return Ok(None);
     };
@@ -142,7 +142,7 @@ fn number_behind(arguments: &[String], option: &str) -> Result<Option<usize>, St
         .ok_or_else(|| format!("{option} needs a number"))
 }
 
-/// The words of the arguments that are not options; options with a value take their value along.
+/// The arguments that are neither options nor values of options.
 fn filters(arguments: &[String]) -> Vec<String> {
     let mut filters = Vec::new();
     let mut rest = arguments.iter();
@@ -159,13 +159,13 @@ fn filters(arguments: &[String]) -> Vec<String> {
 }
 
 fn print(verdict: &Verdict) {
-    let word = if verdict.failure.is_some() {
+    let status = if verdict.failure.is_some() {
         "FAILED"
     } else {
         "ok"
     };
     println!(
-        "test {} ... {word} ({:.1} s)",
+        "test {} ... {status} ({:.1} s)",
         verdict.case,
         verdict.millis as f64 / 1000.0
     );
@@ -174,7 +174,7 @@ fn print(verdict: &Verdict) {
 fn summarise(failed: &[Verdict], passed: usize, left_out: usize) {
     for verdict in failed {
         if let Some(failure) = &verdict.failure {
-            println!("\n---- {} ----\n{}", verdict.case, failure.scene);
+            println!("\n---- {} ----\n{}", verdict.case, failure.transcript);
             println!(
                 "{}: at \"{}\": {}",
                 verdict.case, failure.step, failure.reason
@@ -187,9 +187,9 @@ fn summarise(failed: &[Verdict], passed: usize, left_out: usize) {
             .iter()
             .for_each(|verdict| println!("    {}", verdict.case));
     }
-    let word = if failed.is_empty() { "ok" } else { "FAILED" };
+    let status = if failed.is_empty() { "ok" } else { "FAILED" };
     println!(
-        "\ntest result: {word}. {passed} passed; {} failed; 0 ignored; 0 measured; {left_out} filtered out\n",
+        "\ntest result: {status}. {passed} passed; {} failed; 0 ignored; 0 measured; {left_out} filtered out\n",
         failed.len()
     );
 }

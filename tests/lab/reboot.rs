@@ -1,31 +1,31 @@
-//! Cases with a second kernel: what the first one wrote must be found again by the next boot.
+//! Cases with a second kernel: the next boot must find what the first one has written.
 
-use super::case::{Case, Life, Verdict};
+use super::case::{Case, KernelRun, Verdict};
 use super::guest::WORK;
 use super::host;
 use super::shell::Runner;
 use std::path::Path;
 
-/// Where the kernel sees the host's file tree.
+/// Where the host's file tree is mounted in the kernel.
 const HOST: &str = "/run/host";
 
-/// The file behind a disk: in the kernel's memory, or on the host where it outlives the kernel.
+/// The backing file of a disk: in the kernel's memory, or on the host if it has to outlive the kernel.
 pub fn disk_file(case: &Case, disk: &str) -> String {
-    match &case.life {
-        Life::Only => format!("{WORK}/{disk}.img"),
-        Life::First(dir) | Life::Second(dir) => format!("{HOST}{dir}/{disk}.img"),
+    match &case.kernel_run {
+        KernelRun::Only => format!("{WORK}/{disk}.img"),
+        KernelRun::First(dir) | KernelRun::Second(dir) => format!("{HOST}{dir}/{disk}.img"),
     }
 }
 
-/// What the second kernel does.
+/// The shell lines for the second kernel.
 pub fn lines(runner: &Runner, case: &Case) -> Vec<String> {
     case.after_reboot
         .iter()
-        .map(|line| runner.place.fill(line))
+        .map(|line| runner.placeholders.fill(line))
         .collect()
 }
 
-/// Runs a case in one kernel, and on the same disks in another.
+/// Runs a case in one kernel, and then in another one on the same disks.
 pub fn run(case: &Case) -> Result<Verdict, String> {
     let memory = Path::new("/dev/shm");
     let disks = tempfile::Builder::new()
@@ -37,20 +37,20 @@ pub fn run(case: &Case) -> Result<Verdict, String> {
         })
         .map_err(|e| format!("create a directory for disks: {e}"))?;
     let dir = disks.path().display().to_string();
-    let first = live(case, Life::First(dir.clone()))?;
+    let first = run_kernel(case, KernelRun::First(dir.clone()))?;
     if first.failure.is_some() {
         return Ok(first);
     }
-    let second = live(case, Life::Second(dir))?;
+    let second = run_kernel(case, KernelRun::Second(dir))?;
     Ok(Verdict {
         millis: first.millis + second.millis,
         ..second
     })
 }
 
-fn live(case: &Case, life: Life) -> Result<Verdict, String> {
+fn run_kernel(case: &Case, kernel_run: KernelRun) -> Result<Verdict, String> {
     let case = Case {
-        life,
+        kernel_run,
         ..case.clone()
     };
     let mut found = None;

@@ -1,6 +1,6 @@
-//! Running programs for a case, with a record of everything for the failure message.
+//! Runs programs for a case, with a transcript for failure messages.
 
-use super::case::{Failure, Place};
+use super::case::{Failure, Placeholders};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::collections::BTreeMap;
@@ -9,11 +9,11 @@ use std::process::{Command, Output, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// Any one command may take so long. Clevis starts some hundred programs, which takes minutes on a busy machine.
+/// Time limit of a command. Clevis starts hundreds of programs, which takes minutes on a busy machine.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// A finished command.
-pub struct Ran {
+pub struct CommandResult {
     /// Exit code; -1 for a signal.
     pub code: i32,
     /// Standard output.
@@ -22,16 +22,16 @@ pub struct Ran {
     pub stderr: String,
 }
 
-impl Ran {
-    /// Both streams.
-    pub fn both(&self) -> String {
+impl CommandResult {
+    /// The output on both streams.
+    pub fn output(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 }
 
-/// Runs a command to its end. One that takes too long is killed, with all of its process group.
+/// Runs a command. One that takes too long is killed, with its whole process group.
 fn output_in_time(command: &mut Command) -> std::io::Result<Output> {
-    // Not by `timeout`: starting programs is what takes the time in this kernel.
+    // Not with `timeout`: starting programs is slow in this kernel.
     let child = command
         .process_group(0)
         .stdin(Stdio::null())
@@ -52,20 +52,20 @@ fn output_in_time(command: &mut Command) -> std::io::Result<Output> {
     })
 }
 
-/// Runs the commands of one case and remembers them.
+/// Runs the commands of one case and records them.
 pub struct Runner {
     /// The placeholders.
-    pub place: Place,
-    /// PATH for kindling.
+    pub placeholders: Placeholders,
+    /// The `PATH` of commands.
     pub path: String,
-    /// More environment.
+    /// Additional environment variables.
     pub environment: BTreeMap<String, String>,
-    record: String,
+    transcript: String,
 }
 
-/// A function of the shell, as it is handed down. udev opens an array for a moment whenever it has changed, and nothing
-/// else of these lines keeps one open: what it is in the way of is tried again when udev has settled.
-const PATIENT_MDADM: (&str, &str) = (
+/// A shell function in the form in which bash exports it. udev briefly opens an array whenever it changes, and nothing
+/// else in these lines keeps one open, so commands that need it closed are retried after udev has settled.
+const RETRYING_MDADM: (&str, &str) = (
     "BASH_FUNC_mdadm%%",
     r#"() {
     case $1 in
@@ -82,24 +82,24 @@ const PATIENT_MDADM: (&str, &str) = (
 );
 
 impl Runner {
-    /// A runner with an empty record.
-    pub fn new(place: Place) -> Runner {
+    /// A runner with an empty transcript.
+    pub fn new(placeholders: Placeholders) -> Runner {
         Runner {
-            place,
+            placeholders,
             path: std::env::var("PATH").unwrap_or_default(),
             environment: BTreeMap::new(),
-            record: String::new(),
+            transcript: String::new(),
         }
     }
 
-    /// Adds to the record.
-    pub fn note(&mut self, text: &str) {
-        self.record.push_str(text);
-        self.record.push('\n');
+    /// Adds text to the transcript.
+    pub fn record(&mut self, text: &str) {
+        self.transcript.push_str(text);
+        self.transcript.push('\n');
     }
 
-    /// Runs a program with arguments. Not being able to start counts as exit 127.
-    pub fn run(&mut self, program: &str, arguments: &[&str]) -> Ran {
+    /// Runs a program with arguments. One that cannot be started has exit code 127.
+    pub fn run(&mut self, program: &str, arguments: &[&str]) -> CommandResult {
         let start = Instant::now();
         let mut command = Command::new(program);
         command
@@ -108,23 +108,23 @@ impl Runner {
             .env("LC_ALL", "C.UTF-8")
             .envs(&self.environment);
         if program == "bash" {
-            let (name, body) = PATIENT_MDADM;
+            let (name, body) = RETRYING_MDADM;
             command.env(name, body);
         }
         let output = output_in_time(&mut command);
         let ran = match output {
-            Ok(output) => Ran {
+            Ok(output) => CommandResult {
                 code: output.status.code().unwrap_or(-1),
                 stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
                 stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             },
-            Err(error) => Ran {
+            Err(error) => CommandResult {
                 code: 127,
                 stdout: String::new(),
                 stderr: error.to_string(),
             },
         };
-        self.note(&format!(
+        self.record(&format!(
             "$ {program} {}\n{}{}[exit {}, {} ms]",
             arguments.join(" "),
             ran.stdout,
@@ -136,7 +136,12 @@ impl Runner {
     }
 
     /// Runs a program that must succeed.
-    pub fn must(&mut self, step: &str, program: &str, arguments: &[&str]) -> Result<Ran, Failure> {
+    pub fn must(
+        &mut self,
+        step: &str,
+        program: &str,
+        arguments: &[&str],
+    ) -> Result<CommandResult, Failure> {
         let ran = self.run(program, arguments);
         if ran.code == 0 {
             return Ok(ran);
@@ -150,18 +155,18 @@ impl Runner {
     /// Runs shell lines with placeholders, each of which must succeed.
     pub fn must_shell(&mut self, step: &str, lines: &[String]) -> Result<(), Failure> {
         for line in lines {
-            let filled = self.place.fill(line);
+            let filled = self.placeholders.fill(line);
             self.must(step, "bash", &["-euo", "pipefail", "-c", &filled])?;
         }
         Ok(())
     }
 
-    /// A failure with the record so far as its scene.
+    /// A failure with the transcript so far.
     pub fn failure(&self, step: &str, reason: &str) -> Failure {
         Failure {
             step: step.to_string(),
             reason: reason.to_string(),
-            scene: self.record.clone(),
+            transcript: self.transcript.clone(),
         }
     }
 }

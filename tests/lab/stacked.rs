@@ -1,16 +1,16 @@
-//! Taking down what a case stacked on its disks: arrays, volume groups, encrypted volumes.
+//! Removes what a case has stacked on its disks: arrays, volume groups, encrypted volumes.
 
 use super::shell::Runner;
 use std::fs;
 use std::path::Path;
 
-/// Layers that may lie on each other, and udev may assemble an array again while we look away.
-const ROUNDS: usize = 8;
+/// Number of attempts: layers may be stacked, and udev may reassemble an array meanwhile.
+const MAX_ROUNDS: usize = 8;
 
-/// Closes every mapped device and stops every array of this kernel: all are the case's, for it began with
-/// none. The names of those that stay, which is a failure.
+/// Removes every mapped device and stops every array of this kernel: all belong to the case, which began with none.
+/// Returns the names of those that remain, which is a failure.
 pub fn take_down(runner: &mut Runner) -> Vec<String> {
-    for _ in 0..ROUNDS {
+    for _ in 0..MAX_ROUNDS {
         let devices = devices();
         if devices.is_empty() {
             break;
@@ -26,7 +26,7 @@ pub fn take_down(runner: &mut Runner) -> Vec<String> {
     devices()
 }
 
-/// Kernel names, the upper layers first as far as numbers tell.
+/// Kernel names, with upper layers first as far as their numbers reveal it.
 fn devices() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir("/sys/block")
         .into_iter()
@@ -42,7 +42,7 @@ fn devices() -> Vec<String> {
 
 fn is_stacked(name: &str) -> bool {
     let class = Path::new("/sys/block").join(name);
-    // The node of an array stays for a while after it was stopped.
+    // The node of an array remains for a while after it was stopped.
     let array = fs::read_to_string(class.join("md/array_state"));
     class.join("dm").exists() || array.is_ok_and(|state| state.trim() != "clear")
 }

@@ -1,6 +1,6 @@
-//! Machines whose hypervisor or firmware has the config, through the program itself. The devices are not here: programs and
-//! files stand in for them where that can be, and elsewhere the program must say what is missing. What goes over the
-//! channels is the matter of the unit tests of each platform.
+//! Tests of the program on platforms whose hypervisor or firmware has the config. Devices are replaced by programs and
+//! files where possible; elsewhere the program must report what is missing. The protocols are covered by the unit
+//! tests of each platform.
 
 use crate::common::folder::Folder;
 use crate::common::run::{Ended, KINDLING, kindling, write_script};
@@ -18,7 +18,7 @@ const LISTING: &str = "ORIGINID FILE CLASS RECORDS  CPY HOLD DATE  TIME     NAME
 LINUX    0012 A PUN 00000099 001 NONE 06-11 15:08:00 coreos    ign      SYSPROG
 ";
 
-/// A machine whose programs are scripts that write down how they were called.
+/// A machine whose programs are scripts that record their arguments.
 struct Machine(Folder);
 
 impl Machine {
@@ -32,7 +32,7 @@ impl Machine {
         self.0.path(name)
     }
 
-    /// A program: lines of shell.
+    /// Adds a program made of these shell lines.
     fn with(self, program: &str, lines: &str) -> Self {
         let calls = self.path("calls");
         let calls = calls.display();
@@ -76,7 +76,7 @@ impl Machine {
     }
 }
 
-/// A machine under z/VM. `vmur` lists what it is given, and receives the config with NULs around.
+/// A machine under z/VM. `vmur` prints `listing`, and receives the config surrounded by NULs.
 fn zvm(listing: &str) -> Machine {
     let machine = Machine::new();
     fs::write(machine.path("listing"), listing).expect("written");
@@ -104,13 +104,13 @@ fn a_spool_file_of_zvm_is_received() {
         .assert(0, CONFIG, "34 bytes from zvm: spool file 0012 coreos.ign");
     let calls = machine.calls();
     let (last, others) = calls.split_last().expect("calls");
-    let want = [
+    let expected = [
         "modprobe vmur",
         "chccwdev -e 000c",
         "udevadm settle",
         "vmur li",
     ];
-    assert_eq!(others, want);
+    assert_eq!(others, expected);
     let path = last.strip_prefix("vmur re -f 0012 ").expect(last);
     assert!(
         !Path::new(path).exists(),
@@ -133,11 +133,11 @@ fn a_long_listing_is_read_from_its_start() {
 }
 
 #[test]
-fn a_reader_that_is_ignored_is_no_longer() {
+fn an_ignored_reader_is_enabled() {
     let once = "[ -e $0.once ] && exit 0; touch $0.once; exit 1";
     let machine = zvm(LISTING).with("chccwdev", once);
     machine.fetch("zvm").assert(0, CONFIG, "");
-    let want = [
+    let expected = [
         "modprobe vmur",
         "chccwdev -e 000c",
         "cio_ignore -r 000c",
@@ -145,7 +145,7 @@ fn a_reader_that_is_ignored_is_no_longer() {
         "udevadm settle",
         "vmur li",
     ];
-    assert_eq!(machine.calls()[..6], want);
+    assert_eq!(machine.calls()[..6], expected);
 }
 
 #[test]
@@ -160,8 +160,8 @@ fn without_a_spool_file_zvm_has_no_config() {
     assert!(!machine.path("neednet").exists(), "{ended:?}");
 }
 
-/// A server of one config. Its address is in a config that refers to it.
-fn config_that_refers() -> (String, Server) {
+/// A server of one config, and a config that refers to it.
+fn referencing_config() -> (String, Server) {
     let server = Server::fixed("200 OK", "", CONFIG);
     let address = server.address;
     let config = format!(
@@ -171,11 +171,11 @@ fn config_that_refers() -> (String, Server) {
     (config, server)
 }
 
-/// What was received from a reader is gone from it, and a boot reads twice if a config refers to others.
+/// A received file is removed from the reader, but a boot needs the config twice if it refers to others.
 #[test]
-fn a_config_read_once_is_there_when_the_network_is() {
+fn a_read_once_config_is_kept_for_the_online_stage() {
     let machine = zvm(LISTING);
-    let (config, server) = config_that_refers();
+    let (config, server) = referencing_config();
     fs::write(machine.path("spooled"), config).expect("written");
     let receive = format!(
         "cd {}\ncase $1 in li) cat listing ;; re) mv spooled \"$4\" && : > listing ;; esac",
@@ -193,7 +193,7 @@ fn a_config_read_once_is_there_when_the_network_is() {
     assert_eq!(online.code, Some(0), "{online:?}");
     let cache = fs::read_to_string(machine.path("ignition.json")).expect("a config");
     assert!(cache.contains("/s3cret"), "{cache}");
-    assert_eq!(server.seen().len(), 1, "it was asked once");
+    assert_eq!(server.seen().len(), 1, "it was fetched once");
     let kept = "using the config of platform zvm that an earlier stage saved";
     assert!(online.out.contains(kept), "{online:?}");
     let state = fs::read_to_string(machine.path("state")).expect("kept");
@@ -209,7 +209,7 @@ fn a_config_read_once_is_there_when_the_network_is() {
 }
 
 #[test]
-fn each_step_of_zvm_that_fails_is_told() {
+fn failures_of_each_zvm_program_are_reported() {
     for program in ["modprobe", "chccwdev", "udevadm", "vmur"] {
         let machine = zvm(LISTING).with(program, "echo why >&2; exit 1");
         let ended = machine.fetch("zvm");
@@ -225,8 +225,8 @@ fn each_step_of_zvm_that_fails_is_told() {
     }
 }
 
-/// Takes this thread into a world of its own, in which this directory is the bus.
-fn in_front_of_bus(directory: &Path) {
+/// Moves this thread to its own namespaces, in which this directory is the bus.
+fn enter_with_bus(directory: &Path) {
     namespace::enter();
     namespace::bind(directory, Path::new("/sys/bus/platform/devices"));
 }
@@ -239,7 +239,7 @@ fn the_boot_fifo_of_bluefield_is_read() {
     fs::create_dir_all(&device).expect("made");
     let fifo = device.join("bootfifo");
     mkfifo(&fifo, Mode::S_IRUSR | Mode::S_IWUSR).expect("made");
-    in_front_of_bus(&devices);
+    enter_with_bus(&devices);
     for (pushed, code, out) in [
         (format!("{CONFIG}\0\0\0"), 0, CONFIG),
         ("\0\0".into(), 1, ""),
@@ -258,7 +258,7 @@ fn the_boot_fifo_of_bluefield_is_read() {
 }
 
 #[test]
-fn what_is_read_only_once_is_not_read_by_accident() {
+fn read_once_configs_are_only_consumed_on_request() {
     let machine = Machine::new().with("modprobe", "");
     for platform in ["hyperv", "nvidiabluefield", "zvm"] {
         let fetch = ["fetch", "--platform", platform];
@@ -269,9 +269,9 @@ fn what_is_read_only_once_is_not_read_by_accident() {
 }
 
 #[test]
-fn a_device_that_is_not_there_is_named() {
+fn missing_devices_are_named() {
     let machine = Machine::new().with("modprobe", "");
-    let elsewhere = [
+    let cases = [
         (
             "hyperv",
             "cannot open /dev/vmbus/hv_kvp: No such file or directory",
@@ -282,7 +282,7 @@ fn a_device_that_is_not_there_is_named() {
         ),
         ("vmware", "config provider was not online"),
     ];
-    for (platform, why) in elsewhere {
+    for (platform, why) in cases {
         machine.fetch(platform).assert(3, "", why);
         let ended = machine.boot(platform);
         assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -295,7 +295,7 @@ fn a_device_that_is_not_there_is_named() {
 }
 
 #[test]
-fn configs_that_cannot_be_deleted_are_told() {
+fn failures_to_delete_a_config_are_reported() {
     let directory = tempfile::tempdir().expect("a directory");
     let rmcfg = directory.path().join("ignition-rmcfg");
     std::os::unix::fs::symlink(KINDLING, &rmcfg).expect("a link");

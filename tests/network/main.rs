@@ -1,4 +1,4 @@
-//! The program in networks of its own, where the names and addresses of the world belong to the test. Needs root.
+//! Tests in network namespaces, in which the test provides all names and addresses. Need root.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
-//! The walk of `docs/migration.md`: an old profile of Matchbox is served unchanged, and gives a provisioned machine. Files
-//! and commands are those that stand there. Needs root.
+//! Runs the example in `docs/migration.md` with its files and commands: an old profile of Matchbox is served unchanged
+//! and provisions a machine. Needs root.
 
 use crate::common::namespace;
 use crate::common::run::KINDLING;
@@ -18,17 +18,17 @@ const ADDRESS: &str = "127.0.0.1:8080";
 const TREE: &str = "/srv/node1";
 const MAC: &str = "52-54-00-a1-9c-ae";
 
-/// What stands in the section: files by name, and commands.
-struct Walk {
+/// The contents of the section: files by name, and commands.
+struct Example {
     files: BTreeMap<String, String>,
     commands: Vec<String>,
 }
 
-impl Walk {
+impl Example {
     fn read() -> Self {
         let (_, section) = DOC.split_once(HEADING).expect("the section");
         let (section, _) = section.split_once("\n## ").expect("one behind it");
-        let mut walk = Walk {
+        let mut example = Example {
             files: BTreeMap::new(),
             commands: Vec::new(),
         };
@@ -41,14 +41,14 @@ impl Walk {
                 name.contains('/').then_some(name)
             });
             match name {
-                Some(name) => _ = walk.files.insert(name.into(), body.into()),
-                None => walk.commands.extend(
+                Some(name) => _ = example.files.insert(name.into(), body.into()),
+                None => example.commands.extend(
                     body.lines()
                         .filter_map(|line| line.strip_prefix("# ").map(String::from)),
                 ),
             }
         }
-        walk
+        example
     }
 
     fn json(&self, name: &str) -> Value {
@@ -59,16 +59,16 @@ impl Walk {
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    /// The answer of Matchbox to a machine that says this of itself.
-    fn answer(&self, endpoint: &str, labels: &[(String, String)]) -> Option<String> {
+    /// The response of Matchbox to a machine with these labels.
+    fn response(&self, endpoint: &str, labels: &[(String, String)]) -> Option<String> {
         let groups = self.files.keys().filter(|name| name.starts_with("groups/"));
         let groups = groups.map(|name| self.json(name));
         let group = groups.into_iter().find(|group| {
             let selector = group["selector"].as_object().expect("selectors");
-            selector.iter().all(|(label, wanted)| {
-                // It writes addresses with colons, whatever it is asked with.
+            selector.iter().all(|(label, expected)| {
+                // Matchbox normalizes addresses to colons.
                 let is = |(name, value): &&(String, String)| {
-                    name == label && value.replace('-', ":") == *wanted
+                    name == label && value.replace('-', ":") == *expected
                 };
                 labels.iter().find(is).is_some()
             })
@@ -77,7 +77,10 @@ impl Walk {
         match endpoint {
             "/ignition" => {
                 let template = format!("ignition/{}", profile["ignition_id"].as_str()?);
-                Some(filled(self.files.get(&template)?, &group["metadata"]))
+                Some(render_template(
+                    self.files.get(&template)?,
+                    &group["metadata"],
+                ))
             }
             "/boot.ipxe" => {
                 let arguments = profile["boot"]["args"].as_array()?.iter();
@@ -89,8 +92,8 @@ impl Walk {
     }
 }
 
-/// A template with its values, as far as those of the walk need it.
-fn filled(template: &str, values: &Value) -> String {
+/// Renders a template; supports only what the example needs.
+fn render_template(template: &str, values: &Value) -> String {
     let (before, rest) = template
         .split_once("{{range $key := .ssh_authorized_keys}}")
         .expect("a list");
@@ -110,20 +113,20 @@ fn filled(template: &str, values: &Value) -> String {
     text
 }
 
-fn answer(walk: &Walk, seen: &Seen, stream: &mut dyn Stream) {
+fn serve(example: &Example, seen: &Seen, stream: &mut dyn Stream) {
     let target = &*seen.target;
     let (endpoint, query) = target.split_once('?').unwrap_or((target, ""));
     let labels = query.split('&').filter_map(|pair| pair.split_once('='));
     let labels: Vec<_> = labels
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    match walk.answer(endpoint, &labels) {
+    match example.response(endpoint, &labels) {
         Some(body) => respond(stream, "200 OK", "", body.as_bytes()),
         None => respond(stream, "404 Not Found", "", b""),
     }
 }
 
-/// As much of Flatcar as the config is about.
+/// Creates the parts of Flatcar that the config refers to.
 fn make_tree(tree: &Path) {
     let files = [
         (
@@ -154,7 +157,7 @@ fn make_tree(tree: &Path) {
     fs::create_dir_all(tree.join("home/core")).expect("made");
 }
 
-/// Runs a command of the walk, which must end with one of these codes.
+/// Runs a command of the example, which must exit with one of these codes, and returns its output.
 fn run(directory: &Path, command: &str, codes: &[i32]) -> String {
     let program = Path::new(KINDLING).parent().expect("a directory");
     let path = format!(
@@ -169,22 +172,25 @@ fn run(directory: &Path, command: &str, codes: &[i32]) -> String {
         .env_remove("http_proxy")
         .output()
         .expect("a shell");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     let code = output.status.code().unwrap_or(-1);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(codes.contains(&code), "{command}: {code}\n{said}\n{errors}");
-    said
+    assert!(
+        codes.contains(&code),
+        "{command}: {code}\n{stdout}\n{errors}"
+    );
+    stdout
 }
 
-/// Takes the calling thread to where the name of the server is that of the test.
-fn enter(directory: &Path) -> Arc<Walk> {
+/// Moves the calling thread to its own namespaces, in which the server of the example runs.
+fn enter(directory: &Path) -> Arc<Example> {
     namespace::enter();
     namespace::cover("/srv");
     namespace::know(&format!("127.0.0.1 localhost {NAME}\n"), directory);
-    let walk = Arc::new(Walk::read());
-    let served = Arc::clone(&walk);
-    Server::listening(ADDRESS, move |seen, stream| answer(&served, seen, stream));
-    walk
+    let example = Arc::new(Example::read());
+    let served = Arc::clone(&example);
+    Server::listening(ADDRESS, move |seen, stream| serve(&served, seen, stream));
+    example
 }
 
 fn read(path: &Path) -> String {
@@ -192,15 +198,15 @@ fn read(path: &Path) -> String {
 }
 
 #[test]
-fn the_walk_gives_a_provisioned_machine() {
+fn the_example_provisions_a_machine() {
     let directory = tempfile::tempdir().expect("a directory");
-    let place = directory.path().to_owned();
-    let walked = std::thread::spawn(move || {
-        let walk = enter(&place);
+    let path = directory.path().to_owned();
+    let thread = std::thread::spawn(move || {
+        let example = enter(&path);
         let tree = Path::new(TREE);
         make_tree(tree);
-        // A plan with changes ends with 2.
-        let said: Vec<String> = walk
+        // A plan with changes exits with 2.
+        let stdout: Vec<String> = example
             .commands
             .iter()
             .map(|command| {
@@ -209,25 +215,25 @@ fn the_walk_gives_a_provisioned_machine() {
                 } else {
                     &[0]
                 };
-                run(&place, command, codes)
+                run(&path, command, codes)
             })
             .collect();
-        assert_eq!(said.len(), 6, "{:?}", walk.commands);
+        assert_eq!(stdout.len(), 6, "{:?}", example.commands);
         assert!(
-            said[1].contains("$.etcd.name -> part of $.systemd.units."),
+            stdout[1].contains("$.etcd.name -> part of $.systemd.units."),
             "{}",
-            said[1]
+            stdout[1]
         );
-        assert!(!said[1].contains("no counterpart"), "{}", said[1]);
-        look_at(tree);
-        let again = walk.commands[2].as_str();
-        run(&place, again, &[0]);
-        assert!(read(&place.join("node1.bu")).starts_with("variant: flatcar\n"));
+        assert!(!stdout[1].contains("no counterpart"), "{}", stdout[1]);
+        check_tree(tree);
+        let again = example.commands[2].as_str();
+        run(&path, again, &[0]);
+        assert!(read(&path.join("node1.bu")).starts_with("variant: flatcar\n"));
     });
-    assert!(walked.join().is_ok(), "it failed; why stands above");
+    assert!(thread.join().is_ok(), "it failed; see above");
 }
 
-fn look_at(tree: &Path) {
+fn check_tree(tree: &Path) {
     let system = tree.join("etc/systemd/system");
     assert_eq!(read(&tree.join("etc/hostname")), "node1.example.com");
     let etcd = read(&system.join("etcd-member.service.d/20-clct-etcd-member.conf"));
@@ -271,7 +277,7 @@ fn look_at(tree: &Path) {
     assert!(keys.contains("1+Ab1NxUte9izuUtPuLuO6Ga admin"), "{keys}");
 }
 
-/// All files below a directory, one behind the other.
+/// The concatenated contents of all files below a directory.
 fn contents_below(directory: &Path) -> String {
     let entries =
         fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
@@ -282,26 +288,26 @@ fn contents_below(directory: &Path) -> String {
     texts.collect()
 }
 
-/// The kernel arguments of the profile lead the first stages of a boot to the same config.
+/// With the kernel arguments of the profile, the first stages of a boot obtain the same config.
 #[test]
-fn the_arguments_of_the_profile_stay() {
+fn the_profile_arguments_still_work() {
     let directory = tempfile::tempdir().expect("a directory");
-    let place = directory.path().to_owned();
-    let booted = std::thread::spawn(move || {
-        let walk = enter(&place);
+    let path = directory.path().to_owned();
+    let thread = std::thread::spawn(move || {
+        let example = enter(&path);
         let labels = [("mac".to_owned(), MAC.to_owned())];
-        let arguments = walk.answer("/boot.ipxe", &labels).expect("arguments");
+        let arguments = example.response("/boot.ipxe", &labels).expect("arguments");
         let line = arguments.replace("${mac:hexhyp}", MAC);
-        fs::write(place.join("cmdline"), line).expect("written");
-        let root = place.join("root/etc");
+        fs::write(path.join("cmdline"), line).expect("written");
+        let root = path.join("root/etc");
         fs::create_dir_all(root).expect("made");
         let stage = "IGNITION_KERNEL_CMDLINE_PATH=cmdline KINDLING_FLATCAR=true KINDLING_RUN_DIR=run \
                      kindling boot -log-to-stdout -platform metal -stage fetch -root root -config-cache cache.ign \
                      -neednet neednet -state-file state -fetch-timeout 20s";
-        run(&place, stage, &[0]);
-        let cached = read(&place.join("cache.ign"));
+        run(&path, stage, &[0]);
+        let cached = read(&path.join("cache.ign"));
         assert!(cached.contains("etcd-member.service"), "{cached}");
         assert!(cached.contains("node1.example.com"), "{cached}");
     });
-    assert!(booted.join().is_ok(), "it failed; why stands above");
+    assert!(thread.join().is_ok(), "it failed; see above");
 }

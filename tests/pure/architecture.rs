@@ -1,13 +1,13 @@
-//! Which module may import which: the table of `src/lib.rs`, held against the sources.
+//! Checks imports between modules against the table of `src/lib.rs`.
 //!
-//! A path counts wherever it stands in code (`use`, a type, a call), in tests inside modules too;
-//! comments, doc links and string literals do not count.
+//! Every path in code counts (`use`, a type, a call), including unit tests; comments, doc links and string literals do
+//! not.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Module, and the modules of ours it may reach. `cli` may reach every module.
+/// Each module, and the modules that it may import. `cli` may import every module.
 const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts", &["layout"]),
     ("layout", &[]),
@@ -111,7 +111,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("cli", &[]),
 ];
 
-/// Text that only the machine-touching modules may hold: (module that must not, text, why). Test modules may.
+/// Text that pure modules must not contain outside of tests: module, texts, reason.
 const FORBIDDEN_TEXT: &[(&str, &[&str], &str)] = &[
     (
         "accounts",
@@ -158,10 +158,10 @@ const FORBIDDEN_TEXT: &[(&str, &[&str], &str)] = &[
     ),
 ];
 
-/// Walls inside modules: the module, a part of it (a file or a folder), and the other parts that this may reach.
+/// Restrictions inside modules: the module, a part of it (a file or a folder), and the other parts that it may import.
 ///
-/// A module with one row needs one for each of its parts, or `*`, which stands for all that have none. [`ITSELF`] is what
-/// the module has in its own file, which may reach every part.
+/// A module with a row needs one for each of its parts, or `*` for all parts without one. [`ITSELF`] is the module's
+/// own file, which may import every part.
 const INNER_WALLS: &[(&str, &str, &[&str])] = &[
     ("platform", "contract", &[]),
     ("platform", "source", &["contract"]),
@@ -172,7 +172,7 @@ const INNER_WALLS: &[(&str, &str, &[&str])] = &[
     ("platform", "file", &["contract"]),
     ("platform", "metal", &["contract"]),
     ("platform", "detect", &["hypervisor", ITSELF]),
-    // What two of them have in common is a mechanism, and belongs to `source` or `attributes`.
+    // What they share belongs in `source` or `attributes`.
     ("platform::cloud", "*", &[]),
     ("platform::hypervisor", "*", &[]),
 ];
@@ -211,7 +211,7 @@ fn rust_files(dir: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Source text with comments, strings and char literals blanked; line breaks stay.
+/// Source text with comments, string and char literals blanked; line breaks are kept.
 fn code_only(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = String::with_capacity(text.len());
@@ -234,7 +234,7 @@ fn code_only(text: &str) -> String {
     out
 }
 
-/// End of the comment or literal that starts at `at`; `at` itself when none does.
+/// The end of the comment or literal that starts at `at`; `at` itself if there is none.
 fn skip_end(text: &str, at: usize) -> usize {
     let rest = &text[at..];
     let word_before = text[..at]
@@ -261,7 +261,7 @@ fn skip_end(text: &str, at: usize) -> usize {
     if rest.starts_with('"') {
         return at + string_len(rest);
     }
-    // A char literal; a lifetime has no closing quote right behind its first character.
+    // A char literal; a lifetime has no closing quote after its first character.
     if let Some(inner) = rest.strip_prefix('\'') {
         if inner.starts_with('\\') {
             return at + 3 + rest[3.min(rest.len())..].find('\'').map_or(0, |n| n + 1);
@@ -289,7 +289,7 @@ fn string_len(rest: &str) -> usize {
     rest.len()
 }
 
-/// Module that a file defines: `platform`, `cloud`, `aws` for `platform/cloud/aws.rs`; nothing for the crate root.
+/// The module that a file defines: `platform`, `cloud`, `aws` for `platform/cloud/aws.rs`; empty for the crate root.
 fn module_of(relative: &Path) -> Vec<String> {
     let parts = relative.with_extension("");
     let parts = parts.iter().map(|part| part.to_string_lossy().into_owned());
@@ -297,7 +297,7 @@ fn module_of(relative: &Path) -> Vec<String> {
     parts.filter(is_folded).collect()
 }
 
-/// Every path of the crate in a file, from the crate root, each with its line; `{a, b::c}` gives several.
+/// Every path into the crate in a file, from the crate root, with its line; `{a, b::c}` is several.
 fn named_paths(relative: &Path, code: &str) -> Vec<(usize, Vec<String>)> {
     let module = module_of(relative);
     let inline = inline_modules(code);
@@ -317,7 +317,7 @@ fn named_paths(relative: &Path, code: &str) -> Vec<(usize, Vec<String>)> {
             rest = path;
         } else {
             base.clone_from(&module);
-            // Inside an inline module the first of them only leads out of that.
+            // In an inline module, the first `super` only leaves that module.
             let mut own = inline.iter().filter(|range| range.contains(&at)).count();
             while let Some(path) = rest.strip_prefix("super::") {
                 rest = path;
@@ -334,7 +334,7 @@ fn named_paths(relative: &Path, code: &str) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// Where modules inside of a file are.
+/// The ranges of the inline modules in a file.
 fn inline_modules(code: &str) -> Vec<std::ops::Range<usize>> {
     let mut found = Vec::new();
     for (at, word) in code.match_indices("mod ") {
@@ -358,14 +358,14 @@ fn inline_modules(code: &str) -> Vec<std::ops::Range<usize>> {
     found
 }
 
-/// The paths that a tree of imports has, such as `a::{b, c::D}`; what follows it does not matter.
+/// The paths in an import tree such as `a::{b, c::D}`; text after it is ignored.
 fn branches(tree: &str) -> Vec<Vec<String>> {
     let tree = tree.trim_start();
     if let Some(group) = tree.strip_prefix('{') {
         return members(group).into_iter().flat_map(branches).collect();
     }
     let name = head(tree);
-    // What a glob, `self` or a list of types names is the path in front of it.
+    // For a glob or `self`, the path before it counts.
     if name.is_empty() || name == "self" {
         return vec![Vec::new()];
     }
@@ -384,7 +384,7 @@ fn head(text: &str) -> String {
         .collect()
 }
 
-/// Members of a brace group, up to its closing brace.
+/// The members of a brace group, up to its closing brace.
 fn members(group: &str) -> Vec<&str> {
     let mut depth = 0;
     let mut begin = 0;
@@ -408,7 +408,7 @@ fn members(group: &str) -> Vec<&str> {
     found
 }
 
-/// Top-level modules a file reaches, each with a line.
+/// The top-level modules that a file imports, each with a line.
 fn reached(relative: &Path, code: &str) -> Vec<(usize, String)> {
     let paths = named_paths(relative, code).into_iter();
     let mut found: Vec<(usize, String)> = paths
@@ -463,7 +463,7 @@ fn modules_import_only_what_the_map_allows() {
     );
 }
 
-/// Code of every file of a module, by the module that each file defines.
+/// The code of every file of a module, by the module that the file defines.
 fn files_of(module: &str) -> BTreeMap<Vec<String>, (PathBuf, String)> {
     let root = src();
     let folder = root.join(module.replace("::", "/"));
@@ -478,7 +478,7 @@ fn files_of(module: &str) -> BTreeMap<Vec<String>, (PathBuf, String)> {
     files.into_iter().map(read).collect()
 }
 
-/// Parts of a module that one of its files reaches, each with a line.
+/// The parts of a module that one of its files imports, each with a line.
 fn parts_reached(
     module: &[String],
     parts: &BTreeSet<String>,
@@ -532,7 +532,7 @@ fn parts_of_modules_import_only_what_the_walls_allow() {
     );
 }
 
-/// Files of a module that each of its files names in what ships: tests may take their examples from above.
+/// For each file of a module, the other files of it that it imports outside of tests.
 fn imports_of_files(module: &str) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
     let files = files_of(module);
     let file_of = |path: &[String]| {
@@ -544,7 +544,7 @@ fn imports_of_files(module: &str) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>
         let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
         let named = named_paths(relative, code).into_iter();
         let mut reached: BTreeSet<_> = named.filter_map(|(_, path)| file_of(&path)).collect();
-        // A file names what is below it without saying where that is.
+        // A file refers to its child modules without `crate` or `super`.
         let below = files.keys().filter(|file| file.len() == own.len() + 1);
         for child in below.filter(|file| file.starts_with(own)) {
             let name = format!("{}::", child[own.len()]);
@@ -564,8 +564,8 @@ fn imports_of_files(module: &str) -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>
     imports
 }
 
-/// A circle in `imports`, if there is one: whatever is left when files that import nothing are taken away again and again.
-fn circle<T: Ord + Clone>(mut imports: BTreeMap<T, BTreeSet<T>>) -> Vec<T> {
+/// A cycle in `imports`, if there is one: it remains after repeatedly removing files that import nothing.
+fn find_cycle<T: Ord + Clone>(mut imports: BTreeMap<T, BTreeSet<T>>) -> Vec<T> {
     loop {
         let free = imports.iter().find(|(_, reached)| reached.is_empty());
         let Some(free) = free.map(|(file, _)| file.clone()) else {
@@ -576,20 +576,19 @@ fn circle<T: Ord + Clone>(mut imports: BTreeMap<T, BTreeSet<T>>) -> Vec<T> {
             reached.remove(&free);
         }
     }
-    let mut way: Vec<T> = imports.keys().next().cloned().into_iter().collect();
-    while let Some(next) = way.last().and_then(|last| imports[last].first().cloned()) {
-        if let Some(begin) = way.iter().position(|file| *file == next) {
-            return way.split_off(begin);
+    let mut path: Vec<T> = imports.keys().next().cloned().into_iter().collect();
+    while let Some(next) = path.last().and_then(|last| imports[last].first().cloned()) {
+        if let Some(begin) = path.iter().position(|file| *file == next) {
+            return path.split_off(begin);
         }
-        way.push(next);
+        path.push(next);
     }
-    way
+    path
 }
 
-/// What a file and those in its folder have of each other does not count, except in `platform`, whose folders are walled
-/// off from the file above them.
+/// Imports between a file and those in its folder do not count, except in `platform`, where they are restricted.
 #[test]
-fn files_form_no_circle() {
+fn files_form_no_import_cycle() {
     let is_folder = |module: &&str| src().join(module).is_dir();
     for module in allowed().into_keys().filter(is_folder) {
         let mut imports = imports_of_files(module);
@@ -598,15 +597,15 @@ fn files_form_no_circle() {
                 reached.retain(|other| !other.starts_with(file) && !file.starts_with(other));
             }
         }
-        let found = circle(imports);
+        let found = find_cycle(imports);
         let found: Vec<String> = found.iter().map(|file| file.join("::")).collect();
-        assert!(found.is_empty(), "a circle: {}", found.join(" -> "));
+        assert!(found.is_empty(), "a cycle: {}", found.join(" -> "));
     }
     let row = |from: u8, to: &[u8]| (from, to.iter().copied().collect());
-    let without = circle([row(1, &[2, 3]), row(2, &[3]), row(3, &[])].into());
+    let without = find_cycle([row(1, &[2, 3]), row(2, &[3]), row(3, &[])].into());
     assert!(without.is_empty(), "{without:?}");
     assert_eq!(
-        circle([row(1, &[2]), row(2, &[3]), row(3, &[2])].into()),
+        find_cycle([row(1, &[2]), row(2, &[3]), row(3, &[2])].into()),
         [2, 3]
     );
 }
@@ -630,7 +629,7 @@ fn pure_modules_name_nothing_that_touches_the_machine() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Rows of a table of modules: module and the words of its last column. Each of `heads` may begin such a row.
+/// Rows of a table of modules: the module, and the words in the last column. Rows begin with one of `heads`.
 fn documented(text: &str, heads: &[&str]) -> BTreeMap<String, BTreeSet<String>> {
     let mut rows = BTreeMap::new();
     let is_row = |line: &&str| heads.iter().any(|head| line.starts_with(head));
@@ -687,7 +686,7 @@ fn the_walls_in_the_documentation_are_those_of_this_test() {
             part => part.to_string(),
         });
         let words: BTreeSet<String> = match reach.len() {
-            0 => ["nothing of these".to_string()].into(),
+            0 => ["none of these".to_string()].into(),
             _ => words.collect(),
         };
         expected.insert((*part).to_string(), words);
@@ -767,7 +766,7 @@ fn the_scanner_sees_every_way_to_write_an_import() {
     }
 }
 
-/// TLS is rustls with ring: nothing of OpenSSL, and nothing that needs a compiler for C++ or CMake.
+/// TLS is rustls with ring: no OpenSSL, and nothing that needs a C++ compiler or CMake.
 #[test]
 fn no_other_tls_is_linked() {
     let lock = fs::read_to_string("Cargo.lock").expect("Cargo.lock");
@@ -788,7 +787,7 @@ fn no_other_tls_is_linked() {
     }
 }
 
-/// Turns of speech that readers of English stumble over, and names of limits that the house does not use.
+/// Phrases that are not idiomatic English, and prefixes of names that we do not use, each with the reason.
 const WORDS_TO_AVOID: &[(&str, &str)] = &[
     ("in vain", "say that it timed out, or that it failed"),
     (" anew", "say again, or from the start"),
@@ -798,7 +797,7 @@ const WORDS_TO_AVOID: &[(&str, &str)] = &[
     ("LONGEST_", "limits begin with MAX_"),
     ("PATIENCE", "times to wait end in _TIMEOUT"),
 ];
-/// What may follow "is no": all else is "is not a".
+/// Words that may follow "is no"; otherwise it must be "is not a".
 const AFTER_IS_NO: &[&str] = &[
     "better",
     "different",
@@ -823,7 +822,7 @@ const AFTER_IS_NO: &[&str] = &[
     "worse",
 ];
 
-/// Every "X is no Y" of a line for which English has "X is not a Y".
+/// Every "X is no Y" in a line that should be "X is not a Y".
 fn nouns_that_are_not(line: &str) -> impl Iterator<Item = &str> {
     let found = [" is no ", " are no "];
     let all = found.into_iter().flat_map(|verb| line.match_indices(verb));
@@ -863,10 +862,10 @@ fn texts_are_standard_english() {
     );
 }
 
-/// Lines of a function, at most.
+/// Maximum number of lines of a function.
 const MAX_FUNCTION_LINES: usize = 60;
 
-/// The name and the lines of every function in front of the tests of a file, which rustfmt has laid out.
+/// The name and number of lines of every function before the tests of a file, which must be formatted by rustfmt.
 fn functions(text: &str) -> Vec<(String, usize)> {
     let lines: Vec<&str> = text
         .lines()
@@ -884,7 +883,7 @@ fn functions(text: &str) -> Vec<(String, usize)> {
         if !qualifiers.split_whitespace().all(is_qualifier) {
             continue;
         }
-        // Without a body: what a trait only declares.
+        // Skip functions without a body, declared in traits.
         let head = lines[at..]
             .iter()
             .find(|line| line.ends_with(['{', ';', '}']));
@@ -908,7 +907,7 @@ fn functions_are_short() {
     let mut long = Vec::new();
     for file in rust_files(&src()) {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        // What plays a machine for the tests is a table of what that machine answers.
+        // Fakes for tests may have long tables of responses.
         if name.starts_with("fake_") || name == "tests.rs" {
             continue;
         }

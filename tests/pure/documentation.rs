@@ -1,4 +1,4 @@
-//! Links and commands of the documentation: each link leads to something, each command is one that the program has.
+//! Checks the documentation: link targets, commands and their options must exist.
 
 use crate::common::run::{Ended, kindling};
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ fn manifest() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Everything that people read, with its text.
+/// All pages of documentation, with their text.
 fn pages() -> Vec<(PathBuf, String)> {
     let named = [
         "README.md",
@@ -48,7 +48,7 @@ fn links(line: &str) -> impl Iterator<Item = &str> {
         .filter_map(|rest| rest.split(')').next())
 }
 
-/// The name that a heading gets in a link.
+/// The anchor of a heading.
 fn anchor(heading: &str) -> String {
     let text = heading.trim_start_matches('#').trim().to_lowercase();
     let kept = text
@@ -65,7 +65,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn link_targets_exist() {
     let mut wrong = Vec::new();
     let mut count = 0;
     for (file, text) in pages() {
@@ -79,11 +79,11 @@ fn links_lead_somewhere() {
                 "" => file.clone(),
                 path => file.parent().expect("a directory").join(path),
             };
-            let is_there = match part {
+            let exists = match part {
                 "" => place.exists(),
                 part => fs::read_to_string(&place).is_ok_and(|text| anchors(&text).contains(part)),
             };
-            if !is_there {
+            if !exists {
                 wrong.push(format!("{}: {target}", file.display()));
             }
         }
@@ -93,7 +93,7 @@ fn links_lead_somewhere() {
     assert_eq!(anchor("## In the editor"), "in-the-editor");
 }
 
-/// Words of a command line up to the first that is an option, a placeholder or a file.
+/// The first two words of a command line, up to an option, a placeholder or a file.
 fn command_of(line: &str) -> Option<Vec<&str>> {
     let line = line.trim_start_matches(['#', '$', ' ']);
     let words = line.strip_prefix("kindling ")?.split_whitespace();
@@ -132,7 +132,7 @@ fn commands_and_their_options_exist() {
                 fence = fence.is_none().then_some(language);
                 continue;
             }
-            // What a program prints is a text.
+            // Blocks with output of programs are marked as text.
             let is_code = fence.is_some_and(|language| language != "text");
             let shown = line.trim_start().trim_start_matches(['#', '$', ' ']);
             let Some(words) = command_of(shown).filter(|words| is_code && !words.is_empty()) else {
@@ -159,7 +159,7 @@ fn commands_and_their_options_exist() {
     assert!(seen.len() > 5, "only {seen:?} were found");
 }
 
-/// Texts in backquotes.
+/// Texts in backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }

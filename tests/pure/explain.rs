@@ -1,4 +1,4 @@
-//! Codes of errors, from a failure to its page.
+//! Error codes: each failure names one, and each code has a page.
 
 use crate::common::folder::Folder;
 use crate::common::run::{self, Ended};

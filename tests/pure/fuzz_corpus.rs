@@ -1,4 +1,4 @@
-//! The inputs that fuzzing started from and those it found worth keeping, through the same functions.
+//! Runs the fuzz corpus (seeds, and inputs that fuzzing found) through the functions of the fuzz targets.
 #![allow(
     clippy::print_stdout,
     reason = "a test that fails shows how far it came"
@@ -46,7 +46,7 @@ fn no_superblock_of_the_corpus_does_harm() {
     }
 }
 
-/// A seed that is no longer what it is called would show nothing.
+/// A seed that no longer matches its name would test nothing.
 #[test]
 fn seeds_are_what_they_are_called() {
     for (name, input) in corpus("gpt") {
@@ -191,7 +191,7 @@ fn no_database_of_the_corpus_does_harm() {
     }
 }
 
-/// Of the seeds, at least one in each language can be used.
+/// All seeds can be used, and there are enough usable inputs.
 #[test]
 fn no_config_in_another_language_of_the_corpus_does_harm() {
     let mut usable = 0;
@@ -221,7 +221,7 @@ fn no_key_of_the_corpus_does_harm() {
     }
 }
 
-/// The fuzz targets are a package of their own, which a plain build does not see.
+/// The fuzz targets are a separate package, which a plain build does not compile.
 #[test]
 fn the_readers_of_the_fuzz_targets_are_files_of_the_program() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");

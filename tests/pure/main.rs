@@ -1,5 +1,5 @@
-//! What needs neither root nor other programs: the languages of configs, planning, and commands that only read. These are
-//! the tests of `make check`.
+//! Tests that need neither root nor other programs: config languages, planning, and commands that only read. `make
+//! check` runs them.
 
 mod architecture;
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! `kindling platform` and `kindling fetch`, as a person in front of a machine uses them.
+//! `kindling platform` and `kindling fetch`, as they are used interactively on a machine.
 
 use crate::common::boot;
 use crate::common::folder::Folder;
@@ -41,7 +41,7 @@ fn kindling(arguments: &[&str]) -> Ended {
 }
 
 #[test]
-fn a_config_is_printed_as_it_is() {
+fn a_config_is_printed_unchanged() {
     let machine = Machine::new("quiet");
     machine.put("config.ign", CONFIG);
     let place = machine.0.path("config.ign");
@@ -68,7 +68,7 @@ fn sources_are_asked_in_the_order_of_a_boot() {
 }
 
 #[test]
-fn a_rendered_config_has_everything_in_it() {
+fn a_rendered_config_is_merged() {
     let machine = Machine::new("quiet");
     let merged = r#"{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":"/b"}]}}"#;
     let config = serde_json::json!({"ignition": {"version": "3.4.0",
@@ -92,13 +92,13 @@ fn a_rendered_config_has_everything_in_it() {
     machine.put("config.ign", "{\"ignition\": {\"version\": \"9.9.9\"}}");
     let ended = machine.fetch(&["--platform", "file", "--rendered"]);
     ended.assert(3, "", "9.9.9");
-    // What is wrong with it is of no matter to who wants to see it.
+    // An invalid config can still be printed.
     let ended = machine.fetch(&["--platform", "file"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
 }
 
 #[test]
-fn exit_codes_tell_why_there_is_no_config() {
+fn exit_codes_distinguish_why_there_is_no_config() {
     let machine = Machine::new("quiet");
     let none = "metal has no config; a boot would continue without one";
     machine.fetch(&["--platform", "metal"]).assert(1, "", none);
@@ -122,14 +122,14 @@ fn exit_codes_tell_why_there_is_no_config() {
 }
 
 #[test]
-fn nobody_waits_longer_than_asked_for() {
+fn fetch_gives_up_after_the_timeout() {
     let machine = Machine::new("quiet");
     let drive = "gave up waiting for the config (--timeout): cannot obtain the config from platform nutanix: \
                  waiting for config drive /dev/disk/by-label/config-2 was cancelled";
     let ended = machine.fetch(&["--platform", "nutanix", "--timeout", "300ms"]);
     ended.assert(3, "", drive);
-    let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = silent.local_addr().expect("bound");
+    let silent_server = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = silent_server.local_addr().expect("bound");
     machine.put(
         "cmdline",
         &format!("ignition.config.url=http://{address}/c"),
@@ -203,7 +203,7 @@ fn completions_offer_platforms_versions_and_languages() {
     ] {
         assert!(offers(words), "{words:?}");
     }
-    // They are offered, and not insisted on.
+    // They are suggestions: other values are accepted as well.
     let ended = kindling(&["platform", "show", "qemuu"]);
     assert!(ended.err.contains("did you mean qemu?"), "{}", ended.err);
 }

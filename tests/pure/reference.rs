@@ -1,5 +1,5 @@
-//! The reference pages of the documentation, made from what the program has: the schemas of the languages, and the help and
-//! the examples of each command. `KINDLING_WRITE_SCHEMAS=1` writes the pages again.
+//! The reference pages of the documentation, generated from the schemas of the languages and from the help and examples
+//! of each command. `KINDLING_WRITE_SCHEMAS=1` updates the pages.
 
 use crate::common::run::{Ended, kindling};
 use serde_json::Value;
@@ -12,7 +12,7 @@ fn manifest() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Compares a page with what was made, or writes it.
+/// Compares a page with the generated text, or writes it.
 #[track_caller]
 fn assert_fresh(name: &str, made: &str) {
     let path = manifest().join("docs").join(name);
@@ -20,14 +20,14 @@ fn assert_fresh(name: &str, made: &str) {
         fs::write(path, made).expect("writing the page");
         return;
     }
-    let there = fs::read_to_string(path).unwrap_or_default();
+    let present = fs::read_to_string(path).unwrap_or_default();
     assert!(
-        there == made,
+        present == made,
         "docs/{name} is stale: set KINDLING_WRITE_SCHEMAS=1 and test again"
     );
 }
 
-/// A published schema, with the version that it is of.
+/// A published schema and its version.
 struct Schema {
     version: &'static str,
     document: Value,
@@ -42,7 +42,7 @@ impl Schema {
         Schema { version, document }
     }
 
-    /// The properties of a definition; those of the whole document have no name.
+    /// The properties of a definition, or of the whole document if the name is empty.
     fn properties(&self, definition: &str) -> Option<&serde_json::Map<String, Value>> {
         let of = match definition {
             "" => &self.document,
@@ -57,14 +57,14 @@ impl Schema {
     }
 }
 
-/// The name of the definition that a property, or an element of it, is of.
+/// The name of the definition of a property, or of its elements.
 fn definition_of(property: &Value) -> Option<&str> {
     let reference = property["$ref"].as_str();
     let reference = reference.or_else(|| property["items"]["$ref"].as_str());
     reference?.strip_prefix("#/$defs/")
 }
 
-/// Where each definition is used, in the order of the document: paths with `[]` behind lists.
+/// Where each definition is used, in the order of the document, as paths with `[]` after lists.
 fn places(schema: &Schema) -> Vec<(String, Vec<String>)> {
     let mut order: Vec<(String, Vec<String>)> = vec![(String::new(), vec![String::new()])];
     let mut next = vec![(String::new(), String::new())];
@@ -100,11 +100,11 @@ fn kind(property: &Value, headings: &BTreeMap<String, String>) -> String {
             .chars()
             .filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
             .collect();
-        let word = match property["items"].is_object() {
+        let label = match property["items"].is_object() {
             true => "list of objects",
             false => "object",
         };
-        return format!("[{word}](#{})", anchor.to_lowercase());
+        return format!("[{label}](#{})", anchor.to_lowercase());
     }
     if property["const"].is_string() {
         return "string".to_owned();
@@ -224,7 +224,7 @@ variants that correspond to those of fcos, and what their systems cannot do.
     assert_fresh("reference-butane.md", &page);
 }
 
-/// All commands that help lists, each behind those it belongs to.
+/// All commands that the help lists, with subcommands after their parent.
 fn commands() -> Vec<String> {
     let mut all = vec![String::new()];
     let mut next = 0;
@@ -256,7 +256,7 @@ fn help(command: &str) -> String {
     ended.out
 }
 
-/// A text without blanks at the ends of its lines.
+/// Text without trailing blanks in lines.
 fn trimmed(text: &str) -> String {
     text.lines()
         .map(|line| format!("{}\n", line.trim_end()))

@@ -1,7 +1,7 @@
-//! A whole hall powers on: machines that start together ask a server that can answer only some of them at a time.
+//! A whole data centre powers on: machines that start together request their configs from an overloaded server.
 //!
-//! A simulation with a clock of its own over the retry rule that fetches use. It prints the figures of
-//! `docs/retries.md`: `cargo test --test pure retries -- --nocapture`.
+//! A simulation, with simulated time, of the retry rule that fetches use. It prints the figures of `docs/retries.md`:
+//! `cargo test --test pure retries -- --nocapture`.
 
 use kindling::fetch::retry::{AttemptFailure, Retry};
 use std::cmp::Reverse;
@@ -9,42 +9,42 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 const CLIENTS: usize = 10_000;
-/// What the server can answer in a second.
+/// Requests that the server can answer per second.
 const RATE: u64 = 200;
-/// How long it takes if the server never waits for a client.
+/// The time to serve all clients if the server is never idle.
 const IDEAL: Duration = Duration::from_secs(CLIENTS as u64 / RATE);
-/// Until then clients may find out that they are many.
-const CALM_AFTER: usize = 10;
-const FIRST: Duration = Duration::from_millis(200);
-/// What a server gives to a client for response headers.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Seconds that clients may take to adapt to the load.
+const CALM_AFTER_SECONDS: usize = 10;
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// How long a client waits for response headers.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How the server sheds a request.
 #[derive(Debug, Clone, Copy)]
 enum Shed {
-    /// By a status, at once.
+    /// With a status, immediately.
     Status,
-    /// By a status that names a time.
+    /// With a status and a `Retry-After` time in seconds.
     RetryAfter(u64),
-    /// By closing the connection, at once.
+    /// By closing the connection immediately.
     Close,
-    /// By silence.
+    /// By not responding.
     Silence,
-    /// Each of the above but the named time, in turn.
+    /// Randomly in each of these ways except `RetryAfter`.
     All,
 }
 
-/// What happened.
+/// The results of a simulation.
 #[derive(Debug)]
 struct Figures {
-    /// When the last client was served.
+    /// Time at which the last client was served.
     end: Duration,
-    /// Requests of the busiest second after the first ten.
+    /// Requests in the busiest second after [`CALM_AFTER_SECONDS`].
     busiest: u64,
     requests: u64,
 }
 
-/// When clients ask again.
+/// When clients retry.
 trait Rule {
     fn pause(&mut self, failure: AttemptFailure) -> Duration;
 }
@@ -55,7 +55,7 @@ impl Rule for Retry {
     }
 }
 
-/// The rule before: doubled from 0.2 s to 5 s, the same in all clients.
+/// A naive rule: pauses that double from 0.2 s to 5 s, the same in all clients.
 struct InStep(Duration);
 
 impl Rule for InStep {
@@ -80,7 +80,7 @@ fn serve_all<R: Rule>(shed: Shed, seed: u64, rule: impl Fn(fastrand::Rng) -> R) 
         .collect();
     let mut per_second: Vec<u64> = Vec::new();
     let mut end = Duration::ZERO;
-    // A tenth of a second of requests may wait in the server's queue.
+    // The server's queue holds requests for a tenth of a second.
     let answer = Duration::from_secs(1) / u32::try_from(RATE).expect("small");
     let queue = Duration::from_millis(100);
     let mut free_at = Duration::ZERO;
@@ -94,8 +94,8 @@ fn serve_all<R: Rule>(shed: Shed, seed: u64, rule: impl Fn(fastrand::Rng) -> R) 
             continue;
         }
         let refused = AttemptFailure::Refused { not_before: None };
-        let silence = (PATIENCE, AttemptFailure::Silent(PATIENCE));
-        let (lost, failure) = match shed {
+        let silence = (RESPONSE_TIMEOUT, AttemptFailure::Silent(RESPONSE_TIMEOUT));
+        let (waited, failure) = match shed {
             Shed::Status | Shed::Close => (Duration::ZERO, refused),
             Shed::Silence => silence,
             Shed::RetryAfter(seconds) => {
@@ -106,13 +106,13 @@ fn serve_all<R: Rule>(shed: Shed, seed: u64, rule: impl Fn(fastrand::Rng) -> R) 
             Shed::All => (Duration::ZERO, refused),
         };
         let pause = clients[client].pause(failure);
-        requests.push(Reverse((now + lost + pause, client)));
+        requests.push(Reverse((now + waited + pause, client)));
     }
     Figures {
         end,
         busiest: per_second
             .iter()
-            .skip(CALM_AFTER)
+            .skip(CALM_AFTER_SECONDS)
             .copied()
             .max()
             .unwrap_or(0),
@@ -124,7 +124,7 @@ fn serve_all<R: Rule>(shed: Shed, seed: u64, rule: impl Fn(fastrand::Rng) -> R) 
     clippy::print_stdout,
     reason = "the figures are the result of this measurement"
 )]
-fn told(name: &str, shed: Shed, figures: &Figures) {
+fn print_figures(name: &str, shed: Shed, figures: &Figures) {
     println!(
         "{name:8} {:16} all served after {:5.1} s, busiest second {:5}, {:6} requests",
         format!("{shed:?}"),
@@ -135,43 +135,43 @@ fn told(name: &str, shed: Shed, figures: &Figures) {
 }
 
 fn spread(shed: Shed, seed: u64) -> Figures {
-    serve_all(shed, seed, |random| Retry::with_random(FIRST, random))
+    serve_all(shed, seed, |random| Retry::with_random(FIRST_PAUSE, random))
 }
 
 #[test]
-fn a_hall_is_served_about_as_fast_as_the_server_can() {
+fn all_clients_are_served_about_as_fast_as_the_server_can() {
     for shed in [Shed::Status, Shed::Close] {
         for seed in 0..3 {
             let figures = spread(shed, seed);
-            told("spread", shed, &figures);
+            print_figures("spread", shed, &figures);
             assert!(figures.end <= IDEAL.mul_f64(1.3), "{shed:?}: {figures:?}");
             assert!(figures.busiest <= 3 * RATE, "{shed:?}: {figures:?}");
         }
     }
 }
 
-/// Clients notice silence after ten seconds only, in which the server has nothing to do.
+/// Clients only notice silence after the response timeout, during which the server is idle.
 #[test]
 fn silence_costs_the_time_it_takes_to_notice() {
     for shed in [Shed::Silence, Shed::All] {
         let figures = spread(shed, 0);
-        told("spread", shed, &figures);
-        let ideal = IDEAL + PATIENCE;
+        print_figures("spread", shed, &figures);
+        let ideal = IDEAL + RESPONSE_TIMEOUT;
         assert!(figures.end <= ideal.mul_f64(1.3), "{shed:?}: {figures:?}");
         assert!(figures.busiest <= 3 * RATE, "{shed:?}: {figures:?}");
     }
     for seconds in [1, 10, 60] {
         let shed = Shed::RetryAfter(seconds);
-        told("spread", shed, &spread(shed, 0));
+        print_figures("spread", shed, &spread(shed, 0));
     }
 }
 
-/// What it is compared with: a rule that the measure would not see through proves nothing.
+/// The control experiment: the simulation must show that a naive rule is bad.
 #[test]
 fn clients_in_step_take_much_longer() {
     for shed in [Shed::Status, Shed::Silence] {
-        let figures = serve_all(shed, 0, |_| InStep(FIRST));
-        told("in step", shed, &figures);
+        let figures = serve_all(shed, 0, |_| InStep(FIRST_PAUSE));
+        print_figures("in step", shed, &figures);
         assert!(figures.end > IDEAL * 3, "{shed:?}: {figures:?}");
         assert!(figures.busiest > 10 * RATE, "{shed:?}: {figures:?}");
     }

@@ -1,4 +1,4 @@
-//! `kindling translate` and its other names: what is written where, and when nothing is.
+//! `kindling translate`, and the names of other translators: what is written where, and when nothing is written.
 
 use crate::common::folder::Folder;
 use crate::common::run::{Ended, KINDLING};
@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// A folder with files, and runs in it.
+/// A folder with files, in which the program is run.
 struct Desk(Folder);
 
 impl Desk {
@@ -34,7 +34,7 @@ impl Desk {
             .spawn()
             .expect("kindling starts");
         let mut stdin = child.stdin.take().expect("a pipe");
-        // A program that does not read has its reasons.
+        // The program need not read its input.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
         Ended::from(child.wait_with_output().expect("kindling ends"))
@@ -66,7 +66,7 @@ fn butane_is_translated_from_a_file_and_from_standard_input() {
 }
 
 #[test]
-fn the_output_file_appears_only_when_all_is_well() {
+fn the_output_file_is_written_only_without_errors() {
     let desk = Desk::with(&[
         ("good.bu", BUTANE),
         ("bad.bu", &BUTANE.replace("/etc/a", "etc/a")),
@@ -133,7 +133,7 @@ fn snippets_are_merged_and_the_highest_version_is_written() {
 }
 
 #[test]
-fn local_configs_are_merged_when_it_is_asked_for() {
+fn local_configs_are_merged_on_request() {
     let parent = "variant: fcos\nversion: 1.4.0\nignition:\n  config:\n    merge:\n      - local: child.bu\n      - source: https://h/c\n      - inline: '{\"ignition\": {\"version\": \"3.3.0\"}, \"storage\": {\"files\": [{\"path\": \"/etc/b\"}]}}'\n";
     let desk = Desk::with(&[("a.bu", parent), ("files/child.bu", BUTANE)]);
     let ended = desk.translate(&["-d", "files", "--merge-local", "a.bu"]);
@@ -257,7 +257,7 @@ fn a_migration_is_explained_line_by_line() {
 }
 
 #[test]
-fn sectors_are_as_large_as_the_option_says() {
+fn sectors_have_the_size_that_the_option_says() {
     let text = |size: u32| {
         format!(
             "{{\"ignition\": {{\"version\": \"2.2.0\"}}, \"storage\": {{\"disks\": [{{\"device\": \"/dev/sda\", \"partitions\": \
@@ -292,7 +292,7 @@ fn sectors_are_as_large_as_the_option_says() {
 }
 
 #[test]
-fn scripts_are_refused_where_the_option_says_so() {
+fn scripts_are_refused_on_request() {
     let script = "#!/bin/sh\ntrue\n";
     let message = "Content-Type: multipart/mixed; boundary=b\nMIME-Version: 1.0\n\n--b\nContent-Type: text/cloud-config\n\n\
                    #cloud-config\nhostname: web\n--b\nContent-Type: text/x-shellscript\n\n#!/bin/sh\ntrue\n--b--\n";
@@ -324,7 +324,7 @@ fn scripts_are_refused_where_the_option_says_so() {
 }
 
 #[test]
-fn the_config_of_a_machine_config_is_taken_out() {
+fn the_config_of_a_machine_config_is_extracted() {
     let text = "apiVersion: machineconfiguration.openshift.io/v1\nkind: MachineConfig\nmetadata: {name: 50-x}\nspec:\n  config:\n    \
                 ignition: {version: 3.2.0}\n    storage:\n      files:\n      - {path: /etc/a, mode: 0644, contents: {source: 'data:,a'}}\n";
     let json = "{\"ignition\":{\"version\":\"3.2.0\"},\"storage\":{\"files\":[{\"path\":\"/etc/a\",\"contents\":{\"source\":\"data:,a\"},\"mode\":420}]}}\n";

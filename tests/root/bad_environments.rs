@@ -1,5 +1,4 @@
-//! Every command in every bad surrounding ends in time, and with an exit code that is documented: no signal ends it, and
-//! no panic.
+//! Every command ends in time in every bad environment, and with a documented exit code: without a signal or a panic.
 
 use crate::common::run::KINDLING;
 use sha2::{Digest, Sha256};
@@ -10,80 +9,92 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// How many files the config wants.
+/// Number of files in the config.
 const FILES: usize = 300;
 
-/// What no run should take, on the busiest machine.
-const LIMIT: &str = "240";
+/// Timeout of a run in seconds, even on a busy machine.
+const TIMEOUT_SECONDS: &str = "240";
 
 /// Exit codes of `kindling`, as its help and the README say.
-const OURS: &[i32] = &[0, 1, 2, 3, 4, 5, 6, 64];
+const KINDLING_CODES: &[i32] = &[0, 1, 2, 3, 4, 5, 6, 64];
 /// Exit codes under the names of Ignition, as docs/ignition.md says.
-const IGNITION: &[i32] = &[0, 1, 2, 3];
+const IGNITION_CODES: &[i32] = &[0, 1, 2, 3];
 
 /// Exit codes under the names of translators, as docs/migration.md says.
-const TRANSLATORS: &[i32] = &[0, 1];
+const TRANSLATOR_CODES: &[i32] = &[0, 1];
 
 /// A command line, `HASH` being the digest of the config, and the exit codes it may have.
 const COMMANDS: &[(&str, &[i32])] = &[
-    ("kindling", OURS),
-    ("kindling --help", OURS),
-    ("kindling --version", OURS),
-    ("kindling --wrong", OURS),
-    ("kindling validate c.ign", OURS),
-    ("kindling validate --format json c.ign", OURS),
-    ("kindling verify --hash sha256-HASH c.ign", OURS),
-    ("kindling plan --root t c.ign", OURS),
-    ("kindling plan --json --root t c.ign", OURS),
-    ("kindling plan --html r/plan.html --root t c.ign", OURS),
-    ("kindling diff --root t c.ign c.ign", OURS),
-    ("kindling diff --json --root t c.ign i.ign", OURS),
-    ("kindling plan --image /dev/vda=d.img,size=20M i.ign", OURS),
+    ("kindling", KINDLING_CODES),
+    ("kindling --help", KINDLING_CODES),
+    ("kindling --version", KINDLING_CODES),
+    ("kindling --wrong", KINDLING_CODES),
+    ("kindling validate c.ign", KINDLING_CODES),
+    ("kindling validate --format json c.ign", KINDLING_CODES),
+    ("kindling verify --hash sha256-HASH c.ign", KINDLING_CODES),
+    ("kindling plan --root t c.ign", KINDLING_CODES),
+    ("kindling plan --json --root t c.ign", KINDLING_CODES),
+    (
+        "kindling plan --html r/plan.html --root t c.ign",
+        KINDLING_CODES,
+    ),
+    ("kindling diff --root t c.ign c.ign", KINDLING_CODES),
+    ("kindling diff --json --root t c.ign i.ign", KINDLING_CODES),
+    (
+        "kindling plan --image /dev/vda=d.img,size=20M i.ign",
+        KINDLING_CODES,
+    ),
     (
         "kindling apply --root t --json --report r/new.json c.ign",
-        OURS,
+        KINDLING_CODES,
     ),
-    ("kindling apply --root t c.ign", OURS),
-    ("kindling apply --image /dev/vda=d.img,size=20M i.ign", OURS),
-    ("kindling fetch --platform file", OURS),
-    ("kindling fetch --platform file --rendered", OURS),
-    ("kindling platform list", OURS),
-    ("kindling platform show qemu", OURS),
-    ("kindling platform detect", OURS),
-    ("kindling metadata --platform qemu", OURS),
-    ("kindling explain", OURS),
-    ("kindling explain K0204", OURS),
-    ("kindling translate --to butane c.ign", OURS),
-    ("kindling translate b.bu", OURS),
-    ("kindling explain-migration o.ign", OURS),
-    ("kindling schema --version 3.6.0", OURS),
-    ("kindling report r/old.json", OURS),
-    ("kindling report --html r/report.html r/old.json", OURS),
-    ("kindling completions bash", OURS),
-    ("kindling man r/man", OURS),
+    ("kindling apply --root t c.ign", KINDLING_CODES),
+    (
+        "kindling apply --image /dev/vda=d.img,size=20M i.ign",
+        KINDLING_CODES,
+    ),
+    ("kindling fetch --platform file", KINDLING_CODES),
+    ("kindling fetch --platform file --rendered", KINDLING_CODES),
+    ("kindling platform list", KINDLING_CODES),
+    ("kindling platform show qemu", KINDLING_CODES),
+    ("kindling platform detect", KINDLING_CODES),
+    ("kindling metadata --platform qemu", KINDLING_CODES),
+    ("kindling explain", KINDLING_CODES),
+    ("kindling explain K0204", KINDLING_CODES),
+    ("kindling translate --to butane c.ign", KINDLING_CODES),
+    ("kindling translate b.bu", KINDLING_CODES),
+    ("kindling explain-migration o.ign", KINDLING_CODES),
+    ("kindling schema --version 3.6.0", KINDLING_CODES),
+    ("kindling report r/old.json", KINDLING_CODES),
+    (
+        "kindling report --html r/report.html r/old.json",
+        KINDLING_CODES,
+    ),
+    ("kindling completions bash", KINDLING_CODES),
+    ("kindling man r/man", KINDLING_CODES),
     (
         "kindling boot -platform=file -stage=fetch-offline -root=t -config-cache=r/b.json -state-file=r/t -neednet=r/m",
-        IGNITION,
+        IGNITION_CODES,
     ),
     (
         "ignition --platform=file --stage=fetch-offline --root=t --config-cache=r/c.json --state-file=r/s --neednet=r/n",
-        IGNITION,
+        IGNITION_CODES,
     ),
     (
         "ignition --platform=file --stage=files --root=t --config-cache=r/c.json --state-file=r/s --neednet=r/n --log-to-stdout",
-        IGNITION,
+        IGNITION_CODES,
     ),
-    ("ignition --version", IGNITION),
-    ("ignition-validate c.ign", IGNITION),
-    ("ignition-apply --root t c.ign", IGNITION),
-    ("ignition-rmcfg --platform=file", IGNITION),
-    ("butane b.bu", TRANSLATORS),
-    ("ct -in-file l.yaml", TRANSLATORS),
-    ("ign-converter -input o.ign", TRANSLATORS),
+    ("ignition --version", IGNITION_CODES),
+    ("ignition-validate c.ign", IGNITION_CODES),
+    ("ignition-apply --root t c.ign", IGNITION_CODES),
+    ("ignition-rmcfg --platform=file", IGNITION_CODES),
+    ("butane b.bu", TRANSLATOR_CODES),
+    ("ct -in-file l.yaml", TRANSLATOR_CODES),
+    ("ign-converter -input o.ign", TRANSLATOR_CODES),
 ];
 
-/// A name, what is done once, and what is done before each command, by a shell with mounts of its own.
-const SURROUNDINGS: &[(&str, &str, &str)] = &[
+/// A name, what is run once, and what is run before each command, by a shell with mounts of its own.
+const ENVIRONMENTS: &[(&str, &str, &str)] = &[
     ("a good one", "", ""),
     (
         "a byte order mark in the config",
@@ -138,12 +149,12 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
 }
 "#;
 
-/// A directory with all that the commands need.
-struct Bed(TempDir);
+/// A directory with everything that the commands need.
+struct TestBed(TempDir);
 
-impl Bed {
+impl TestBed {
     fn new() -> Self {
-        let bed = Bed(tempfile::tempdir().expect("a temporary directory"));
+        let bed = TestBed(tempfile::tempdir().expect("a temporary directory"));
         let names = [
             "kindling",
             "ignition",
@@ -187,7 +198,7 @@ impl Bed {
         self.0.path()
     }
 
-    /// Runs a script with mounts of its own; its exit code and standard error.
+    /// Runs a script with mounts of its own. Returns its exit code and standard error.
     fn run(&self, script: &str, stdout: Stdio) -> (Option<i32>, String) {
         let dir = self.path();
         let output = Command::new("unshare")
@@ -209,16 +220,16 @@ impl Bed {
             .stderr(Stdio::piped())
             .output()
             .expect("unshare runs; these tests need root");
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        (output.status.code(), said)
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), stderr)
     }
 
-    /// How many of the files are there, complete.
+    /// Number of files that exist and are complete.
     fn files(&self) -> usize {
-        let whole = |i: &usize| {
+        let is_complete = |i: &usize| {
             fs::read(self.path().join(format!("t/d/{i}"))).is_ok_and(|text| text == b"x")
         };
-        (0..FILES).filter(whole).count()
+        (0..FILES).filter(is_complete).count()
     }
 }
 
@@ -236,31 +247,31 @@ fn hash() -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What is wrong with how commands end in a surrounding.
-fn wrong(name: &str, once: &str, each: &str) -> Vec<String> {
-    let bed = Bed::new();
+/// Commands that do not end as documented in an environment.
+fn violations(name: &str, once: &str, each: &str) -> Vec<String> {
+    let bed = TestBed::new();
     assert_eq!(bed.run(once, Stdio::null()).0, Some(0), "{name}");
-    let mut wrong = Vec::new();
+    let mut violations = Vec::new();
     for (command, codes) in COMMANDS {
         let command = command.replace("HASH", &hash());
-        // Without a signal of its own: how the command ended is how `timeout` ends.
-        let script = format!("{each}\nexec timeout --kill-after 5 {LIMIT} {command}");
-        let (code, said) = bed.run(&script, Stdio::null());
-        let fine = code.is_some_and(|code| codes.contains(&code));
-        if !fine || said.contains("panicked") {
-            wrong.push(format!("{name}: {command}: {code:?}: {said}"));
+        // `timeout` ends in the same way as the command, unless it has to end it.
+        let script = format!("{each}\nexec timeout --kill-after 5 {TIMEOUT_SECONDS} {command}");
+        let (code, stderr) = bed.run(&script, Stdio::null());
+        let is_documented = code.is_some_and(|code| codes.contains(&code));
+        if !is_documented || stderr.contains("panicked") {
+            violations.push(format!("{name}: {command}: {code:?}: {stderr}"));
         }
     }
-    wrong
+    violations
 }
 
 #[test]
-fn every_command_ends_as_documented_in_every_surrounding() {
+fn every_command_ends_as_documented_in_every_environment() {
     let found: Vec<String> = std::thread::scope(|scope| {
         let run = |(name, once, each): &'static (&str, &str, &str)| {
-            scope.spawn(|| wrong(name, once, each))
+            scope.spawn(|| violations(name, once, each))
         };
-        let running: Vec<_> = SURROUNDINGS.iter().map(run).collect();
+        let running: Vec<_> = ENVIRONMENTS.iter().map(run).collect();
         running
             .into_iter()
             .flat_map(|one| one.join().expect("no panic"))
@@ -270,7 +281,7 @@ fn every_command_ends_as_documented_in_every_surrounding() {
 }
 
 /// The write end of a pipe whose reader is gone.
-fn reader_gone() -> Stdio {
+fn pipe_without_reader() -> Stdio {
     let (reader, mut writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     writer.write_all(b"x").expect_err("nobody reads");
@@ -278,8 +289,8 @@ fn reader_gone() -> Stdio {
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_an_error_unless_nobody_wants_it() {
-    let bed = Bed::new();
+fn a_result_that_cannot_be_written_is_an_error_unless_nobody_reads_it() {
+    let bed = TestBed::new();
     for (command, code) in [
         ("kindling validate c.ign", 0),
         ("kindling plan --root t c.ign", 2),
@@ -290,17 +301,17 @@ fn a_result_that_cannot_be_written_is_an_error_unless_nobody_wants_it() {
         ("kindling fetch --platform file", 0),
         ("kindling --help", 0),
     ] {
-        let (gone, said) = bed.run(&format!("exec {command}"), reader_gone());
-        assert_eq!(gone, Some(code), "{command}: {said}");
-        let (full, said) = bed.run(&format!("exec {command} >/dev/full"), Stdio::null());
-        assert_eq!(full, Some(5), "{command}: {said}");
+        let (gone, stderr) = bed.run(&format!("exec {command}"), pipe_without_reader());
+        assert_eq!(gone, Some(code), "{command}: {stderr}");
+        let (full, stderr) = bed.run(&format!("exec {command} >/dev/full"), Stdio::null());
+        assert_eq!(full, Some(5), "{command}: {stderr}");
         let want = "cannot write to standard output: No space left on device";
-        assert!(said.contains(want), "{command}: {said}");
+        assert!(stderr.contains(want), "{command}: {stderr}");
     }
 }
 
 #[test]
-fn lost_narration_ends_no_run() {
+fn a_run_continues_without_its_progress_output() {
     for (command, code) in [
         ("kindling apply --root t c.ign 2>/dev/full", 0),
         ("kindling apply --root t c.ign 2>&1", 0),
@@ -309,20 +320,20 @@ fn lost_narration_ends_no_run() {
         ("ignition-apply --root t c.ign >/dev/full", 0),
         ("ignition-apply --root t c.ign", 0),
     ] {
-        let bed = Bed::new();
-        let (ended, said) = bed.run(&format!("exec {command}"), reader_gone());
+        let bed = TestBed::new();
+        let (ended, stderr) = bed.run(&format!("exec {command}"), pipe_without_reader());
         assert_eq!(
             (ended, bed.files()),
             (Some(code), FILES),
-            "{command}: {said}"
+            "{command}: {stderr}"
         );
     }
 }
 
-/// Handles of directories are kept open for the files in them, but only a part of what the process may have.
+/// Directories are kept open for the files in them, but only as many as a part of the limit for the process.
 #[test]
 fn few_descriptors_suffice_for_many_directories() {
-    let bed = Bed::new();
+    let bed = TestBed::new();
     let file = |i| format!(r#"{{"path":"/d/{i}/x","contents":{{"source":"data:,x"}}}}"#);
     let files: Vec<String> = (0..FILES).map(file).collect();
     let config = format!(
@@ -339,10 +350,10 @@ fn few_descriptors_suffice_for_many_directories() {
     assert_eq!(made.count(), FILES);
 }
 
-/// What is made below a home is made with the rights of its user, who has to get in.
+/// Everything below a home is created with the rights of its user, who must be able to enter it.
 #[test]
-fn a_mask_that_leaves_no_rights_ends_no_run() {
-    let bed = Bed::new();
+fn a_umask_without_owner_rights_does_not_fail_a_run() {
+    let bed = TestBed::new();
     let config = r#"{"ignition":{"version":"3.5.0"},"passwd":{"users":[{"name":"ada","sshAuthorizedKeys":["ssh-ed25519 AAAA"]}]}}"#;
     fs::write(bed.path().join("keys.ign"), config).expect("written");
     let script = "mkdir -p t/etc t/home; umask 0777; kindling apply --root t keys.ign";
@@ -356,10 +367,10 @@ fn a_mask_that_leaves_no_rights_ends_no_run() {
     assert_eq!(mode("authorized_keys.d/ignition"), 0o600);
 }
 
-/// Whoever ignores the signal hands that on to the programs it starts.
+/// An ignored SIGCHLD is inherited.
 #[test]
-fn programs_are_waited_for_where_the_end_of_children_is_ignored() {
-    let bed = Bed::new();
+fn ignored_sigchld_does_not_affect_child_processes() {
+    let bed = TestBed::new();
     let config = r#"{"ignition":{"version":"3.5.0"},"systemd":{"units":[{"name":"foo.service","enabled":false}]}}"#;
     fs::write(bed.path().join("off.ign"), config).expect("written");
     let script = r"
@@ -371,10 +382,10 @@ fn programs_are_waited_for_where_the_end_of_children_is_ignored() {
     assert_eq!(ran.0, Some(0), "{ran:?}");
 }
 
-/// What a stage cannot read it does without, or makes anew.
+/// A stage manages without files that it cannot read, or creates them anew.
 #[test]
-fn pipes_in_place_of_its_own_files_hold_no_stage() {
-    let bed = Bed::new();
+fn pipes_in_place_of_state_files_do_not_block_a_stage() {
+    let bed = TestBed::new();
     let flags = "--platform=file --root=t --config-cache=r/c.json --state-file=r/s --neednet=r/n";
     let script = format!(
         "mkdir run && mkfifo run/report.json
@@ -388,8 +399,8 @@ fn pipes_in_place_of_its_own_files_hold_no_stage() {
 }
 
 #[test]
-fn a_pipe_in_place_of_certificates_holds_no_fetch() {
-    let bed = Bed::new();
+fn a_pipe_as_certificate_file_does_not_block_a_fetch() {
+    let bed = TestBed::new();
     let config = r#"{"ignition":{"version":"3.5.0","timeouts":{"httpTotal":1},"config":{"merge":[{"source":"https://127.0.0.1:1/"}]}}}"#;
     fs::write(bed.path().join("https.ign"), config).expect("written");
     let script =

@@ -1,5 +1,5 @@
-//! Places that are not a whole machine: chroots, containers, user namespaces, a read-only root, a user without rights.
-//! `docs/confined.md` has the same table for people. What `plan` accepts in a place, `apply` does there.
+//! Places that are not a complete machine: chroots, containers, user namespaces, a read-only root, a user without
+//! privileges. `docs/confined.md` documents the same table. What `plan` accepts in a place, `apply` does there.
 
 use crate::common::folder::Folder;
 use crate::common::run::{copy_program, require_root, told};
@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-/// Everything happens in mount namespaces that end with the commands. `$dir` has the program and the configs; `$1` and on
-/// is the command.
+/// Everything happens in mount namespaces that end with the commands. `$dir` has the program and the configs; the
+/// arguments are the command.
 const PRELUDE: &str = r#"
 set -eu
 # A directory with the programs of the machine, which is not a mount point. Its file system sends mounts to its peers.
@@ -29,7 +29,7 @@ jail() {
 }
 "#;
 
-/// A place, how a command is run there, and what `apply` ends with.
+/// A place, how a command is run there, and the exit codes of `apply`.
 struct Place {
     name: &'static str,
     shell: &'static str,
@@ -195,7 +195,7 @@ fn configs(url: &str) -> Vec<(&'static str, serde_json::Value)> {
     ]
 }
 
-/// Plans, applies and plans again in one place; prints the three exit codes.
+/// A script that plans, applies and plans again in one place, and prints the three exit codes.
 fn three_codes(target: &str, config: &str) -> String {
     format!(
         r#"mkdir -p root; for verb in plan apply plan; do
@@ -205,7 +205,7 @@ fn three_codes(target: &str, config: &str) -> String {
 }
 
 #[test]
-fn what_a_plan_accepts_in_a_place_is_done_there() {
+fn plan_and_apply_agree_in_every_place() {
     let scene = Scene::new("http://localhost/");
     for place in PLACES {
         let (tree, image) = ("--root root", "--image /dev/vda=disk.img,size=64M");
@@ -224,8 +224,8 @@ fn what_a_plan_accepts_in_a_place_is_done_there() {
                 DONE => vec![CHANGES, DONE, DONE],
                 _ => vec![CONFLICT; 3],
             };
-            let told = told(&output);
-            assert_eq!(codes, expected, "{config} in {}: {told}", place.name);
+            let printed = told(&output);
+            assert_eq!(codes, expected, "{config} in {}: {printed}", place.name);
         }
     }
 }
@@ -249,11 +249,11 @@ fn commands_without_a_target_run_everywhere() {
     for place in PLACES {
         for (command, code) in commands {
             let output = scene.run(place, &format!("./kindling {command}"));
-            let told = told(&output);
+            let printed = told(&output);
             assert_eq!(
                 output.status.code(),
                 Some(code),
-                "{command} in {}: {told}",
+                "{command} in {}: {printed}",
                 place.name
             );
         }
@@ -272,8 +272,9 @@ fn mounts_below(process: u32, directory: &Path) -> Vec<String> {
         .collect()
 }
 
-/// In a chroot whose `/` is not a mount point, the mount it lies on is not listed. Nothing of a run may be seen on its
-/// peers, outside. The run asks for a body while the file system is mounted: that is when it is looked at.
+/// In a chroot whose `/` is not a mount point, the mount that holds it is not listed. Mounts of a run must not
+/// propagate to its peers outside. The run fetches a body while the file system is mounted: that is when the mounts are
+/// read.
 #[test]
 fn mounts_of_a_run_in_a_chroot_are_not_seen_outside() {
     let server = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -314,7 +315,7 @@ fn mounts_of_a_run_in_a_chroot_are_not_seen_outside() {
     assert!(of_run.is_empty(), "{of_run:?}");
 }
 
-/// The table for people has the places and what works there.
+/// The documented table has the places and what works there.
 #[test]
 fn the_documented_table_is_this_one() {
     let text = include_str!("../../docs/confined.md");

@@ -1,4 +1,4 @@
-//! `kindling diff`: what a change of a config means for a machine.
+//! `kindling diff`: the effect of changing a config on a machine.
 
 use crate::common::folder::Folder;
 use crate::common::run::{Ended, kindling};
@@ -18,9 +18,9 @@ fn folder(old: &Value, new: &Value) -> Folder {
     folder
 }
 
-fn diff(folder: &Folder, more: &[&str]) -> Ended {
+fn diff(folder: &Folder, extra_arguments: &[&str]) -> Ended {
     let arguments = ["diff", "--root", "root"];
-    let arguments = arguments.iter().chain(more);
+    let arguments = arguments.iter().chain(extra_arguments);
     Ended::of(kindling().args(arguments).current_dir(folder.directory()))
 }
 
@@ -41,7 +41,7 @@ fn changed() -> Folder {
 }
 
 #[test]
-fn differences_are_told_by_what_would_be_done() {
+fn differences_are_listed_as_operations() {
     let ended = diff(&changed(), &["old.ign", "new.ign"]);
     ended.is(
         2,
@@ -58,7 +58,7 @@ fn differences_are_told_by_what_would_be_done() {
 }
 
 #[test]
-fn a_config_is_like_itself() {
+fn a_config_equals_itself() {
     let ended = diff(&changed(), &["old.ign", "old.ign"]);
     ended.assert(
         0,
@@ -67,7 +67,7 @@ fn a_config_is_like_itself() {
     );
 }
 
-/// What a machine has already counts: there, the new config may have nothing left to do.
+/// What a machine already has counts: the new config may have nothing left to do there.
 #[test]
 fn both_plans_are_for_the_machine_as_it_is() {
     let folder = changed();
@@ -80,7 +80,7 @@ fn both_plans_are_for_the_machine_as_it_is() {
 }
 
 #[test]
-fn differences_for_programs_match_their_schema() {
+fn differences_as_json_match_their_schema() {
     let ended = diff(&changed(), &["--json", "old.ign", "new.ign"]);
     assert_eq!(ended.code, Some(2), "{ended:?}");
     let found: Value = serde_json::from_str(&ended.out).expect("JSON");

@@ -1,16 +1,16 @@
-//! Pages that are followed word for word: each command is run in a shell, and prints what the page shows.
+//! Pages that are followed literally: each command is run in a shell, and prints what the page shows.
 
 use crate::common::run::KINDLING;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What a page tells its reader to do.
+/// A step of a page.
 #[derive(Debug, PartialEq)]
 enum Step {
     /// "Save it as `NAME`", with the block that follows.
     Save { name: String, text: String },
-    /// A line behind a prompt, with what is shown below it.
+    /// A line after a prompt, with the output shown below it.
     Run { line: String, shown: Vec<String> },
 }
 
@@ -43,7 +43,7 @@ fn steps(page: &str) -> Vec<Step> {
             steps.push(Step::Save { name, text });
             continue;
         }
-        // What stands in a block without a command is not printed by one.
+        // Lines in a block without a command are not output.
         let first = steps.len();
         for line in lines {
             let command = line.strip_prefix("$ ").or_else(|| line.strip_prefix("# "));
@@ -60,8 +60,8 @@ fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// A line without what differs between two runs: how long something took.
-fn lasting(line: &str) -> String {
+/// A line without what differs between two runs: durations.
+fn without_durations(line: &str) -> String {
     let mut kept = String::new();
     for word in line.trim_end().split_inclusive([' ', '(', ',', ')', ':']) {
         let bare = word.trim_end_matches([' ', '(', ',', ')', ':']);
@@ -75,30 +75,30 @@ fn lasting(line: &str) -> String {
     kept
 }
 
-/// Whether `printed` is what is shown; a line `...` stands for any number of lines.
-fn is_as_shown(shown: &[String], printed: &[String]) -> bool {
+/// True if `printed` is what the page shows; a line `...` stands for any number of lines.
+fn matches_page(shown: &[String], printed: &[String]) -> bool {
     match shown {
         [] => printed.is_empty(),
         [dots, rest @ ..] if dots.trim() == "..." => {
-            (0..=printed.len()).any(|skipped| is_as_shown(rest, &printed[skipped..]))
+            (0..=printed.len()).any(|skipped| matches_page(rest, &printed[skipped..]))
         }
         [first, rest @ ..] => {
-            printed.first().is_some_and(|line| line == first) && is_as_shown(rest, &printed[1..])
+            printed.first().is_some_and(|line| line == first) && matches_page(rest, &printed[1..])
         }
     }
 }
 
-/// True for what is told of an operation that takes long, which is another one on each machine.
+/// True for a line about an operation that takes long, which differs between machines.
 fn is_of_slow_operation(line: &str) -> bool {
-    let told = line.strip_prefix("kindling: ").unwrap_or_default();
-    let (what, _) = told.split_once(" done (TIME").unwrap_or_default();
+    let message = line.strip_prefix("kindling: ").unwrap_or_default();
+    let (what, _) = message.split_once(" done (TIME").unwrap_or_default();
     let is_phase = what
         .rsplit_once(": ")
         .is_some_and(|(_, count)| count.parse::<u32>().is_ok());
-    told.contains(" so far") || (!what.is_empty() && !is_phase)
+    message.contains(" so far") || (!what.is_empty() && !is_phase)
 }
 
-/// Runs a line; empty lines are left out of what it prints, since pages leave some out as well.
+/// Runs a line. Empty lines are left out of its output, since pages leave some out as well.
 fn run(line: &str, directory: &Path) -> (Option<i32>, Vec<String>) {
     let programs = Path::new(KINDLING).parent().expect("a directory").display();
     let path = std::env::var("PATH").expect("PATH");
@@ -111,21 +111,21 @@ fn run(line: &str, directory: &Path) -> (Option<i32>, Vec<String>) {
         .output()
         .expect("a shell");
     let text = String::from_utf8(output.stdout).expect("text");
-    (output.status.code(), told(text.lines()))
+    (output.status.code(), normalized(text.lines()))
 }
 
-fn told<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
+fn normalized<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
     let lines = lines.filter(|line| !line.trim().is_empty());
-    let lines = lines.map(lasting);
-    let mut told: Vec<String> = lines.filter(|line| !is_of_slow_operation(line)).collect();
-    // Phases end in another order on each machine.
+    let lines = lines.map(without_durations);
+    let mut kept: Vec<String> = lines.filter(|line| !is_of_slow_operation(line)).collect();
+    // Phases end in a different order on each machine.
     let is_phase = |line: &String| line.starts_with("kindling: ") && line.contains(" done (TIME");
-    told.chunk_by_mut(|first, second| is_phase(first) && is_phase(second))
+    kept.chunk_by_mut(|first, second| is_phase(first) && is_phase(second))
         .for_each(<[String]>::sort);
-    told
+    kept
 }
 
-/// Follows a page in a directory of its own, beside the examples, and returns how many commands were run.
+/// Follows a page in a separate directory with a link to the examples, and returns how many commands were run.
 fn follow(page: &str) -> usize {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(root.join(page)).expect("a page");
@@ -137,12 +137,12 @@ fn follow(page: &str) -> usize {
         match step {
             Step::Save { name, text } => fs::write(here.join(name), text).expect("saved"),
             Step::Run { line, shown } => {
-                let shown = told(shown.iter().map(String::as_str));
+                let shown = normalized(shown.iter().map(String::as_str));
                 let (code, printed) = run(&line, here);
                 let is_fine = match shown.is_empty() {
                     // A plan with changes ends with 2.
                     true => matches!(code, Some(0 | 2)),
-                    false => is_as_shown(&shown, &printed),
+                    false => matches_page(&shown, &printed),
                 };
                 assert!(
                     is_fine,
@@ -169,19 +169,19 @@ fn readme() {
 
 #[test]
 fn what_is_shown_is_compared() {
-    let lines = |text: &str| told(text.lines());
+    let lines = |text: &str| normalized(text.lines());
     let shown = lines("a: done in 3.3ms, 7 B\n...\n\nlast");
-    assert!(is_as_shown(
+    assert!(matches_page(
         &shown,
         &lines("a: done in 12µs, 7 B\nb\nc\nlast")
     ));
-    assert!(is_as_shown(&shown, &lines("a: done in 1s, 7 B\nlast")));
-    assert!(!is_as_shown(&shown, &lines("a: done in 1s, 8 B\nlast")));
-    assert!(!is_as_shown(
+    assert!(matches_page(&shown, &lines("a: done in 1s, 7 B\nlast")));
+    assert!(!matches_page(&shown, &lines("a: done in 1s, 8 B\nlast")));
+    assert!(!matches_page(
         &shown,
         &lines("a: done in 1s, 7 B\nlast\nmore")
     ));
-    assert!(!is_as_shown(&shown, &[]));
+    assert!(!matches_page(&shown, &[]));
     let slow = "kindling: create image a.img done (1.5s)\nkindling: files: 3 done (2ms, 4 B)\nkindling: mkfs, 9 s so far";
     assert_eq!(lines(slow), ["kindling: files: 3 done (TIME, 4 B)"]);
     let page = "Save it as `f`:\n\n```yaml\nb: 1\n```\nThen:\n```\n$ one two\nout\n# three\n```\n";

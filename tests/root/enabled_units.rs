@@ -1,4 +1,4 @@
-//! Units of a target that has booted before: `enabled` makes the links that `systemctl enable` makes.
+//! Units of a target that has booted before: `enabled` creates the links that `systemctl enable` creates.
 
 use crate::common::run::{on_tree, printed};
 use serde_json::{Value, json};
@@ -10,7 +10,8 @@ use std::process::Command;
 
 const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef\n";
 
-/// A target, the units to enable, and how many links there are then: `path` and text, or ` -> ` and the target of a link.
+/// A target, the units to enable, and the expected number of links. The tree has paths with their text, or with ` -> `
+/// and the target of a link.
 struct Case {
     name: &'static str,
     tree: &'static [(&'static str, &'static str)],
@@ -268,7 +269,7 @@ const CASES: &[Case] = &[
     },
 ];
 
-fn plant(root: &Path, tree: &[(&str, &str)]) {
+fn create_tree(root: &Path, tree: &[(&str, &str)]) {
     for directory in ["usr/lib/systemd/system", "etc/systemd/system"] {
         fs::create_dir_all(root.join(directory)).expect("a directory");
     }
@@ -318,7 +319,7 @@ fn config(enable: &[&str]) -> Value {
     json!({"ignition": {"version": "3.4.0"}, "systemd": {"units": units}})
 }
 
-/// Applies a config, which leaves nothing to do, and returns what the first run said.
+/// Applies a config, checks that it leaves nothing to do, and returns the output of the first run.
 fn apply(root: &Path, config: &Value) -> String {
     let done = on_tree("apply", root, config);
     let text = printed(&done);
@@ -337,7 +338,7 @@ fn the_links_are_those_of_systemctl() {
         let directory = tempfile::tempdir().expect("a directory");
         let [theirs, ours] = ["theirs", "ours"].map(|name| directory.path().join(name));
         for root in [&theirs, &ours] {
-            plant(root, case.tree);
+            create_tree(root, case.tree);
         }
         for unit in case.enable {
             // It fails in some cases, and may have made some links nevertheless.
@@ -357,7 +358,7 @@ fn the_links_are_those_of_systemctl() {
 }
 
 #[test]
-fn units_of_the_config_are_judged_as_it_leaves_them() {
+fn units_are_enabled_as_the_config_leaves_them() {
     let wanted = "[Install]\nWantedBy=multi-user.target\n";
     let link = "etc/systemd/system/multi-user.target.wants/a.service";
     let vendor: &[(&str, &str)] = &[(
@@ -410,7 +411,7 @@ fn units_of_the_config_are_judged_as_it_leaves_them() {
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(&root, tree);
+        create_tree(&root, tree);
         let mut unit = unit;
         unit["name"] = json!("a.service");
         unit["enabled"] = json!(true);
@@ -430,11 +431,11 @@ fn units_of_the_config_are_judged_as_it_leaves_them() {
 }
 
 #[test]
-fn without_a_machine_id_presets_do_it() {
+fn without_a_machine_id_presets_enable_units() {
     for id in [None, Some("uninitialized\n")] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(
+        create_tree(
             &root,
             &[(
                 "usr/lib/systemd/system/a.service",
@@ -445,21 +446,21 @@ fn without_a_machine_id_presets_do_it() {
             None => fs::remove_file(root.join("etc/machine-id")).expect("removed"),
             Some(text) => fs::write(root.join("etc/machine-id"), text).expect("written"),
         }
-        let said = apply(&root, &config(&["a.service"]));
+        let output = apply(&root, &config(&["a.service"]));
         assert_eq!(links(&root), BTreeMap::new());
-        assert!(!said.contains("warning"), "{said}");
+        assert!(!output.contains("warning"), "{output}");
     }
 }
 
-/// Whether the link of the enabled unit is there before or not.
+/// It does not matter whether the link of the enabled unit existed before.
 #[test]
-fn a_disabled_unit_takes_no_link_of_an_enabled_one_along() {
+fn disabling_a_unit_keeps_the_links_of_an_enabled_one() {
     let also = "[Install]\nWantedBy=x.target\nAlso=b.service\n";
     let text = "[Install]\nWantedBy=x.target\n";
     for present in [&["a.service"][..], &["a.service", "b.service"]] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(
+        create_tree(
             &root,
             &[
                 ("usr/lib/systemd/system/a.service", also),
@@ -485,14 +486,14 @@ fn a_disabled_unit_takes_no_link_of_an_enabled_one_along() {
     }
 }
 
-/// Instances that the config enables stay, also those that are enabled already; all others are disabled.
+/// Instances that the config enables stay enabled, including those that already are; all others are disabled.
 #[test]
-fn a_disabled_template_takes_no_instance_along_that_is_enabled() {
+fn disabling_a_template_keeps_enabled_instances() {
     for linked in [&["x"][..], &[], &["x", "z"], &["z"]] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
         let unit = "usr/lib/systemd/system/t@.service";
-        plant(&root, &[(unit, "[Install]\nWantedBy=m.target\n")]);
+        create_tree(&root, &[(unit, "[Install]\nWantedBy=m.target\n")]);
         let wants = "etc/systemd/system/m.target.wants";
         fs::create_dir_all(root.join(wants)).expect("a directory");
         for instance in linked {
@@ -513,7 +514,7 @@ fn a_disabled_template_takes_no_instance_along_that_is_enabled() {
 }
 
 #[test]
-fn units_that_stay_off_are_warned_of() {
+fn units_that_stay_disabled_are_warned_about() {
     let unit = "usr/lib/systemd/system/a.service";
     let wanted = "[Install]\nWantedBy=x.target\n";
     for (tree, uninitialized, want) in [
@@ -560,7 +561,7 @@ fn units_that_stay_off_are_warned_of() {
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(&root, tree);
+        create_tree(&root, tree);
         if uninitialized {
             fs::write(root.join("etc/machine-id"), "uninitialized\n").expect("written");
         }
@@ -578,10 +579,10 @@ fn units_that_stay_off_are_warned_of() {
 }
 
 #[test]
-fn links_that_presets_will_remove_are_warned_of() {
+fn links_that_presets_will_remove_are_warned_about() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().join("root");
-    plant(
+    create_tree(
         &root,
         &[
             (
@@ -605,14 +606,14 @@ fn links_that_presets_will_remove_are_warned_of() {
     assert!(is_warned(&root));
 }
 
-/// What the config wants to be off stays off, whatever units are enabled along with others.
+/// Units that the config disables stay disabled, whatever units are enabled along with others.
 #[test]
 fn a_disabled_unit_is_not_enabled_along() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let root = directory.path();
     let also = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=m.target\nAlso=b.service\n";
     let text = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=m.target\n";
-    plant(
+    create_tree(
         root,
         &[
             ("etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
@@ -638,18 +639,18 @@ fn a_disabled_unit_is_not_enabled_along() {
 
 /// Two names for each unit would be 2^247 of them, so the run would not end.
 #[test]
-fn a_unit_that_takes_itself_along_on_and_on_is_told() {
+fn a_unit_with_an_endless_chain_of_also_is_reported() {
     for also in ["a@%ix.service a@%iy.service", "a@%ix.service"] {
         let text = format!("[Install]\nWantedBy=x.target\nAlso={also}\n");
         let root = tempfile::tempdir().expect("a directory");
         fs::create_dir(root.path().join("etc")).expect("a directory");
-        plant(root.path(), &[("usr/lib/systemd/system/a@.service", &text)]);
+        create_tree(root.path(), &[("usr/lib/systemd/system/a@.service", &text)]);
         let planned = on_tree("plan", root.path(), &config(&["a@b.service"]));
         let text = printed(&planned);
         assert_eq!(planned.status.code(), Some(2), "{text}");
-        let is_told = text.contains("takes along more than 8192 units by Also=");
-        assert_eq!(is_told, also.contains(' '), "{text}");
+        let is_reported = text.contains("takes along more than 8192 units by Also=");
+        assert_eq!(is_reported, also.contains(' '), "{text}");
         let longest = format!("a@b{}.service", "x".repeat(255 - "a@b.service".len()));
-        assert_eq!(text.contains(&longest), !is_told, "{text}");
+        assert_eq!(text.contains(&longest), !is_reported, "{text}");
     }
 }

@@ -1,5 +1,5 @@
-//! Failures end to end: each gives one clear error naming the object, the place in the config and what to do, and leaves no
-//! partial file under its final name.
+//! Failures end to end: each has one clear error that names the object, the place in the config and what to do, and
+//! leaves no partial file under its final name.
 
 use crate::common::folder::Folder;
 use crate::common::image::Mounted;
@@ -47,25 +47,25 @@ impl Scene {
     }
 }
 
-/// Exit code, and every text somewhere on standard error.
+/// Checks the exit code, and that every text is somewhere on standard error.
 fn check(output: &Output, code: i32, texts: &[&str]) {
-    let told = told(output);
-    assert_eq!(output.status.code(), Some(code), "{told}");
+    let printed = told(output);
+    assert_eq!(output.status.code(), Some(code), "{printed}");
     let error = String::from_utf8_lossy(&output.stderr);
     for text in texts {
         assert!(
             error.contains(text),
-            "standard error does not say {text:?}\n{told}"
+            "standard error does not say {text:?}\n{printed}"
         );
     }
-    assert!(!error.contains("panicked"), "{told}");
+    assert!(!error.contains("panicked"), "{printed}");
 }
 
-/// What a run leaves that did not finish: the names of the files it was creating.
+/// The record that an unfinished run leaves: the names of the files it was creating.
 const RECORD: &str = ".kindling-unfinished";
 
-/// Nothing but directories is in the root, and the record of the run: no partial file, no temporary one.
-fn no_files(root: &Path) {
+/// Checks that the root has only directories and the record of the run: no partial file, no temporary one.
+fn assert_no_files(root: &Path) {
     let files: Vec<String> = tree(root)
         .into_iter()
         .filter(|(path, node)| !node.starts_with('4') && !path.ends_with(RECORD))
@@ -74,15 +74,15 @@ fn no_files(root: &Path) {
     assert!(files.is_empty(), "left in the root: {files:?}");
 }
 
-/// Answers every request with the same bytes and closes; the URL of it.
+/// Starts a server that answers every request with the same bytes and closes. Returns its URL.
 fn server(answer: Vec<u8>) -> String {
     let server = Server::start(move |_, stream| _ = stream.write_all(&answer));
     server.url("/file")
 }
 
-/// A run that was killed while it made the directory of the keys leaves that under a temporary name.
+/// A run that was killed while it created the key directory leaves it under a temporary name.
 #[test]
-fn a_directory_of_keys_that_was_being_made_is_made_again() {
+fn an_unfinished_key_directory_is_created_again() {
     let scene = Scene::new(
         r#"{"ignition": {"version": "3.4.0"}, "passwd": {"users": [{"name": "core",
         "sshAuthorizedKeys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGPKJbbVPcT9vJkQfL1qG7n9tqb7dZJr0oVJgA0cQz5b me"]}]}}"#,
@@ -138,7 +138,7 @@ fn a_truncated_download() {
         FAILED,
         &["/etc/fetched", &url, "config.ign:2", "to do:"],
     );
-    no_files(&scene.root());
+    assert_no_files(&scene.root());
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_fetch_without_end_ends_with_the_run() {
         !error.contains("cancelled"),
         "the endless fetch is not a failure: {error}"
     );
-    no_files(&scene.root());
+    assert_no_files(&scene.root());
 }
 
 #[test]
@@ -193,11 +193,11 @@ fn a_wrong_hash() {
                 "to do: check the file",
             ],
         );
-        no_files(&scene.root());
+        assert_no_files(&scene.root());
     }
 }
 
-/// Merging replaces members one by one: the source is the child's, what it is held against the parent's.
+/// Merging replaces members one by one: the source comes from the child, the compression from the parent.
 #[test]
 fn a_body_and_its_compression_from_two_documents() {
     let child = r#"{"ignition":{"version":"3.4.0"},"storage":{"files":[{"path":"/etc/a","contents":{"source":"data:,plain"}}]}}"#;
@@ -216,16 +216,16 @@ fn a_body_and_its_compression_from_two_documents() {
         "to do:",
     ];
     check(&output, REFUSED, &places);
-    no_files(&scene.root());
+    assert_no_files(&scene.root());
 }
 
-/// A root with room for 64 KiB.
+/// A root with space for 64 KiB.
 fn small_root(scene: &Scene) -> Mounted {
     let root = scene.path("root");
     Mounted::new(&["-t", "tmpfs", "-o", "size=64k", "tmpfs", &root])
 }
 
-/// How large a body is that only comes with the run cannot be known before.
+/// The size of a body that is fetched during the run cannot be known before.
 #[test]
 fn a_full_disk() {
     require_root();
@@ -239,14 +239,14 @@ fn a_full_disk() {
     ));
     let _small = small_root(&scene);
     let output = scene.apply_to_root();
-    let told = [
+    let texts = [
         "/etc/big",
         "No space left",
         "config.ign:2",
         "to do: check the free space",
     ];
-    check(&output, FAILED, &told);
-    no_files(&scene.root());
+    check(&output, FAILED, &texts);
+    assert_no_files(&scene.root());
 }
 
 #[test]
@@ -259,13 +259,13 @@ fn contents_that_will_not_fit() {
     ));
     let _small = small_root(&scene);
     let output = scene.apply_to_root();
-    let told = ["/etc/big", "64 KiB", "config.ign:2", "to do: make room"];
-    check(&output, REFUSED, &told);
+    let texts = ["/etc/big", "64 KiB", "config.ign:2", "to do: make room"];
+    check(&output, REFUSED, &texts);
     assert!(
-        !self::told(&output).contains("xxxxxxxx"),
+        !told(&output).contains("xxxxxxxx"),
         "the error shows the content of the file"
     );
-    no_files(&scene.root());
+    assert_no_files(&scene.root());
 }
 
 #[test]
@@ -284,10 +284,10 @@ fn a_read_only_image() {
         .expect("an image");
     must("mount", &["-o", "remount,ro", &shelf]);
     let output = scene.apply(&["--image", &format!("/dev/vda={image}")]);
-    let told = told(&output);
+    let printed = told(&output);
     assert!(
         [4, FAILED, REFUSED].contains(&output.status.code().unwrap_or(-1)),
-        "{told}"
+        "{printed}"
     );
     let error = String::from_utf8_lossy(&output.stderr).to_lowercase();
     for text in [
@@ -298,7 +298,7 @@ fn a_read_only_image() {
     ] {
         assert!(
             error.contains(text),
-            "standard error does not say {text:?}\n{told}"
+            "standard error does not say {text:?}\n{printed}"
         );
     }
 }
@@ -340,7 +340,7 @@ fn a_missing_mkfs() {
     );
 }
 
-/// Links are followed as in a chroot: what they name outside stays as it is.
+/// Links are followed as in a chroot: their targets outside of the root stay unchanged.
 #[test]
 fn a_symlink_that_leads_out_of_the_root() {
     let scene = Scene::new(
@@ -383,7 +383,7 @@ fn a_loop_of_symlinks() {
 }
 
 #[test]
-fn every_conflict_is_told_and_nothing_is_touched() {
+fn every_conflict_is_reported_and_nothing_is_changed() {
     let scene = Scene::new(
         r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [
   {"path": "/etc/fine", "contents": {"source": "data:,x"}},
@@ -410,9 +410,9 @@ fn every_conflict_is_told_and_nothing_is_touched() {
     assert_eq!(tree(&scene.root()), before);
 }
 
-/// A report that cannot be kept is told before anything is done.
+/// A report that cannot be written is reported before anything is done.
 #[test]
-fn a_place_for_the_report_is_looked_for_before_the_run() {
+fn the_path_of_the_report_is_checked_before_the_run() {
     let scene =
         Scene::new(r#"{"ignition": {"version": "3.4.0"}, "storage": {"files": [{"path": "/a"}]}}"#);
     let root = scene.path("root");

@@ -1,5 +1,5 @@
-//! Devices, pipes, links and other names of files: in a tree they are neither opened nor written to, and outside they are
-//! not replaced.
+//! Devices, pipes, links and other names of files: in a tree they are neither opened nor written to, and outside of it
+//! they are not replaced.
 
 use crate::common::folder::Folder;
 use crate::common::image::Mounted;
@@ -22,10 +22,10 @@ const REFUSED: i32 = 6;
 const CHANGES: i32 = 2;
 const RECORD: &str = "root/etc/.kindling-unfinished";
 
-/// Puts a node at a path; the folder has a file that the node may lead to.
+/// Creates a node at a path; the folder has a file that the node may lead to.
 type MakeNode = fn(&Folder, &Path);
 
-/// A folder with a config that writes `/q`, and the beginnings of a root.
+/// A folder with a config that writes `/q`, and a minimal root.
 fn scene() -> Folder {
     require_root();
     let folder = Folder::new();
@@ -60,7 +60,7 @@ fn run(folder: &Folder, command: &str, options: &[&str], stdout: Stdio) -> (i32,
 }
 
 #[test]
-fn nothing_but_a_record_is_written_to_as_one() {
+fn only_a_real_record_is_written_to() {
     let cases: [(&str, MakeNode); 5] = [
         ("a second name", |folder, record| {
             fs::hard_link(folder.path("foreign"), record).expect("a second name");
@@ -85,24 +85,24 @@ fn nothing_but_a_record_is_written_to_as_one() {
         folder.put("foreign", "important");
         make(&folder, &folder.path(RECORD));
         for command in ["plan", "apply"] {
-            let (code, told) = run(&folder, command, &[], Stdio::piped());
-            assert_eq!(code, REFUSED, "{name}: {command}: {told}");
+            let (code, printed) = run(&folder, command, &[], Stdio::piped());
+            assert_eq!(code, REFUSED, "{name}: {command}: {printed}");
             let cause = "cannot write /etc/.kindling-unfinished: ";
             for text in [cause, "to do: remove it"] {
-                assert!(told.contains(text), "{name}: {command}: {told}");
+                assert!(printed.contains(text), "{name}: {command}: {printed}");
             }
         }
         assert_eq!(folder.read("foreign"), "important", "{name}");
         assert!(!folder.path("root/q").exists(), "{name}");
         fs::remove_file(folder.path(RECORD)).expect("removed");
-        let (code, told) = run(&folder, "apply", &[], Stdio::piped());
-        assert_eq!(code, 0, "{name}: {told}");
+        let (code, printed) = run(&folder, "apply", &[], Stdio::piped());
+        assert_eq!(code, 0, "{name}: {printed}");
     }
 }
 
-/// A pipe stands for a device: what is noticed is that somebody opened the node.
+/// A pipe is used in place of a device, since inotify reports that it was opened.
 #[test]
-fn what_is_not_a_file_is_not_opened() {
+fn nodes_that_are_no_files_are_not_opened() {
     let paths = [
         "etc/passwd",
         "etc/shadow",
@@ -117,7 +117,7 @@ fn what_is_not_a_file_is_not_opened() {
         "etc/.kindling-unfinished",
         "q",
     ];
-    let wishes = json!({
+    let config = json!({
         "ignition": {"version": "3.4.0"},
         "passwd": {"users": [{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 AAAA"]}]},
         "storage": {"files": [{"path": "/q", "append": [{"source": "data:,y"}]}]},
@@ -125,7 +125,7 @@ fn what_is_not_a_file_is_not_opened() {
     });
     for path in paths {
         let folder = scene();
-        folder.put("config.ign", wishes.to_string());
+        folder.put("config.ign", config.to_string());
         let node = folder.path("root").join(path);
         fs::create_dir_all(node.parent().expect("a directory")).expect("directories");
         let _ = fs::remove_file(&node);
@@ -139,7 +139,7 @@ fn what_is_not_a_file_is_not_opened() {
         }
         let opened = || watch.read_events().map(|events| events.len());
         assert_eq!(opened(), Err(Errno::EAGAIN), "{path}");
-        // That it would have been noticed.
+        // An open would have been noticed.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK;
         drop(nix::fcntl::open(&node, flags, Mode::empty()).expect("opened"));
         assert_eq!(opened(), Ok(1), "{path}");
@@ -147,7 +147,7 @@ fn what_is_not_a_file_is_not_opened() {
 }
 
 #[test]
-fn a_copy_of_a_large_file_must_fit_and_holes_take_no_room() {
+fn a_copy_of_a_large_file_must_fit_and_holes_take_no_space() {
     let folder = scene();
     fs::create_dir_all(folder.path("root/d")).expect("a directory");
     let small = folder.path("root/d").display().to_string();
@@ -158,17 +158,20 @@ fn a_copy_of_a_large_file_must_fit_and_holes_take_no_room() {
     );
     let path = folder.put("root/d/f", [b'x'; 40 << 10]);
     for command in ["plan", "apply"] {
-        let (code, told) = run(&folder, command, &[], Stdio::piped());
-        assert_eq!(code, REFUSED, "{command}: {told}");
-        assert!(told.contains("a copy of 40 KiB is made first"), "{told}");
+        let (code, printed) = run(&folder, command, &[], Stdio::piped());
+        assert_eq!(code, REFUSED, "{command}: {printed}");
+        assert!(
+            printed.contains("a copy of 40 KiB is made first"),
+            "{printed}"
+        );
     }
     let file = File::create(&path).expect("emptied");
     file.set_len(1 << 30).expect("a length");
-    let (code, told) = run(&folder, "apply", &[], Stdio::piped());
-    assert_eq!(code, 0, "{told}");
-    let about = fs::metadata(&path).expect("there");
-    assert_eq!(about.len(), (1 << 30) + 1);
-    assert!(about.blocks() <= 128, "{} blocks", about.blocks());
+    let (code, printed) = run(&folder, "apply", &[], Stdio::piped());
+    assert_eq!(code, 0, "{printed}");
+    let metadata = fs::metadata(&path).expect("there");
+    assert_eq!(metadata.len(), (1 << 30) + 1);
+    assert!(metadata.blocks() <= 128, "{} blocks", metadata.blocks());
 }
 
 #[test]
@@ -176,30 +179,30 @@ fn a_page_is_written_through_a_link_to_standard_output() {
     let folder = scene();
     symlink("/proc/self/fd/1", folder.path("stdout")).expect("a link");
     let page = File::create(folder.path("page.html")).expect("a file");
-    let (code, told) = run(&folder, "plan", &["--html", "stdout"], page.into());
-    assert_eq!(code, CHANGES, "{told}");
+    let (code, printed) = run(&folder, "plan", &["--html", "stdout"], page.into());
+    assert_eq!(code, CHANGES, "{printed}");
     assert!(folder.path("stdout").is_symlink());
     let page = folder.read("page.html");
     assert!(page.starts_with("<!"), "{page}");
-    let (code, told) = run(&folder, "apply", &["--report", "stdout"], Stdio::piped());
-    assert_eq!(code, 0, "{told}");
-    assert!(folder.path("stdout").is_symlink() && told.contains("\"operations\""));
+    let (code, printed) = run(&folder, "apply", &["--report", "stdout"], Stdio::piped());
+    assert_eq!(code, 0, "{printed}");
+    assert!(folder.path("stdout").is_symlink() && printed.contains("\"operations\""));
 }
 
 #[test]
-fn a_report_that_cannot_be_kept_is_refused_before_the_run() {
+fn a_report_that_cannot_be_written_is_refused_before_the_run() {
     let folder = scene();
     let long = "n".repeat(256);
     for report in ["absent/", "absent/x", &long, "root"] {
-        let (code, told) = run(&folder, "apply", &["--report", report], Stdio::piped());
-        assert_ne!(code, 0, "{report}: {told}");
+        let (code, printed) = run(&folder, "apply", &["--report", report], Stdio::piped());
+        assert_ne!(code, 0, "{report}: {printed}");
         let start = format!("cannot write the report to {report}: ");
-        assert_eq!(told.matches(&start).count(), 1, "{report}: {told}");
-        assert!(!folder.path("root/q").exists(), "{report}: {told}");
+        assert_eq!(printed.matches(&start).count(), 1, "{report}: {printed}");
+        assert!(!folder.path("root/q").exists(), "{report}: {printed}");
     }
 }
 
-/// While files are fetched into an image, the server looks at the mounts of the program.
+/// While files are fetched into an image, the server reads the mounts of the program.
 #[test]
 fn no_device_of_an_image_can_be_opened_and_no_program_runs_from_it() {
     require_root();
@@ -246,6 +249,6 @@ fn no_device_of_an_image_can_be_opened_and_no_program_runs_from_it() {
     let line = line.unwrap_or_else(|| panic!("no loop device in {mounts}"));
     let options = line.split(' ').nth(5).expect("options");
     for option in ["nosuid", "nodev", "noexec"] {
-        assert!(options.split(',').any(|there| there == option), "{line}");
+        assert!(options.split(',').any(|other| other == option), "{line}");
     }
 }

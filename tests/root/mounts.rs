@@ -1,5 +1,5 @@
-//! Mounts and links of a target, end to end: where the file systems of a config are mounted, and what is mounted in a
-//! tree already. Each test runs in a mount namespace of its own.
+//! Mounts and links of a target, end to end: where the file systems of a config are mounted, and what is already
+//! mounted in a tree. Each test runs in its own mount namespace.
 
 use crate::common::folder::Folder;
 use crate::common::image::{Loop, Mounted, extent, table};
@@ -27,19 +27,19 @@ impl Scene {
         self.0.path(name)
     }
 
-    /// Makes a directory.
+    /// Creates a directory.
     fn mkdir(&self, name: &str) -> PathBuf {
         let path = self.path(name);
         fs::create_dir_all(&path).expect("a directory");
         path
     }
 
-    /// Runs a command with a storage section; its exit code and all it printed.
+    /// Runs a command with a storage section. Returns its exit code and all output.
     fn run(&self, command: &str, target: &[&str], storage: Value) -> (i32, String) {
         self.run_all(command, target, json!({ "storage": storage }))
     }
 
-    /// The same with any sections.
+    /// Like [`Self::run`], with any sections.
     fn run_all(&self, command: &str, target: &[&str], mut config: Value) -> (i32, String) {
         config["ignition"] = json!({"version": "3.4.0"});
         self.0.put("config.ign", config.to_string());
@@ -52,23 +52,23 @@ impl Scene {
         (output.status.code().unwrap_or(-1), told(&output))
     }
 
-    /// Both commands refuse, with these words, and the tree stays as it is.
-    fn refused(&self, target: &[&str], storage: &Value, words: &str) {
+    /// Checks that both commands refuse with these words, and leave the tree unchanged.
+    fn assert_refused(&self, target: &[&str], storage: &Value, words: &str) {
         let before = tree(&self.path("root"));
         for command in ["plan", "apply"] {
-            let (code, told) = self.run(command, target, storage.clone());
-            assert_eq!(code, REFUSED, "{command}: {told}");
-            assert!(told.contains(words), "{words:?} is not in\n{told}");
+            let (code, printed) = self.run(command, target, storage.clone());
+            assert_eq!(code, REFUSED, "{command}: {printed}");
+            assert!(printed.contains(words), "{words:?} is not in\n{printed}");
         }
         assert_eq!(tree(&self.path("root")), before);
     }
 
-    /// Applies, and then there is nothing left to do.
-    fn applied(&self, target: &[&str], storage: &Value) {
-        let (code, told) = self.run("apply", target, storage.clone());
-        assert_eq!(code, 0, "{told}");
-        let (code, told) = self.run("plan", target, storage.clone());
-        assert_eq!(code, 0, "the second plan has something to do: {told}");
+    /// Applies, and checks that there is nothing left to do.
+    fn assert_applied(&self, target: &[&str], storage: &Value) {
+        let (code, printed) = self.run("apply", target, storage.clone());
+        assert_eq!(code, 0, "{printed}");
+        let (code, printed) = self.run("plan", target, storage.clone());
+        assert_eq!(code, 0, "the second plan has something to do: {printed}");
     }
 
     /// An image with a root file system that holds `tree`, and a second, empty partition.
@@ -130,7 +130,7 @@ fn file_systems_are_mounted_where_links_of_the_root_lead() {
         scene.mkdir("tree/var/mnt");
         symlink(target, root.join(link)).expect("a link");
         let image = scene.image(&root);
-        scene.applied(&IMAGE, &data_at(point));
+        scene.assert_applied(&IMAGE, &data_at(point));
         let (at, _mounted, _device) = scene.mount(&image, 0);
         assert!(
             !at.join(real).join("x").exists(),
@@ -149,19 +149,19 @@ fn file_systems_are_mounted_where_links_of_the_root_lead() {
 }
 
 #[test]
-fn planning_makes_nothing_outside_of_an_image() {
+fn planning_creates_nothing_outside_of_an_image() {
     let scene = Scene::new();
     let outside = scene.mkdir("outside");
     let root = scene.mkdir("tree");
     symlink(&outside, root.join("srv")).expect("a link");
     scene.image(&root);
     let storage = data_at("/srv/data");
-    scene.applied(&IMAGE, &storage);
+    scene.assert_applied(&IMAGE, &storage);
     assert_eq!(fs::read_dir(outside).expect("readable").count(), 0);
 }
 
 #[test]
-fn a_link_of_the_config_cannot_take_the_place_of_a_mount_point() {
+fn a_link_of_the_config_cannot_replace_a_mount_point() {
     let scene = Scene::new();
     scene.mkdir("root");
     let tree = scene.mkdir("tree");
@@ -170,7 +170,7 @@ fn a_link_of_the_config_cannot_take_the_place_of_a_mount_point() {
     storage["files"] = json!([{"path": "/var/x"}]);
     storage["links"] = json!([{"path": "/mnt", "target": "var/mnt", "overwrite": true}]);
     let words = "it must be a directory, since a file system is mounted at /mnt/data";
-    scene.refused(&IMAGE, &storage, words);
+    scene.assert_refused(&IMAGE, &storage, words);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn two_file_systems_at_one_place_are_refused() {
     filesystems.push(json!({"device": "/dev/vda3", "format": "ext4", "path": "/var/data"}));
     storage["disks"] =
         json!([{"device": "/dev/vda", "partitions": [{"number": 3, "sizeMiB": 50}]}]);
-    scene.refused(&IMAGE, &storage, "is at the same place, /var/data");
+    scene.assert_refused(&IMAGE, &storage, "is at the same place, /var/data");
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn a_directory_with_a_mount_below_it_is_not_replaced() {
         json!({"files": [{"path": "/d", "overwrite": true, "contents": {"source": ""}}]}),
         json!({"links": [{"path": "/d", "target": "x", "overwrite": true}]}),
     ] {
-        scene.refused(&ROOT, &storage, "a file system is mounted at /d/m");
+        scene.assert_refused(&ROOT, &storage, "a file system is mounted at /d/m");
     }
 }
 
@@ -218,34 +218,34 @@ fn hard_links_stay_on_one_file_system() {
     let words = "its target /elsewhere/file is on another file system";
     // The same file system, mounted twice: the kernel links within one mount only.
     for path in ["/bound/l", "/tmpfs/l", "/tmpfs/new/l"] {
-        scene.refused(&ROOT, &link(path), words);
+        scene.assert_refused(&ROOT, &link(path), words);
     }
-    scene.applied(&ROOT, &link("/l"));
+    scene.assert_applied(&ROOT, &link("/l"));
 }
 
 #[test]
-fn what_is_mounted_read_only_is_not_written_to() {
+fn read_only_mounts_are_not_written_to() {
     let scene = Scene::new();
     let usr = scene.mkdir("root/usr").display().to_string();
     fs::write(scene.path("root/usr/there"), "").expect("a file");
     let _usr = Mounted::new(&["--bind", "-o", "ro", &usr, &usr]);
     let words = "the file system mounted at /usr of the target is read-only";
-    scene.refused(&ROOT, &json!({"files": [{"path": "/usr/new"}]}), words);
-    scene.refused(
+    scene.assert_refused(&ROOT, &json!({"files": [{"path": "/usr/new"}]}), words);
+    scene.assert_refused(
         &ROOT,
         &json!({"directories": [{"path": "/usr/a/b"}]}),
         words,
     );
-    // What is right already needs no writing.
-    scene.applied(
+    // Nodes that are already right need no writing.
+    scene.assert_applied(
         &ROOT,
         &json!({"files": [{"path": "/usr/there"}, {"path": "/new"}]}),
     );
 }
 
-/// A partition that is made where another one lay holds what that one held.
+/// A partition that is created in place of another one holds the content of that one.
 #[test]
-fn a_file_system_below_a_new_partition_is_looked_at() {
+fn a_file_system_below_a_new_partition_is_inspected() {
     let scene = Scene::new();
     let old = scene.mkdir("tree");
     fs::write(old.join("x"), "old").expect("a file");
@@ -262,15 +262,16 @@ fn a_file_system_below_a_new_partition_is_looked_at() {
     };
     let other = storage(json!({"path": "/x", "contents": {"source": "data:,new"}}));
     for command in ["plan", "apply"] {
-        let (code, told) = scene.run(command, &IMAGE, other.clone());
-        assert_eq!(code, REFUSED, "{command}: {told}");
-        assert!(told.contains("/x"), "{told}");
+        let (code, printed) = scene.run(command, &IMAGE, other.clone());
+        assert_eq!(code, REFUSED, "{command}: {printed}");
+        assert!(printed.contains("/x"), "{printed}");
     }
     let same = storage(json!({"path": "/x", "contents": {"source": "data:,old"}}));
-    scene.applied(&IMAGE, &same);
+    scene.assert_applied(&IMAGE, &same);
 }
 
-/// A home that is a file system of its own cannot be moved; it is emptied with its user, and stays a mount point.
+/// A home that is a separate file system cannot be moved; it is emptied when its user is deleted, and stays a mount
+/// point.
 #[test]
 fn a_home_that_is_a_mount_point_stays_one() {
     let scene = Scene::new();
@@ -282,20 +283,23 @@ fn a_home_that_is_a_mount_point_stays_one() {
     let _home = Mounted::new(&["-t", "tmpfs", "-o", "uid=1000", "tmpfs", &home]);
     fs::write(Path::new(&home).join("own"), "").expect("a file");
     let moved = json!({"users": [{"name": "alice", "homeDir": "/home/new"}]});
-    let (code, told) = scene.run_all("plan", &ROOT, json!({ "passwd": moved }));
-    assert_eq!(code, REFUSED, "{told}");
-    assert!(told.contains("a file system is mounted there"), "{told}");
+    let (code, printed) = scene.run_all("plan", &ROOT, json!({ "passwd": moved }));
+    assert_eq!(code, REFUSED, "{printed}");
+    assert!(
+        printed.contains("a file system is mounted there"),
+        "{printed}"
+    );
     let deleted = json!({"passwd": {"users": [{"name": "alice", "shouldExist": false}]}});
     for (command, ends) in [("plan", 2), ("apply", 0), ("plan", 0)] {
-        let (code, told) = scene.run_all(command, &ROOT, deleted.clone());
-        assert_eq!(code, ends, "{command}: {told}");
+        let (code, printed) = scene.run_all(command, &ROOT, deleted.clone());
+        assert_eq!(code, ends, "{command}: {printed}");
     }
     assert_eq!(fs::read_dir(&home).expect("it is there").count(), 0);
 }
 
-/// A subvolume is another tree than the one that is mounted without options.
+/// A subvolume is a different tree than the one that is mounted without options.
 #[test]
-fn a_kept_file_system_is_looked_at_with_its_own_options() {
+fn a_kept_file_system_is_inspected_with_its_own_options() {
     let scene = Scene::new();
     let image = scene.path("disk.img");
     let name = image.display().to_string();
@@ -318,17 +322,17 @@ fn a_kept_file_system_is_looked_at_with_its_own_options() {
             "files": [{"path": "/x", "contents": {"source": "data:,old"}}],
         })
     };
-    let (code, told) = scene.run("plan", &IMAGE, storage(json!(["subvol=sub"])));
-    assert_eq!(code, 0, "{told}");
-    let (code, told) = scene.run("plan", &IMAGE, storage(json!([])));
-    assert_eq!(code, 2, "{told}");
-    let (code, told) = scene.run("plan", &IMAGE, storage(json!(["subvol=gone"])));
-    assert_eq!(code, REFUSED, "{told}");
+    let (code, printed) = scene.run("plan", &IMAGE, storage(json!(["subvol=sub"])));
+    assert_eq!(code, 0, "{printed}");
+    let (code, printed) = scene.run("plan", &IMAGE, storage(json!([])));
+    assert_eq!(code, 2, "{printed}");
+    let (code, printed) = scene.run("plan", &IMAGE, storage(json!(["subvol=gone"])));
+    assert_eq!(code, REFUSED, "{printed}");
 }
 
-/// What cannot fit is known before anything is written.
+/// Contents that do not fit are refused before anything is written.
 #[test]
-fn what_a_file_system_has_no_room_for_is_refused() {
+fn contents_that_do_not_fit_are_refused() {
     let scene = Scene::new();
     let root = scene.mkdir("root").display().to_string();
     let options = "size=64k,nr_inodes=10";
@@ -339,12 +343,12 @@ fn what_a_file_system_has_no_room_for_is_refused() {
     };
     let large: Vec<Value> = (0..3).map(|n| file(format!("/f{n}"), 30_000)).collect();
     let words = "the config writes 87.8 KiB to a file system that has only 64 KiB left";
-    scene.refused(&ROOT, &json!({"files": large}), words);
+    scene.assert_refused(&ROOT, &json!({"files": large}), words);
     let many: Vec<Value> = (0..20).map(|n| file(format!("/f{n}"), 0)).collect();
     let words = "its file system has room for 9 more files and directories";
-    scene.refused(&ROOT, &json!({"files": many}), words);
-    scene.applied(&ROOT, &json!({"files": large[..1]}));
-    // The file system of an image, below a directory that is not there yet.
+    scene.assert_refused(&ROOT, &json!({"files": many}), words);
+    scene.assert_applied(&ROOT, &json!({"files": large[..1]}));
+    // The file system of an image, below a directory that does not exist yet.
     let image = scene.path("disk.img").display().to_string();
     must("truncate", &["-s", "4M", &image]);
     must("mkfs.ext4", &["-q", "-F", &image]);
@@ -354,8 +358,8 @@ fn what_a_file_system_has_no_room_for_is_refused() {
             "files": [file("/a/b/c".into(), bytes)],
         })
     };
-    let (code, told) = scene.run("plan", &IMAGE, storage(5 << 20));
-    assert_eq!(code, REFUSED, "{told}");
-    assert!(told.contains("writes 5 MiB"), "{told}");
-    scene.applied(&IMAGE, &storage(1 << 20));
+    let (code, printed) = scene.run("plan", &IMAGE, storage(5 << 20));
+    assert_eq!(code, REFUSED, "{printed}");
+    assert!(printed.contains("writes 5 MiB"), "{printed}");
+    scene.assert_applied(&IMAGE, &storage(1 << 20));
 }

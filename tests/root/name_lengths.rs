@@ -1,5 +1,5 @@
-//! Names and paths at the limits of Linux: what fits is written and found again, what does not is refused before anything
-//! is written.
+//! Names and paths at the limits of Linux: those that fit are written and found again, others are refused before
+//! anything is written.
 
 use crate::common::run::{on_tree, printed};
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ fn with_version(mut config: Value) -> Value {
     config
 }
 
-/// A new root, which a link leads deep into.
+/// A new root with a link to a deep path, and one to a name that is too long.
 fn root(parent: &Path) -> std::path::PathBuf {
     let root = parent.join("root");
     fs::create_dir(&root).expect("a root");
@@ -55,7 +55,7 @@ fn root(parent: &Path) -> std::path::PathBuf {
 }
 
 #[test]
-fn what_fits_is_written_and_found_again() {
+fn names_that_fit_are_written_and_found_again() {
     let name = |bytes: usize| format!("/{}", "a".repeat(bytes));
     for config in [
         file(&name(255)),
@@ -77,7 +77,7 @@ fn what_fits_is_written_and_found_again() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused() {
+fn names_that_do_not_fit_are_refused() {
     let name = |bytes: usize| format!("/{}", "a".repeat(bytes));
     let component = "a component of the path has 256 bytes, at most 255 are possible";
     for (config, code, words, place) in [
@@ -145,7 +145,7 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn paths_have_the_length_that_is_meant() {
+fn paths_have_the_requested_length() {
     for bytes in [2000, 3000, 4090, 4095, 4096] {
         let path = path_of(bytes);
         assert_eq!(path.len(), bytes);

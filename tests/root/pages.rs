@@ -1,4 +1,4 @@
-//! Pages of plans and reports: `make test-pages` looks at them in a browser; here is what needs none.
+//! Pages of plans and reports: `make test-pages` checks them in a browser; these tests need none.
 
 use crate::common::folder::Folder;
 use crate::common::run::{Ended, kindling};
@@ -21,7 +21,7 @@ fn run(folder: &Folder, arguments: &[&str]) -> Ended {
     Ended::of(kindling().args(arguments).current_dir(folder.directory()))
 }
 
-/// Whole, readable by its owner only, and without anything that a browser would load.
+/// Checks that a page is complete, readable by its owner only, and has nothing that a browser would load.
 fn assert_page(folder: &Folder, name: &str) -> String {
     let page = folder.read(name);
     assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"));

@@ -1,5 +1,5 @@
-//! The plan for programs: it matches its schema, is the same each time, hides what is secret, and its
-//! digest is that of the run that executes it.
+//! The plan as JSON: it matches its schema, is the same each time, hides secrets, and its digest is that of the run
+//! that executes it.
 
 use crate::common::run;
 use serde_json::Value;
@@ -53,7 +53,7 @@ fn mismatches(plan: &Value) -> Vec<String> {
         .collect()
 }
 
-/// An example without what images cannot take: arrays, encrypted volumes, and file systems on them.
+/// An example without what images cannot have: arrays, encrypted volumes, and file systems on them.
 fn for_images(example: &str, directory: &Path) -> String {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
     let text = std::fs::read(examples.join(format!("{example}.ign"))).expect("an example");

@@ -1,4 +1,4 @@
-//! What is told of a transfer that takes long: how far it is, how fast, and how long it will take.
+//! Progress of a transfer that takes long: how far it is, how fast, and how long it will take.
 
 use crate::common::run::kindling;
 use crate::common::server::Server;
@@ -11,20 +11,20 @@ use std::time::Duration;
 
 const BODY_BYTES: usize = 1 << 20;
 const PIECE_BYTES: usize = 1 << 10;
-/// Between two pieces. All of them together take far longer than it takes to be told of one.
+/// Pause between two pieces. All of them together take far longer than until progress is shown.
 const PAUSE: Duration = Duration::from_millis(100);
-/// What tells all three.
-const TOLD: [&str; 3] = ["of 1 MiB so far, ", "/s, ", " s left"];
+/// Texts of a line that shows all three.
+const PROGRESS_TEXTS: [&str; 3] = ["of 1 MiB so far, ", "/s, ", " s left"];
 
-/// Sends slowly until `is_told`, and then the rest at once.
-fn slow_server(is_told: Arc<AtomicBool>) -> Server {
+/// Sends slowly until `is_shown`, and then the rest at once.
+fn slow_server(is_shown: Arc<AtomicBool>) -> Server {
     Server::start(move |_, stream| {
         let head =
             format!("HTTP/1.1 200 OK\r\nContent-Length: {BODY_BYTES}\r\nConnection: close\r\n\r\n");
         let mut sent = stream.write_all(head.as_bytes());
         for _ in 0..BODY_BYTES / PIECE_BYTES {
             sent = sent.and_then(|()| stream.write_all(&[b'x'; PIECE_BYTES]));
-            if !is_told.load(Ordering::Relaxed) {
+            if !is_shown.load(Ordering::Relaxed) {
                 std::thread::sleep(PAUSE);
             }
         }
@@ -32,10 +32,10 @@ fn slow_server(is_told: Arc<AtomicBool>) -> Server {
     })
 }
 
-/// Runs `command` on a config whose file comes slowly, until that was told. Returns all that was said.
+/// Runs `command` on a config with a slow file until its progress is shown. Returns the whole output.
 fn run(command: impl FnOnce(&str, &str) -> Command) -> String {
-    let is_told = Arc::new(AtomicBool::new(false));
-    let server = slow_server(Arc::clone(&is_told));
+    let is_shown = Arc::new(AtomicBool::new(false));
+    let server = slow_server(Arc::clone(&is_shown));
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (root, config) = (
         directory.path().join("root"),
@@ -54,36 +54,41 @@ fn run(command: impl FnOnce(&str, &str) -> Command) -> String {
         (None, Some(stdout)) => Box::new(stdout),
         (None, None) => panic!("nothing to read from"),
     };
-    let (mut said, mut buffer) = (String::new(), [0; 4096]);
+    let (mut printed, mut buffer) = (String::new(), [0; 4096]);
     while let Ok(count @ 1..) = output.read(&mut buffer) {
-        said.push_str(&String::from_utf8_lossy(&buffer[..count]));
-        if TOLD.iter().all(|text| said.contains(text)) {
-            is_told.store(true, Ordering::Relaxed);
+        printed.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        if PROGRESS_TEXTS.iter().all(|text| printed.contains(text)) {
+            is_shown.store(true, Ordering::Relaxed);
         }
     }
-    assert!(child.wait().expect("it ends").success(), "{said}");
+    assert!(child.wait().expect("it ends").success(), "{printed}");
     let written = std::fs::metadata(root.join("big")).expect("a written file");
     assert_eq!(written.len(), BODY_BYTES as u64);
-    said
+    printed
 }
 
 #[test]
-fn lines_tell_rate_and_time_left() {
-    let said = run(|root, config| {
+fn lines_show_rate_and_time_left() {
+    let printed = run(|root, config| {
         let mut command = kindling();
         command.args(["apply", "--root", root, config]);
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     });
-    let line = said.lines().find(|line| line.contains(TOLD[0]));
-    let line = line.unwrap_or_else(|| panic!("{said}"));
+    let line = printed
+        .lines()
+        .find(|line| line.contains(PROGRESS_TEXTS[0]));
+    let line = line.unwrap_or_else(|| panic!("{printed}"));
     assert!(line.starts_with("kindling: write file /big ... "), "{line}");
-    assert!(TOLD.iter().all(|text| line.contains(text)), "{line}");
+    assert!(
+        PROGRESS_TEXTS.iter().all(|text| line.contains(text)),
+        "{line}"
+    );
 }
 
 #[test]
 fn a_terminal_shows_a_bar_with_rate_and_time_left() {
-    let said = run(|root, config| {
+    let printed = run(|root, config| {
         let program = kindling().get_program().to_string_lossy().into_owned();
         let mut command = Command::new("script");
         command
@@ -96,9 +101,9 @@ fn a_terminal_shows_a_bar_with_rate_and_time_left() {
             .stdout(Stdio::piped());
         command
     });
-    let shown = said
+    let shown = printed
         .split(['\r', '\n'])
-        .find(|line| TOLD.iter().all(|text| line.contains(text)));
-    let shown = shown.unwrap_or_else(|| panic!("{said:?}"));
+        .find(|line| PROGRESS_TEXTS.iter().all(|text| line.contains(text)));
+    let shown = shown.unwrap_or_else(|| panic!("{printed:?}"));
     assert!(shown.contains(" left: write file /big"), "{shown:?}");
 }

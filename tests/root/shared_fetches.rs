@@ -1,4 +1,4 @@
-//! Files that want the same bytes of a server cost one fetch.
+//! Files with the same source on a server need one fetch.
 
 use crate::common::run::on_tree;
 use crate::common::server::{Seen, Server};
@@ -12,7 +12,7 @@ fn kindling(command: &str, root: &Path, files: &Value) -> Output {
 }
 
 #[test]
-fn one_fetch_serves_all_files_that_want_the_same() {
+fn one_fetch_serves_all_files_with_the_same_source() {
     let server = Server::fixed("200 OK", "", "abc");
     let address = server.address;
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -37,8 +37,8 @@ fn one_fetch_serves_all_files_that_want_the_same() {
     assert_eq!(server.seen().len(), 0, "a plan asks nobody");
 
     let applied = kindling("apply", &root, &files);
-    let said = String::from_utf8_lossy(&applied.stderr).into_owned();
-    assert!(applied.status.success(), "{said}");
+    let stderr = String::from_utf8_lossy(&applied.stderr).into_owned();
+    assert!(applied.status.success(), "{stderr}");
     let read = |path: &str| std::fs::read_to_string(root.join(path)).expect("a written file");
     assert_eq!(
         (read("z/first"), read("a/second")),
@@ -52,11 +52,11 @@ fn one_fetch_serves_all_files_that_want_the_same() {
         (read("a/data"), read("a/data2")),
         ("abc".into(), "abc".into())
     );
-    let mut asked: Vec<String> = server.seen().iter().map(Seen::line).collect();
-    asked.sort();
+    let mut requests: Vec<String> = server.seen().iter().map(Seen::line).collect();
+    requests.sort();
     let get = |path: &str| format!("GET /{path}");
-    // What is verified is fetched by itself: an unverified copy would vouch for nothing.
-    assert_eq!(asked, [get("other"), get("same"), get("same")]);
+    // A verified file is fetched separately: an unverified copy would prove nothing.
+    assert_eq!(requests, [get("other"), get("same"), get("same")]);
 
     let again = kindling("plan", &root, &files);
     assert_eq!(again.status.code(), Some(0), "{again:?}");

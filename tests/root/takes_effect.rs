@@ -1,4 +1,5 @@
-//! What takes effect in a target: keys go where its ssh server reads them, and what will have no effect is warned of.
+//! What takes effect in a target: keys go where its ssh server reads them, and there are warnings about what will have
+//! no effect.
 
 use crate::common::run::{kindling, on_tree, printed};
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ const FRAGMENT: &str = "home/core/.ssh/authorized_keys.d/ignition";
 const FILE: &str = "home/core/.ssh/authorized_keys";
 
 /// A target with accounts, a shell, and more files.
-fn plant(root: &Path, files: &[(&str, &str)]) {
+fn create_tree(root: &Path, files: &[(&str, &str)]) {
     let accounts = [
         (
             "etc/passwd",
@@ -188,7 +189,7 @@ fn keys_go_where_the_server_reads_them() {
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(&root, files);
+        create_tree(&root, files);
         let warnings = apply(&root, &with_keys(storage));
         let written: Vec<&str> = [FRAGMENT, FILE]
             .into_iter()
@@ -208,10 +209,10 @@ fn keys_go_where_the_server_reads_them() {
 }
 
 #[test]
-fn keys_that_are_replaced_are_warned_of() {
+fn keys_that_are_replaced_are_warned_about() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().join("root");
-    plant(
+    create_tree(
         &root,
         &[("usr/sbin/sshd", ""), (FILE, "ssh-ed25519 AAAA other\n")],
     );
@@ -228,7 +229,7 @@ fn keys_that_are_replaced_are_warned_of() {
 }
 
 #[test]
-fn shells_that_do_not_exist_are_warned_of() {
+fn shells_that_do_not_exist_are_warned_about() {
     let made = json!({"files": [{"path": "/usr/bin/zsh", "mode": 493, "contents": {"source": "data:,x"}}]});
     for (shell, storage, want) in [
         ("/bin/sh", json!({}), 0),
@@ -238,7 +239,7 @@ fn shells_that_do_not_exist_are_warned_of() {
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(&root, &[]);
+        create_tree(&root, &[]);
         let users = json!([{"name": "core", "shell": shell}]);
         let config = json!({"ignition": {"version": "3.4.0"}, "passwd": {"users": users}, "storage": storage});
         let warnings = apply(&root, &config);
@@ -252,7 +253,7 @@ fn shells_that_do_not_exist_are_warned_of() {
 }
 
 #[test]
-fn directories_of_root_in_homes_are_warned_of() {
+fn directories_of_root_in_homes_are_warned_about() {
     let file =
         json!({"path": "/home/core/.config/app/settings", "contents": {"source": "data:,x"}});
     let owned = |path: &str| json!({"path": path, "user": {"name": "core"}});
@@ -273,7 +274,7 @@ fn directories_of_root_in_homes_are_warned_of() {
     ] {
         let directory = tempfile::tempdir().expect("a directory");
         let root = directory.path().join("root");
-        plant(&root, &[]);
+        create_tree(&root, &[]);
         let storage = json!({"files": [file], "directories": directories});
         let config = json!({"ignition": {"version": "3.4.0"}, "passwd": {"users": users}, "storage": storage});
         let warnings = apply(&root, &config);
@@ -285,17 +286,17 @@ fn directories_of_root_in_homes_are_warned_of() {
 }
 
 #[test]
-fn programs_get_warnings_too() {
+fn warnings_are_in_the_json_output() {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path().join("root");
-    plant(&root, &[]);
+    create_tree(&root, &[]);
     let users = json!([{"name": "core", "shell": "/bin/zsh"}]);
     let config = json!({"ignition": {"version": "3.4.0"}, "passwd": {"users": users}});
     let file = root.with_extension("ign");
     fs::write(&file, config.to_string()).expect("the config is written");
-    for act in ["plan", "apply"] {
+    for command in ["plan", "apply"] {
         let done = kindling()
-            .args([act, "--json", "--root"])
+            .args([command, "--json", "--root"])
             .args([&root, &file])
             .output()
             .expect("kindling runs");
@@ -306,7 +307,7 @@ fn programs_get_warnings_too() {
             warning["origin"]["path"], "$.passwd.users.0.shell",
             "{printed}"
         );
-        let schema = match act {
+        let schema = match command {
             "plan" => include_str!("../../schemas/plan.json"),
             _ => include_str!("../../schemas/report.json"),
         };
@@ -317,9 +318,9 @@ fn programs_get_warnings_too() {
 }
 
 #[test]
-fn passwords_and_keys_that_let_nobody_in_are_warned_of() {
+fn passwords_and_keys_that_nobody_can_use_are_warned_about() {
     let root = tempfile::tempdir().expect("a directory");
-    plant(root.path(), &[]);
+    create_tree(root.path(), &[]);
     let users = json!([
         {"name": "core", "passwordHash": "hunter2", "sshAuthorizedKeys": [KEY, "~/.ssh/id.pub"]},
         {"name": "right", "passwordHash": "!", "sshAuthorizedKeys": [KEY]},
@@ -334,14 +335,14 @@ fn passwords_and_keys_that_let_nobody_in_are_warned_of() {
     );
 }
 
-/// The free space in front of the first partition is all that sgdisk finds, too.
+/// sgdisk, too, finds only the free space in front of the first partition.
 #[test]
-fn a_partition_in_front_of_the_first_is_warned_of() {
+fn a_partition_in_front_of_the_first_is_warned_about() {
     let directory = tempfile::tempdir().expect("a directory");
     let image = directory.path().join("disk.img");
     let bind = format!("/dev/vda={},size=64M", image.display());
     let file = directory.path().join("config.ign");
-    let mut told = Vec::new();
+    let mut warned = Vec::new();
     for partitions in [
         json!([{"label": "all"}]),
         json!([{"label": "all"}, {"label": "var", "sizeMiB": 0}]),
@@ -355,17 +356,17 @@ fn a_partition_in_front_of_the_first_is_warned_of() {
             .output()
             .expect("kindling runs");
         assert_eq!(output.status.code(), Some(0), "{}", printed(&output));
-        told.push(printed(&output).contains(
+        warned.push(printed(&output).contains(
             "warning: partition 2 of /dev/vda: it has no size and gets 1007 KiB in front of the first partition",
         ));
     }
-    assert_eq!(told, [false, true]);
+    assert_eq!(warned, [false, true]);
 }
 
 #[test]
 fn numbers_that_are_not_ids_are_refused() {
     let root = tempfile::tempdir().expect("a directory");
-    plant(root.path(), &[]);
+    create_tree(root.path(), &[]);
     let node = |id: i64| json!({"directories": [{"path": "/srv/a", "group": {"id": id}}]});
     for (passwd, storage, words) in [
         (
@@ -392,7 +393,7 @@ fn numbers_that_are_not_ids_are_refused() {
             assert!(printed(&output).contains(words), "{}", printed(&output));
         }
     }
-    // What leaves the owner alone, and an account that is not to exist.
+    // The id that leaves the owner alone, and an account that should not exist.
     let config = json!({
         "ignition": {"version": "3.4.0"},
         "passwd": {"users": [{"name": "gone", "uid": -1, "shouldExist": false}]},

@@ -42,7 +42,7 @@ impl Scene {
     }
 
     fn run(&self, command: &str, target: &[&str], uid: u32) -> (i32, String) {
-        // A place that others than root can reach.
+        // A place that users other than root can reach.
         let program = self.path("kindling");
         if !program.exists() {
             copy_program(&program);
@@ -59,22 +59,22 @@ impl Scene {
         (output.status.code().unwrap_or(-1), told(&output))
     }
 
-    /// Both commands refuse, with these words.
-    fn refused(&self, target: &[&str], uid: u32, words: &str) {
+    /// Checks that both commands refuse with these words.
+    fn assert_refused(&self, target: &[&str], uid: u32, words: &str) {
         let before = tree(&self.path("root"));
         for command in ["plan", "apply"] {
-            let (code, told) = self.run(command, target, uid);
-            assert_eq!(code, REFUSED, "{command}: {told}");
-            assert!(told.contains(words), "{words:?} is not in\n{told}");
-            assert!(told.contains("to do: "), "{told}");
+            let (code, printed) = self.run(command, target, uid);
+            assert_eq!(code, REFUSED, "{command}: {printed}");
+            assert!(printed.contains(words), "{words:?} is not in\n{printed}");
+            assert!(printed.contains("to do: "), "{printed}");
         }
         assert_eq!(tree(&self.path("root")), before);
     }
 
-    fn accepted(&self, target: &[&str], uid: u32) {
+    fn assert_accepted(&self, target: &[&str], uid: u32) {
         for (command, want) in [("plan", CHANGES), ("apply", 0), ("plan", 0)] {
-            let (code, told) = self.run(command, target, uid);
-            assert_eq!(code, want, "{command}: {told}");
+            let (code, printed) = self.run(command, target, uid);
+            assert_eq!(code, want, "{command}: {printed}");
         }
     }
 }
@@ -103,13 +103,13 @@ impl Drop for Immutable<'_> {
 #[test]
 fn directories_that_this_user_may_not_write_to() {
     let scene = Scene::new();
-    scene.refused(
+    scene.assert_refused(
         &["--root", "root"],
         NOBODY,
         "no permission to write to /etc",
     );
     chown(scene.path("root/etc"), Some(NOBODY), Some(NOBODY)).expect("an owner");
-    scene.accepted(&["--root", "root"], NOBODY);
+    scene.assert_accepted(&["--root", "root"], NOBODY);
 }
 
 #[test]
@@ -119,14 +119,14 @@ fn immutable_nodes() {
     let (etc, path) = (scene.path("root/etc"), scene.path("root/etc/a"));
     for target in ["--root", "--target"] {
         let _kept = Immutable::new(&etc);
-        scene.refused(&[target, "root"], 0, "/etc of the target is immutable");
+        scene.assert_refused(&[target, "root"], 0, "/etc of the target is immutable");
     }
     fs::write(&path, "other").expect("a file");
     {
         let _kept = Immutable::new(&path);
-        scene.refused(&["--root", "root"], 0, "/etc/a of the target is immutable");
+        scene.assert_refused(&["--root", "root"], 0, "/etc/a of the target is immutable");
     }
-    scene.accepted(&["--root", "root"], 0);
+    scene.assert_accepted(&["--root", "root"], 0);
 }
 
 #[test]
@@ -140,17 +140,17 @@ fn immutable_account_databases() {
         fs::write(&path, "").expect("a file");
         let _kept = Immutable::new(&path);
         let cause = format!("/etc/{name} of the target is immutable");
-        scene.refused(&["--root", "root"], 0, &cause);
+        scene.assert_refused(&["--root", "root"], 0, &cause);
     }
-    // Databases that stay as they are can be what they like.
+    // Databases that are not changed may be immutable.
     let path = scene.path("root/etc/subuid");
     fs::write(&path, "core:100000:65536\n").expect("a file");
     let _kept = Immutable::new(&path);
-    scene.accepted(&["--root", "root"], 0);
+    scene.assert_accepted(&["--root", "root"], 0);
 }
 
 #[test]
-fn folders_on_a_read_only_mount_and_folders_that_are_nowhere() {
+fn folders_on_a_read_only_mount_and_missing_folders() {
     let scene = Scene::new();
     let (root, mounted) = (scene.path("root"), scene.path("mounted"));
     fs::create_dir(&mounted).expect("a directory");
@@ -158,9 +158,9 @@ fn folders_on_a_read_only_mount_and_folders_that_are_nowhere() {
     let _bound = Mounted::new(&["--bind", &root, &at]);
     must("mount", &["-o", "remount,bind,ro", &at]);
     for target in ["--root", "--target"] {
-        scene.refused(&[target, "mounted"], 0, "is read-only");
+        scene.assert_refused(&[target, "mounted"], 0, "is read-only");
     }
-    scene.refused(&["--target", "nowhere"], 0, "it is not a directory");
+    scene.assert_refused(&["--target", "nowhere"], 0, "it is not a directory");
 }
 
 #[test]
@@ -171,21 +171,21 @@ fn nodes_that_can_neither_be_replaced_nor_linked() {
     scene.config(file(true));
     {
         let _kept = Immutable::append_only(&path);
-        scene.refused(&target, 0, "/etc/a of the target is append-only");
+        scene.assert_refused(&target, 0, "/etc/a of the target is append-only");
     }
     {
         let other = path.display().to_string();
         let source = scene.path("source");
         fs::write(&source, "bound").expect("a file");
         let _bound = Mounted::new(&["--bind", &source.display().to_string(), &other]);
-        scene.refused(&target, 0, "something is mounted at /etc/a");
+        scene.assert_refused(&target, 0, "something is mounted at /etc/a");
     }
     scene.config(json!({"links": [{"path": "/etc/l", "target": "/etc/a", "hard": true}]}));
     {
         let _kept = Immutable::new(&path);
-        scene.refused(&target, 0, "/etc/a of the target is immutable");
+        scene.assert_refused(&target, 0, "/etc/a of the target is immutable");
     }
-    scene.accepted(&target, 0);
+    scene.assert_accepted(&target, 0);
 }
 
 #[test]
@@ -196,14 +196,17 @@ fn file_systems_of_the_kernel_take_no_files() {
     scene.config(json!({"files": [{"path": "/proc/new"}]}));
     let _mounted = Mounted::new(&["-t", "proc", "proc", &at.display().to_string()]);
     for command in ["plan", "apply"] {
-        let (code, told) = scene.run(command, &["--root", "root"], 0);
-        assert_eq!(code, REFUSED, "{command}: {told}");
-        assert!(told.contains("where nothing can be created"), "{told}");
+        let (code, printed) = scene.run(command, &["--root", "root"], 0);
+        assert_eq!(code, REFUSED, "{command}: {printed}");
+        assert!(
+            printed.contains("where nothing can be created"),
+            "{printed}"
+        );
     }
     // It is neither walked nor removed.
     scene.config(json!({"directories": [{"path": "/proc", "overwrite": true}]}));
-    let (code, told) = scene.run("plan", &["--root", "root"], 0);
-    assert_eq!(code, REFUSED, "{told}");
+    let (code, printed) = scene.run("plan", &["--root", "root"], 0);
+    assert_eq!(code, REFUSED, "{printed}");
 }
 
 #[test]
@@ -214,8 +217,8 @@ fn a_file_system_that_the_config_mounts_read_only() {
             "filesystems": [{"device": "/dev/vda", "format": "ext4", "path": "/", "mountOptions": options}],
             "files": [{"path": "/etc/a"}],
         }));
-        let (found, told) = scene.run("plan", &["--image", "/dev/vda=disk.img,size=64M"], 0);
-        assert_eq!(found, code, "{told}");
+        let (found, printed) = scene.run("plan", &["--image", "/dev/vda=disk.img,size=64M"], 0);
+        assert_eq!(found, code, "{printed}");
     }
 }
 
@@ -229,7 +232,7 @@ fn images_that_cannot_be_written_to() {
     let bound = ["--image", "/dev/vda=disk.img"];
     {
         let _kept = Immutable::new(&image);
-        scene.refused(&bound, 0, "it cannot be written to");
+        scene.assert_refused(&bound, 0, "it cannot be written to");
     }
     {
         let (from, at) = (
@@ -238,12 +241,12 @@ fn images_that_cannot_be_written_to() {
         );
         let _bound = Mounted::new(&["--bind", &from, &at]);
         must("mount", &["-o", "remount,bind,ro", &at]);
-        scene.refused(
+        scene.assert_refused(
             &["--image", "/dev/vda=root/disk.img"],
             0,
             "it cannot be written to",
         );
-        scene.refused(
+        scene.assert_refused(
             &["--image", "/dev/vda=root/new.img,size=64M"],
             0,
             "it cannot be created",
@@ -251,14 +254,14 @@ fn images_that_cannot_be_written_to() {
     }
     let locked =
         nix::fcntl::Flock::lock(file, nix::fcntl::FlockArg::LockExclusive).expect("a lock");
-    scene.refused(&bound, 0, "another process has locked it");
+    scene.assert_refused(&bound, 0, "another process has locked it");
     drop(locked);
-    scene.accepted(&bound, 0);
-    // Where there is nothing to do, nothing has to be written.
+    scene.assert_accepted(&bound, 0);
+    // If there is nothing to do, nothing has to be written.
     scene.config(json!({}));
     let _kept = Immutable::new(&image);
-    let (code, told) = scene.run("plan", &bound, 0);
-    assert_eq!(code, 0, "{told}");
+    let (code, printed) = scene.run("plan", &bound, 0);
+    assert_eq!(code, 0, "{printed}");
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn bearers(world: &World) -> usize {
 
 fn the_program_itself(world: &World) {
     world.begin(json!({}));
-    let signature = world.told("/signature");
+    let signature = world.query_metadata("/signature");
     let signed = format!("{CLOSED}?{signature}");
     assert_applied(world, &[(OPEN, HELLO), (&signed, HELLO)]);
     assert_eq!(bearers(world), 0);
@@ -76,16 +76,16 @@ fn as_the_identity_of_the_machine(world: &World) {
     let large = "https://acct.blob.core.windows.net/closed/large";
     assert_got(&fetcher, large, &content(3_000_000, 11));
     assert_eq!(bearers(world), 2);
-    let asked = world.log().metadata();
+    let requests = world.log().metadata();
     assert_eq!(
-        asked
+        requests
             .iter()
             .filter(|line| line.contains("api-version"))
             .count(),
         1,
-        "{asked:?}"
+        "{requests:?}"
     );
-    // A token for something else opens nothing.
+    // A token for another audience gives no access.
     world.begin(json!({"audience": "https://vault.azure.net"}));
     assert_fails(&machine(world), CLOSED, &["GET https://acct.blob"]);
 }
@@ -102,7 +102,7 @@ fn only_on_azure(world: &World) {
 }
 
 fn with_a_signature_in_the_query(world: &World) {
-    let signature = world.told("/signature");
+    let signature = world.query_metadata("/signature");
     world.begin(json!({}));
     assert_got(&machine(world), &format!("{CLOSED}?{signature}"), HELLO);
     assert_eq!((bearers(world), world.log().metadata().len()), (0, 0));
@@ -119,14 +119,14 @@ fn without_an_identity(world: &World) {
     world.begin(json!({"identity": "none"}));
     let fetcher = machine(world);
     assert_got(&fetcher, OPEN, HELLO);
-    let asked = world.log().metadata();
+    let requests = world.log().metadata();
     assert!(
-        asked.iter().any(|line| line.contains("api-version")),
-        "{asked:?}"
+        requests.iter().any(|line| line.contains("api-version")),
+        "{requests:?}"
     );
-    // Once is enough to know.
+    // The service is asked only once.
     assert_got(&fetcher, OPEN, HELLO);
-    assert_eq!(world.log().metadata(), asked);
+    assert_eq!(world.log().metadata(), requests);
     assert!(get(&fetcher, CLOSED).is_err());
     assert_eq!(bearers(world), 0);
 }

@@ -18,7 +18,7 @@ const CASES: &[Case] = &[
     ("the program itself", the_program_itself),
     ("names are one segment", names_are_one_segment),
     ("tokens are kept", tokens_are_kept),
-    ("tokens that are over are renewed", tokens_are_renewed),
+    ("expired tokens are renewed", tokens_are_renewed),
     ("without an account", without_an_account),
     ("a flaky metadata service", a_flaky_metadata_service),
     ("bad tokens", bad_tokens),
@@ -56,8 +56,11 @@ fn names_are_one_segment(world: &World) {
 }
 
 fn tokens(world: &World) -> usize {
-    let asked = world.log().metadata();
-    asked.iter().filter(|line| line.contains("/token?")).count()
+    let requests = world.log().metadata();
+    requests
+        .iter()
+        .filter(|line| line.contains("/token?"))
+        .count()
 }
 
 fn tokens_are_kept(world: &World) {

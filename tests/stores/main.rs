@@ -1,7 +1,7 @@
 //! The stores of clouds: real emulators, at the names and addresses of the real ones.
 //!
 //! Each cloud has a test that takes its thread into a world of its own (see `world`), and runs cases in it one after
-//! the other. A case has a name, and fails for itself.
+//! the other. A case has a name, and fails by itself.
 
 mod azure;
 #[path = "../common/mod.rs"]
@@ -20,14 +20,17 @@ use world::World;
 /// What one case does in a world.
 type Case = (&'static str, fn(&World));
 
-/// Runs all cases, and says in the end which failed.
+/// Runs all cases, and reports in the end which failed.
 fn run(world: &World, cases: &[Case]) {
     let failed: Vec<&str> = cases
         .iter()
         .filter(|(_, case)| catch_unwind(AssertUnwindSafe(|| case(world))).is_err())
         .map(|(name, _)| *name)
         .collect();
-    assert!(failed.is_empty(), "failed: {failed:?}; why stands above");
+    assert!(
+        failed.is_empty(),
+        "failed: {failed:?}; see above for the reasons"
+    );
 }
 
 fn get(fetcher: &Fetcher, url: &str) -> Result<Vec<u8>, FetchError> {
@@ -41,7 +44,7 @@ fn assert_got(fetcher: &Fetcher, url: &str, bytes: &[u8]) {
     assert!(got == bytes, "{url}: {} other bytes", got.len());
 }
 
-/// Asserts that it fails, with all these words; gives the whole text.
+/// Asserts that it fails with all these fragments in the message; returns the whole message.
 #[track_caller]
 fn assert_fails(fetcher: &Fetcher, url: &str, fragments: &[&str]) -> String {
     let error = get(fetcher, url).expect_err(url).to_string();
@@ -51,7 +54,7 @@ fn assert_fails(fetcher: &Fetcher, url: &str, fragments: &[&str]) -> String {
     error
 }
 
-/// Runs the program itself on a config with one file per URL, in an empty tree below `root`.
+/// Runs the program itself on a config with one file per URL, in an empty tree at `root`.
 fn apply(world: &World, root: &Path, urls: &[&str]) -> Output {
     std::fs::create_dir_all(root).expect("a directory");
     let file = |(n, url): (usize, &&str)| serde_json::json!({"path": format!("/srv/{n}"), "contents": {"source": url}});
@@ -68,17 +71,17 @@ fn apply(world: &World, root: &Path, urls: &[&str]) -> Output {
         .expect("the program runs")
 }
 
-/// Asserts that it wrote file after file.
+/// Asserts that the program writes these files.
 #[track_caller]
 fn assert_applied(world: &World, files: &[(&str, &[u8])]) {
     let root = world.path("root");
     let urls: Vec<&str> = files.iter().map(|(url, _)| *url).collect();
     let output = apply(world, &root, &urls);
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}", output.status);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {stderr}", output.status);
     for (n, (url, bytes)) in files.iter().enumerate() {
         let written = std::fs::read(root.join(format!("srv/{n}"))).ok();
-        assert!(written.as_deref() == Some(*bytes), "{url}: {said}");
+        assert!(written.as_deref() == Some(*bytes), "{url}: {stderr}");
     }
 }
 

@@ -52,10 +52,10 @@ const CASES: &[Case] = &[
     ("no bucket, no region", no_bucket_no_region),
     ("busy", busy),
     ("resumed", resumed),
-    ("changed while it came", changed_while_it_came),
+    ("changed during the fetch", changed_during_the_fetch),
     ("digests and compression", digests_and_compression),
     ("many files, few questions", many_files_few_questions),
-    ("nothing secret is told", nothing_secret_is_told),
+    ("secrets are not logged", secrets_are_not_logged),
 ];
 
 #[test]
@@ -74,17 +74,17 @@ fn the_program_itself(world: &World) {
         ("s3://public-west/empty", b""),
     ];
     assert_applied(world, &files);
-    // A machine that is not told to be one of Amazon's asks nobody who it is.
+    // A machine that is not known to be one of Amazon's does not query the metadata service.
     assert_eq!(world.log().metadata(), [""; 0]);
     let root = world.path("failing");
     let output = apply(world, &root, &["s3://private-west/dir/hello"]);
-    let said = String::from_utf8_lossy(&output.stderr);
+    let stderr = String::from_utf8_lossy(&output.stderr);
     let error = "error fetching object \"dir/hello\" from bucket \"private-west\": failed to fetch resource";
     assert!(
-        said.contains(error) && said.contains("AccessDenied"),
-        "{said}"
+        stderr.contains(error) && stderr.contains("AccessDenied"),
+        "{stderr}"
     );
-    assert!(said.contains("may read the object"), "{said}");
+    assert!(stderr.contains("may read the object"), "{stderr}");
     assert!(!root.join("srv/0").exists());
 }
 
@@ -143,7 +143,7 @@ fn as_the_role_of_the_instance(world: &World) {
         b"hello private-west",
     );
     let log = world.log();
-    // The region of the instance is where it asks first.
+    // The region of the instance is tried first.
     assert_eq!(
         log.store(),
         [
@@ -151,10 +151,10 @@ fn as_the_role_of_the_instance(world: &World) {
             "GET private-west.s3.dualstack.eu-west-1.amazonaws.com /dir/hello 200",
         ]
     );
-    let asked = log.metadata();
+    let requests = log.metadata();
     assert!(
-        asked.contains(&"PUT /latest/api/token 200".to_owned()),
-        "{asked:?}"
+        requests.contains(&"PUT /latest/api/token 200".to_owned()),
+        "{requests:?}"
     );
     assert_got(
         &fetcher,
@@ -190,7 +190,7 @@ fn access_points(world: &World) {
 fn versions(world: &World) {
     world.begin(json!({}));
     let fetcher = world.fetcher(Cloud::Aws);
-    let version = world.told("/version");
+    let version = world.query_metadata("/version");
     assert_got(
         &fetcher,
         &format!("s3://versions/v?versionId={version}"),
@@ -261,7 +261,7 @@ fn bad_credentials(world: &World) {
 }
 
 fn a_flaky_metadata_service(world: &World) {
-    // The token, then what it is for; a request without a token is refused.
+    // First for the token, then for the credentials; a request without a token is rejected.
     world.begin(json!({"metadata_faults": [1, 1]}));
     let fetcher = world.fetcher(Cloud::Aws);
     assert_got(
@@ -326,15 +326,15 @@ fn busy(world: &World) {
     let busy = json!({"status": 503});
     world.begin(json!({"faults": [busy, busy]}));
     assert_got(&world.fetcher(Cloud::Other), url, b"hello public-west");
-    // A service that stays busy is not waited for without end, a network is.
+    // Retries for a busy service are limited, those for a broken network are not.
     world.begin(json!({"faults": [busy, busy, busy, busy]}));
     assert_fails(
         &world.fetcher(Cloud::Other),
         url,
         &["503", "SlowDown", "gave up after 3 attempts"],
     );
-    let gone = json!({"drop": true});
-    world.begin(json!({"faults": [gone, gone, gone, gone]}));
+    let dropped = json!({"drop": true});
+    world.begin(json!({"faults": [dropped, dropped, dropped, dropped]}));
     assert_got(&world.fetcher(Cloud::Other), url, b"hello public-west");
 }
 
@@ -353,8 +353,8 @@ fn resumed(world: &World) {
     );
 }
 
-fn changed_while_it_came(world: &World) {
-    // The second part is refused; the whole that comes then is compared with what there is already.
+fn changed_during_the_fetch(world: &World) {
+    // The second part is rejected; the full body that follows is compared with what has already been received.
     world.begin(json!({"faults": [{"cut": 1_000_000}], "etags": ["\"1\"", "\"2\""]}));
     let url = "s3://public-west/large";
     assert_got(
@@ -383,11 +383,11 @@ fn digests_and_compression(world: &World) {
         };
         Request::of(&resource).expect("a request")
     };
-    let of_nothing = "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let empty_digest = "sha256-e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     fetcher
-        .fetch_to_vec(&request(Some(of_nothing), None), &Silent)
+        .fetch_to_vec(&request(Some(empty_digest), None), &Silent)
         .expect("nothing");
-    let other = of_nothing.replace('e', "f");
+    let other = empty_digest.replace('e', "f");
     let mismatch = fetcher.fetch_to_vec(&request(Some(&other), None), &Silent);
     assert!(
         matches!(mismatch, Err(FetchError::HashMismatch { .. })),
@@ -420,32 +420,32 @@ fn many_files_few_questions(world: &World) {
             });
         }
     });
-    // Two for all of them; a slow machine may need another attempt.
-    let asked = world.log().metadata();
-    let credentials = asked
+    // Two requests serve all of them; a slow machine may need another attempt.
+    let requests = world.log().metadata();
+    let credentials = requests
         .iter()
         .filter(|line| line.contains("security-credentials"));
-    assert!(credentials.count() < 8, "{asked:?}");
+    assert!(credentials.count() < 8, "{requests:?}");
 }
 
-fn nothing_secret_is_told(world: &World) {
+fn secrets_are_not_logged(world: &World) {
     world.begin(json!({"denied": true}));
-    let events = Told::default();
+    let events = RecordedEvents::default();
     let request = Request::get("s3://private-west/dir/hello?versionId=v3rsion");
     let result = world.fetcher(Cloud::Aws).fetch_to_vec(&request, &events);
     let error = result.expect_err("denied").to_string();
-    let told = events.0.lock().expect("no panic in here").clone() + &error;
-    assert!(told.contains("https://private-west.s3"), "{told}");
+    let text = events.0.lock().expect("no panic in here").clone() + &error;
+    assert!(text.contains("https://private-west.s3"), "{text}");
     for secret in ["s3cr3t", "t0ken", "Signature=", "v3rsion"] {
-        assert!(!told.contains(secret), "{secret}: {told}");
+        assert!(!text.contains(secret), "{secret}: {text}");
     }
 }
 
-/// Everything a fetch tells.
+/// Everything that a fetch reports.
 #[derive(Default)]
-struct Told(std::sync::Mutex<String>);
+struct RecordedEvents(std::sync::Mutex<String>);
 
-impl kindling::fetch::FetchEvents for Told {
+impl kindling::fetch::FetchEvents for RecordedEvents {
     fn event(&self, event: kindling::fetch::FetchEvent<'_>) {
         self.0
             .lock()

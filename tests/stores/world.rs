@@ -1,5 +1,5 @@
-//! A world of its own for one cloud: a network namespace in which the names of the store and the address of the
-//! metadata service belong to the test. It ends with the thread that entered it.
+//! An isolated world for one cloud: a network namespace in which the names of the store and the address of the metadata
+//! service belong to the test. It ends with the thread that entered it.
 
 use crate::common::namespace;
 use kindling::fetch::{Cloud, Fetcher, Settings};
@@ -16,21 +16,21 @@ use std::time::{Duration, Instant};
 /// Where emulators are installed, once for all runs.
 const TOOLS: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/stores");
 const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/stores");
-/// Begins cases, and tells what was asked.
+/// Begins cases, and returns the log of requests.
 const CONTROL: &str = "127.0.0.1:8099";
 const METADATA: &str = "169.254.169.254:80";
 /// How long servers may take to start.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// For a fetch; a test that fails must end.
-const TOTAL: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// Time limit of a fetch, so that a failing test ends.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A cloud in the making.
+/// How to set up a cloud.
 pub struct Plan<'a> {
     /// Our program in front of the emulator.
     pub program: &'a str,
-    /// Names of the store, which the certificate is for as well.
+    /// Names of the store, which the certificate is also for.
     pub names: &'a [&'a str],
-    /// Names that stand for the metadata service.
+    /// Names of the metadata service.
     pub metadata_names: &'a [&'a str],
 }
 
@@ -42,7 +42,7 @@ pub struct World {
 }
 
 impl World {
-    /// Takes the calling thread, and what it starts from now on, into a new world.
+    /// Moves the calling thread, and whatever it starts from now on, into a new world.
     pub fn enter(plan: &Plan<'_>) -> Self {
         install();
         let directory = tempfile::tempdir().expect("a temporary directory");
@@ -94,7 +94,7 @@ impl World {
         self.start("node", &all);
     }
 
-    /// Starts our program, and waits until everything is there.
+    /// Starts our program, and waits until everything is ready.
     pub fn open(&mut self, plan: &Plan<'_>) {
         let program = format!("{SOURCES}/servers/{}", plan.program);
         self.start("venv/bin/python", &[&program, "leaf.pem", "leaf.key"]);
@@ -103,9 +103,12 @@ impl World {
             let ours = self.processes.last_mut().expect("just started");
             let ended = ours.try_wait().expect("it is ours");
             let log = std::fs::read_to_string(self.directory.path().join("server.log"));
-            let told = log.unwrap_or_default();
-            assert!(ended.is_none(), "{} ended: {told}", plan.program);
-            assert!(start.elapsed() < PATIENCE, "nobody listens: {told}");
+            let log_text = log.unwrap_or_default();
+            assert!(ended.is_none(), "{} ended: {log_text}", plan.program);
+            assert!(
+                start.elapsed() < START_TIMEOUT,
+                "nobody listens: {log_text}"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -115,25 +118,25 @@ impl World {
         exchange(CONTROL, "PUT", "/state", &state.to_string());
     }
 
-    /// What was asked since the case began.
+    /// The requests since the case began.
     pub fn log(&self) -> Log {
         let text = exchange(CONTROL, "GET", "/log", "");
         Log(serde_json::from_str(&text).expect("our program writes JSON"))
     }
 
-    /// What our program tells besides the metadata of the cloud.
-    pub fn told(&self, path: &str) -> String {
+    /// What our program provides in addition to the metadata of the cloud.
+    pub fn query_metadata(&self, path: &str) -> String {
         exchange(METADATA, "GET", path, "")
     }
 
     pub fn settings(&self) -> Settings {
         Settings {
             extra_roots: vec![self.root.clone()],
-            ..Settings::with_fallback_total(Some(TOTAL))
+            ..Settings::with_fallback_total(Some(FETCH_TIMEOUT))
         }
     }
 
-    /// A fetcher that knows nothing yet.
+    /// A fetcher without any cached state.
     pub fn fetcher(&self, cloud: Cloud) -> Fetcher {
         Fetcher::new(self.settings()).in_cloud(cloud)
     }
@@ -216,7 +219,7 @@ fn hosts(plan: &Plan<'_>) -> String {
     text
 }
 
-/// One request of HTTP/1.0; the body of the answer.
+/// Sends one HTTP/1.0 request; returns the body of the answer.
 fn exchange(address: &str, method: &str, path: &str, body: &str) -> String {
     let address: SocketAddr = address.parse().expect("an address");
     let mut stream = TcpStream::connect(address).expect("our program listens");

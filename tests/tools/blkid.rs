@@ -1,5 +1,4 @@
-//! What our probe says against what `blkid` says about the output of real mkfs programs, and about
-//! damaged and hostile bytes.
+//! Compares our probe with `blkid` on the output of real mkfs programs, and tests it on damaged and hostile bytes.
 
 use kindling::disk::superblock::{Superblock, probe};
 use std::collections::BTreeMap;
@@ -9,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Programs with arguments and the size of the device in MiB; the device comes last.
-const MADE: &[(&str, u64)] = &[
+const MKFS_COMMANDS: &[(&str, u64)] = &[
     ("mkfs.ext4 -q -L data", 16),
     ("mkfs.ext4 -q -U 01234567-89ab-cdef-0123-456789abcdef", 16),
     ("mkfs.ext4 -q -b 4096 -O ^metadata_csum", 32),
@@ -65,17 +64,17 @@ fn blkid(path: &Path) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn ours(path: &Path) -> Superblock {
+fn probe_image(path: &Path) -> Superblock {
     probe(&mut File::open(path).expect("image")).expect("readable image")
 }
 
 #[test]
 fn file_systems_are_named_as_blkid_names_them() {
-    for (line, mib) in MADE {
+    for (line, mib) in MKFS_COMMANDS {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = image(directory.path(), *mib);
         run(line, &path);
-        let (ours, theirs) = (ours(&path), blkid(&path));
+        let (ours, theirs) = (probe_image(&path), blkid(&path));
         assert_eq!(ours.kind.as_ref(), theirs.get("TYPE"), "{line}");
         assert_eq!(ours.label.as_ref(), theirs.get("LABEL"), "{line}");
         assert_eq!(ours.uuid.as_ref(), theirs.get("UUID"), "{line}");
@@ -97,10 +96,10 @@ fn a_blank_device_shows_nothing() {
     }
 }
 
-/// Bytes at offsets on a device of 1 MiB, and what they are.
+/// What a device of 1 MiB contains, and its bytes by offset.
 type Sketch = (&'static str, Vec<(u64, Vec<u8>)>);
 
-/// Signatures whose makers are not at hand in every test environment, written down by hand.
+/// Hand-written signatures of formats whose programs are not installed in every test environment.
 fn sketches() -> Vec<Sketch> {
     let mut raid = 0xA92B_4EFC_u32.to_le_bytes().to_vec();
     raid.extend(1_u32.to_le_bytes());
@@ -185,7 +184,7 @@ fn draw(sketch: &Sketch) -> Cursor<Vec<u8>> {
 }
 
 #[test]
-fn containers_and_rarer_file_systems_are_told() {
+fn containers_and_rarer_file_systems_are_recognized() {
     for sketch in sketches() {
         let found = probe(&mut draw(&sketch)).expect("readable");
         assert_eq!(found.kind.as_deref(), Some(sketch.0), "{found:?}");
@@ -231,13 +230,13 @@ fn two_signatures_are_both_named() {
     let mut file = File::options().write(true).open(&path).expect("image");
     file.seek(SeekFrom::Start(4086)).expect("seek");
     file.write_all(b"SWAP-SPACE").expect("write");
-    let found = ours(&path);
+    let found = probe_image(&path);
     assert_eq!(found.kind.as_deref(), Some("swap"));
     assert_eq!(found.also, ["ext4"]);
 }
 
 #[test]
-fn an_encrypted_volume_hides_what_is_behind_its_header() {
+fn an_encrypted_volume_hides_its_contents() {
     let all = sketches();
     let luks = all.iter().find(|s| s.0 == "crypto_LUKS").expect("a sketch");
     let mut device = draw(luks);
@@ -248,9 +247,9 @@ fn an_encrypted_volume_hides_what_is_behind_its_header() {
     assert!(found.also.is_empty(), "{found:?}");
 }
 
-/// Bytes to overwrite on a device made by a program, and what that means.
+/// Single bytes are overwritten on devices that were formatted by a program.
 #[test]
-fn interrupted_makers_and_dirty_journals_are_told() {
+fn interrupted_mkfs_and_dirty_journals_are_recognized() {
     let changed = |line: &str, mib: u64, offset: u64, byte: u8| {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = image(directory.path(), mib);
@@ -258,11 +257,11 @@ fn interrupted_makers_and_dirty_journals_are_told() {
         let mut file = File::options().write(true).open(&path).expect("image");
         file.seek(SeekFrom::Start(offset)).expect("seek");
         file.write_all(&[byte]).expect("write");
-        ours(&path)
+        probe_image(&path)
     };
     let xfs = changed("mkfs.xfs -q", 320, 126, 1);
     assert!(xfs.incomplete, "{xfs:?}");
-    // The table of clusters starts behind 32 reserved sectors.
+    // The FAT starts after 32 reserved sectors.
     let vfat = changed("mkfs.fat -F 32", 64, 32 * 512, 0);
     assert!(vfat.incomplete, "{vfat:?}");
     let ext4 = changed("mkfs.ext4 -q", 16, 1024 + 96, 0x02 | 0x04 | 0x40);
@@ -296,7 +295,7 @@ fn damaged_superblocks_never_panic() {
     for start in &starts {
         for _ in 0..60 {
             let mut bytes = start.clone();
-            // Most damage where most meaning is.
+            // Most damage is done where the significant bytes are.
             for _ in 0..1 + random() % 40 {
                 let window = [512, 4096, 70_000][(random() % 3) as usize];
                 let at = (random() % window) as usize;

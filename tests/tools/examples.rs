@@ -1,4 +1,4 @@
-//! Every config of `examples/` validates without findings, plans as its README says, and is the same in both spellings.
+//! Every config in `examples/` validates without findings, plans as the README says, and is the same in both languages.
 
 use crate::common::meaning::{meaning, parsed};
 use crate::common::run;
@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-const NOTHING_WRONG: i32 = 0;
+const NO_FINDINGS: i32 = 0;
 const CHANGES: i32 = 2;
 const REFUSED: i32 = 6;
 
@@ -86,7 +86,7 @@ const EXAMPLES: &[Example] = &[
     },
 ];
 
-/// Examples that images cannot take, and why: they are for the machine itself.
+/// Examples that cannot be applied to images, with the reason: they are for the machine itself.
 const NOT_ON_IMAGES: &[(&str, &str)] = &[
     (
         "raid1.ign",
@@ -99,7 +99,7 @@ const NOT_ON_IMAGES: &[(&str, &str)] = &[
     ("full.ign", "an array over image files would stay assembled"),
 ];
 
-/// Text of the configs that no plan may show.
+/// Texts in the configs that no plan may show.
 const SECRETS: &[&str] = &[
     "replace%20this",
     "N0tARealHash",
@@ -118,7 +118,7 @@ fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples")
 }
 
-/// Programs that planning only wants to know to be there; started, they fail.
+/// Programs whose presence is all that planning checks; if they are started, they fail.
 const STAND_INS: &[&str] = &["mdadm", "cryptsetup", "ignition-kargs-helper"];
 
 /// A directory with the stand-ins.
@@ -142,12 +142,12 @@ fn kindling(arguments: &[String]) -> Output {
         .expect("start kindling")
 }
 
-/// A run in words, for failures.
-fn told(arguments: &[String], output: &Output) -> String {
+/// A description of a run, for failures.
+fn describe(arguments: &[String], output: &Output) -> String {
     format!("kindling {}\n{}", arguments.join(" "), run::told(output))
 }
 
-/// Options that give the example a place: images below `dir`, or an empty root.
+/// Options for the target of an example: images below `dir`, or an empty root.
 fn place(example: &Example, dir: &Path) -> Vec<String> {
     if example.images.is_empty() {
         return vec!["--root".into(), dir.display().to_string()];
@@ -200,8 +200,8 @@ fn every_example_validates_without_findings() {
             examples().join(&file).display().to_string(),
         ];
         let output = kindling(&arguments);
-        let told = told(&arguments, &output);
-        assert_eq!(output.status.code(), Some(NOTHING_WRONG), "{told}");
+        let told = describe(&arguments, &output);
+        assert_eq!(output.status.code(), Some(NO_FINDINGS), "{told}");
         for word in ["warning", "error"] {
             assert!(!told.contains(word), "a {word} about {file}:\n{told}");
         }
@@ -217,7 +217,7 @@ fn every_example_plans_twice_alike_and_mentions_what_matters() {
         arguments.extend(place(example, dir.path()));
         arguments.push(examples().join(example.file).display().to_string());
         let output = kindling(&arguments);
-        let told = told(&arguments, &output);
+        let told = describe(&arguments, &output);
         let refused = NOT_ON_IMAGES.iter().find(|(file, _)| *file == example.file);
         if let Some((_, cause)) = refused {
             assert_eq!(output.status.code(), Some(REFUSED), "{told}");
@@ -229,7 +229,7 @@ fn every_example_plans_twice_alike_and_mentions_what_matters() {
         for text in example.mentions {
             assert!(
                 shown.contains(text),
-                "{}: no word of {text}\n{told}",
+                "{}: {text} is not mentioned\n{told}",
                 example.file
             );
         }
@@ -255,7 +255,7 @@ fn every_example_plans_twice_alike_and_mentions_what_matters() {
     }
 }
 
-/// The README shows a command per example; it is the one this test runs, but for places.
+/// The README shows a command for each example, which is the one this test runs, except for the paths.
 #[test]
 fn the_readme_names_the_devices_of_each_example() {
     let readme = fs::read_to_string(examples().join("README.md")).unwrap();
@@ -288,7 +288,7 @@ fn the_readme_names_the_devices_of_each_example() {
 }
 
 #[test]
-fn both_spellings_are_the_same_config() {
+fn both_languages_give_the_same_config() {
     for example in EXAMPLES {
         let read = |file: &str| fs::read(examples().join(file)).unwrap();
         let (ignition, version) = parsed(example.file, &read(example.file));

@@ -1,4 +1,4 @@
-//! Units that the readers of other languages generate are such as systemd accepts.
+//! systemd accepts the units that are generated from other languages.
 
 use crate::common::language_cases;
 use kindling::language::Language;
@@ -9,9 +9,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-/// A unit of the image that a drop-in is for.
+/// A unit of the image to which a drop-in belongs.
 const BASE: &str = "[Service]\nExecStart=/bin/true\n[Install]\nWantedBy=multi-user.target\n";
-/// Where links of units to other units lead; `verify` looks for the units that are wanted.
+/// Units that other units refer to; `verify` searches for them.
 const TARGETS: [&str; 12] = [
     "basic.target",
     "cryptsetup.target",
@@ -50,7 +50,7 @@ fn systemd_accepts_them() {
     }
 }
 
-/// Has systemd look at the units of a config that its author did not name; returns their names.
+/// Verifies the units of a config that are not named in its text with systemd; returns their names.
 fn verify(case: &Path, config: &Value) -> Vec<String> {
     let source = fs::read(case).expect("a case");
     let source = String::from_utf8_lossy(&source);
@@ -70,12 +70,12 @@ fn verify(case: &Path, config: &Value) -> Vec<String> {
             continue;
         }
         let text = unit["contents"].as_str().unwrap_or(BASE);
-        place(root, &units.join(name), text);
+        write_unit(root, &units.join(name), text);
         for drop_in in unit["dropins"].as_array().into_iter().flatten() {
             let path = units
                 .join(format!("{name}.d"))
                 .join(drop_in["name"].as_str().expect("a name"));
-            place(
+            write_unit(
                 root,
                 &path,
                 drop_in["contents"].as_str().unwrap_or_default(),
@@ -90,18 +90,18 @@ fn verify(case: &Path, config: &Value) -> Vec<String> {
             .args(&names)
             .output()
             .expect("systemd-analyze");
-        let said = String::from_utf8_lossy(&done.stderr);
+        let errors = String::from_utf8_lossy(&done.stderr);
         assert!(
-            done.status.success() && said.trim().is_empty(),
-            "{}: {names:?}\n{said}",
+            done.status.success() && errors.trim().is_empty(),
+            "{}: {names:?}\n{errors}",
             case.display()
         );
     }
     names
 }
 
-/// Writes a unit, and the programs that it starts, which only have to be there.
-fn place(root: &Path, path: &Path, text: &str) {
+/// Writes a unit, and the programs that it starts, which only have to exist.
+fn write_unit(root: &Path, path: &Path, text: &str) {
     fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
     fs::write(path, text).expect("a unit");
     for line in text.lines().filter(|line| line.starts_with("Exec")) {

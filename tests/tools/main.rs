@@ -1,5 +1,4 @@
-//! What we read, write and refuse beside what the tools of Linux do with the same. Needs those tools, and root for loop
-//! devices.
+//! Compares what we read, write and reject with what Linux tools do. Needs these tools, and root for loop devices.
 
 mod blkid;
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! What programs that make file systems refuse is refused when planning: the installed programs are the judges.
+//! Planning rejects what the mkfs programs reject, as tested with the installed programs.
 
 use kindling::disk::superblock::{self, Superblock};
 use kindling::facts::KernelFacts;
@@ -33,8 +33,8 @@ fn is_installed(program: &str) -> bool {
     observe::tools().contains(program)
 }
 
-/// What the program makes of a blank file; `None` if it refuses.
-fn make(program: &str, arguments: &[String], bytes: u64) -> Option<Superblock> {
+/// What the program creates in a blank file; `None` if it fails.
+fn run_mkfs(program: &str, arguments: &[String], bytes: u64) -> Option<Superblock> {
     let file = tempfile::NamedTempFile::new().expect("a file");
     file.as_file().set_len(bytes).expect("a sparse file");
     let status = Command::new(program)
@@ -48,8 +48,8 @@ fn make(program: &str, arguments: &[String], bytes: u64) -> Option<Superblock> {
     if !status.is_ok_and(|status| status.success()) {
         return None;
     }
-    let mut made = File::open(file.path()).expect("it is there");
-    let found = superblock::probe(&mut made).expect("it can be read");
+    let mut created = File::open(file.path()).expect("it is there");
+    let found = superblock::probe(&mut created).expect("it can be read");
     found.kind.is_some().then_some(found)
 }
 
@@ -58,7 +58,7 @@ fn strings(arguments: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn labels_are_refused_as_the_programs_do() {
+fn labels_are_rejected_as_by_the_programs() {
     let long = "x".repeat(300);
     let mut labels: Vec<String> = strings(&[
         "a", "A B", " a", "a ", "a\tb", "a/b", "é", "ÉÉ", "NO NAME", "no name", "~A", "A'B", "-x",
@@ -70,16 +70,16 @@ fn labels_are_refused_as_the_programs_do() {
         for label in &labels {
             let mut arguments = strings(fixed);
             arguments.extend([(*flag).to_owned(), label.clone()]);
-            let made = make(program, &arguments, *bytes);
-            let is_had = made.is_some_and(|found| found.label.as_ref() == Some(label));
-            let verdict = formats::check_label(format, label);
-            assert_eq!(verdict.is_ok(), is_had, "{format} {label:?}: {verdict:?}");
+            let created = run_mkfs(program, &arguments, *bytes);
+            let is_applied = created.is_some_and(|found| found.label.as_ref() == Some(label));
+            let result = formats::check_label(format, label);
+            assert_eq!(result.is_ok(), is_applied, "{format} {label:?}: {result:?}");
         }
     }
 }
 
 #[test]
-fn uuids_are_refused_as_the_programs_do() {
+fn uuids_are_rejected_as_by_the_programs() {
     let uuids = [
         "01234567-89ab-cdef-0123-456789abcdef",
         "01234567-89AB-CDEF-0123-456789ABCDEF",
@@ -105,17 +105,17 @@ fn uuids_are_refused_as_the_programs_do() {
             };
             let mut arguments = strings(fixed);
             arguments.extend([(*flag).to_owned(), value]);
-            let made = make(program, &arguments, *bytes);
-            let found = made.and_then(|found| found.uuid);
-            let is_had = found.is_some_and(|found| canonical_uuid(format, &found) == canonical);
-            let verdict = formats::check_uuid(format, &canonical);
-            assert_eq!(verdict.is_ok(), is_had, "{format} {uuid:?}: {verdict:?}");
+            let created = run_mkfs(program, &arguments, *bytes);
+            let found = created.and_then(|found| found.uuid);
+            let is_applied = found.is_some_and(|found| canonical_uuid(format, &found) == canonical);
+            let result = formats::check_uuid(format, &canonical);
+            assert_eq!(result.is_ok(), is_applied, "{format} {uuid:?}: {result:?}");
         }
     }
 }
 
 #[test]
-fn a_rehearsal_says_what_the_program_will_do() {
+fn a_rehearsal_predicts_what_the_program_will_do() {
     let kib = [16, 36, 40, 44, 56, 60, 64, 68, 100, 200].map(|kib| kib * 1024);
     let mib = [1, 15, 16, 50, 108, 109, 115, 127, 128, 256, 299, 300, 301].map(|mib| mib * MIB);
     let sizes: Vec<u64> = kib.into_iter().chain(mib).collect();
@@ -139,8 +139,9 @@ fn a_rehearsal_says_what_the_program_will_do() {
             let mut arguments = strings(options);
             arguments.extend(strings(fixed));
             for bytes in &sizes {
-                let made = make(program, &arguments, *bytes);
-                let is_had = made.is_some_and(|found| found.kind.as_deref() == Some(*format));
+                let created = run_mkfs(program, &arguments, *bytes);
+                let is_applied =
+                    created.is_some_and(|found| found.kind.as_deref() == Some(*format));
                 let request = MkfsRequest {
                     program: (*program).to_owned(),
                     arguments: arguments.clone(),
@@ -154,7 +155,7 @@ fn a_rehearsal_says_what_the_program_will_do() {
                 let objection = rehearsed.first().and_then(|r| r.objection.as_ref());
                 assert_eq!(
                     objection.is_none(),
-                    is_had,
+                    is_applied,
                     "{program} {arguments:?} on {bytes} bytes: {objection:?}"
                 );
             }
@@ -162,7 +163,7 @@ fn a_rehearsal_says_what_the_program_will_do() {
     }
 }
 
-/// Too large to be filled, so what comes of its options is seen on a smaller one.
+/// The device is too large to be filled, so the effect of the options is checked on a smaller one.
 #[test]
 fn options_that_make_another_format_are_found_on_large_devices_too() {
     let objection = |options: &[&str]| {
@@ -185,7 +186,7 @@ fn options_that_make_another_format_are_found_on_large_devices_too() {
     }
 }
 
-/// A label is not a name of a file, whatever it looks like.
+/// A label is not a file name, whatever it looks like.
 #[test]
 fn a_label_with_a_slash_is_rehearsed() {
     let request = MkfsRequest {
@@ -205,7 +206,7 @@ fn a_label_with_a_slash_is_rehearsed() {
     }
 }
 
-/// Options that name devices are never run: they would be written to.
+/// Programs are never run with options that name devices, which they would write to.
 #[test]
 fn no_rehearsal_touches_other_devices() {
     let request = MkfsRequest {

@@ -1,4 +1,4 @@
-//! The script that brings up the network of an initramfs, with the generator of systemd and stand-ins for its daemons.
+//! Tests the script that brings up the network in an initramfs, with systemd's generator and stand-ins for its daemons.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,18 +21,18 @@ fn program(path: &Path, text: &str) {
 fn settings(arguments: &[&str]) -> Vec<(String, String)> {
     let directory = tempfile::tempdir().expect("a directory");
     let root = directory.path();
-    let shown = root.display();
+    let root_path = root.display();
     let script = fs::read_to_string(SCRIPT).expect("the script");
     let script = ["/run/", "/etc/", "/usr/lib/systemd/", "/sys/class/net"]
         .iter()
         .fold(script, |text, path| {
-            text.replace(path, &format!("{shown}{path}"))
+            text.replace(path, &format!("{root_path}{path}"))
         });
     program(&root.join("network.sh"), &script);
     program(
         &root.join("bin/systemctl"),
         &format!(
-            "case $2 in systemd-network-generator.service) {GENERATOR} --root={shown} {} ;; systemd-resolved.service) exit 1 ;; esac",
+            "case $2 in systemd-network-generator.service) {GENERATOR} --root={root_path} {} ;; systemd-resolved.service) exit 1 ;; esac",
             arguments.join(" ")
         ),
     );
@@ -52,7 +52,7 @@ fn settings(arguments: &[&str]) -> Vec<(String, String)> {
     let output = Command::new("sh")
         .arg(root.join("network.sh"))
         .arg("up")
-        .env("PATH", format!("{shown}/bin:{path}"))
+        .env("PATH", format!("{root_path}/bin:{path}"))
         .output()
         .expect("a shell");
     let failure = fs::read_to_string(root.join("run/kindling/failure.txt")).unwrap_or_default();
@@ -102,7 +102,7 @@ fn without_settings_every_interface_uses_dhcp() {
     }
 }
 
-/// systemd makes a file for every interface of it, which has no addresses and comes before ours.
+/// For this systemd generates a file for all interfaces, which has no addresses and takes precedence over ours.
 #[test]
 fn a_name_server_alone_leaves_addresses_to_dhcp() {
     let files = settings(&["nameserver=192.0.2.53"]);

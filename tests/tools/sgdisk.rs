@@ -1,17 +1,17 @@
-//! What we compute in memory against what sgdisk does to an image file: tables and requests from a
-//! fixed seed.
+//! Compares what we compute in memory with what sgdisk does to an image file, for tables and requests from a fixed
+//! seed.
 
 use kindling::disk::extent::Extent;
 use kindling::disk::gpt::{
     self, Entry, GptHealth, Guid, GuidChoice, LINUX_DATA, Table, TableFacts,
 };
-use kindling::disk::layout::{Layout, NoPlace, PartitionRequest};
+use kindling::disk::layout::{Layout, PartitionRequest, PlacementError};
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A small generator; the same numbers on every run and every machine.
+/// A small random number generator; it gives the same numbers on every run and every machine.
 struct Numbers(u64);
 
 impl Numbers {
@@ -83,8 +83,8 @@ fn new_argument(number: u32, request: PartitionRequest) -> String {
     format!("--new={number}:{start}:+{sectors}")
 }
 
-/// A table with up to five partitions, some of them at odd places. Written by ourselves, since sgdisk
-/// takes a second for each table it saves; other tests show that it reads them as we mean them.
+/// Writes a table with up to five partitions, some of them unaligned. We write it ourselves, since sgdisk takes a
+/// second for each table it saves; other tests show that it reads our tables correctly.
 fn random_table(numbers: &mut Numbers, image: &Image) {
     let mut table = Table::empty(512, image.sectors()).expect("large enough");
     let step = 1 << numbers.below(12);
@@ -112,8 +112,8 @@ fn random_request(numbers: &mut Numbers) -> PartitionRequest {
     }
 }
 
-/// sgdisk takes the end of the largest free block for "as large as possible" and so fails when the
-/// start is in another one; we take the end of the block the start is in.
+/// For "as large as possible", sgdisk uses the end of the largest free block, and so fails if the start is in another
+/// one; we use the end of the block that the start is in.
 fn is_better_than_sgdisk(request: PartitionRequest, layout: &Layout, extent: Extent) -> bool {
     let largest = layout.largest_block().expect("there was a free block");
     let in_largest = (largest.start..=largest.end()).contains(&extent.start);
@@ -121,7 +121,7 @@ fn is_better_than_sgdisk(request: PartitionRequest, layout: &Layout, extent: Ext
 }
 
 #[test]
-fn new_partitions_land_where_sgdisk_puts_them() {
+fn new_partitions_are_placed_as_by_sgdisk() {
     let mut numbers = Numbers(0x5EED_1234_0BAD_CAFE);
     let (mut placed, mut refused) = (0, 0);
     for case in 0..300 {
@@ -164,7 +164,7 @@ fn new_partitions_land_where_sgdisk_puts_them() {
 }
 
 #[test]
-fn alignment_follows_the_present_partitions_as_in_sgdisk() {
+fn alignment_follows_existing_partitions_as_in_sgdisk() {
     for (start, alignment) in [(2048, 2048), (4096, 2048), (34, 2), (3072, 1024), (63, 1)] {
         let image = Image::blank(64 * 1024 * 1024);
         let create = [
@@ -212,20 +212,20 @@ fn no_flush(_: &mut File) -> std::io::Result<()> {
 }
 
 #[test]
-fn what_we_write_sgdisk_and_sfdisk_accept() {
+fn sgdisk_and_sfdisk_accept_what_we_write() {
     let image = Image::blank(64 * 1024 * 1024);
     let table = sample(512, image.sectors());
     gpt::write(&mut image.open(), &table, &mut no_flush).expect("written");
     let health = GptHealth::Sound;
     assert_eq!(image.read(), TableFacts::Gpt { table, health });
-    let verdict = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
-    assert!(verdict.contains("No problems found"), "{verdict}");
-    let verdict = Command::new("sfdisk")
+    let output = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
+    assert!(output.contains("No problems found"), "{output}");
+    let output = Command::new("sfdisk")
         .arg("--verify")
         .arg(&image.path)
         .output()
         .expect("sfdisk is installed (package fdisk)");
-    let text = String::from_utf8_lossy(&verdict.stdout).into_owned();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("No errors detected"), "{text}");
     let info = sgdisk(&image.path, &["--info=3".into()]).expect("sgdisk informs");
     for line in [
@@ -269,7 +269,7 @@ fn changing_a_table_of_sgdisk_keeps_the_rest_bit_for_bit() {
 }
 
 #[test]
-fn health_tells_which_copy_is_damaged() {
+fn health_shows_which_copy_is_damaged() {
     let damage = |at: SeekFrom| {
         let image = Image::blank(16 * 1024 * 1024);
         sgdisk(&image.path, &["--new=1:0:0".into()]).expect("sgdisk creates");
@@ -296,8 +296,8 @@ fn health_tells_which_copy_is_damaged() {
     );
 }
 
-/// Each case damages parts of a disk with a table: what sgdisk keeps is kept, and what it refuses is not taken for blank
-/// where the primary copy is left.
+/// Each case damages parts of a disk with a table: what sgdisk keeps is kept, and what it rejects is not treated as
+/// blank if the primary copy is left.
 #[test]
 fn a_table_without_protective_mbr_is_kept_where_sgdisk_keeps_it() {
     let damaged = |places: &[(SeekFrom, usize, u8)]| {
@@ -326,9 +326,9 @@ fn a_table_without_protective_mbr_is_kept_where_sgdisk_keeps_it() {
         };
         assert_eq!((table.entries.len(), health), (2, GptHealth::MbrDamaged));
         gpt::write(&mut image.open(), &table, &mut no_flush).expect("written");
-        let verdict = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
-        assert!(verdict.contains("No problems found"), "{verdict}");
-        assert!(!verdict.contains("corrupt MBR"), "{verdict}");
+        let output = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
+        assert!(output.contains("No problems found"), "{output}");
+        assert!(!output.contains("corrupt MBR"), "{output}");
     }
     let primary = (SeekFrom::Start(512), 512, 0);
     let backup = (SeekFrom::End(-512), 512, 0);
@@ -350,15 +350,15 @@ fn a_grown_disk_is_used_to_its_new_end() {
     };
     assert_eq!(health, GptHealth::BackupNotAtEnd);
     assert_eq!(table.last_usable, 32_768 - 34);
-    let table = table.reaching_end();
+    let table = table.extended_to_end();
     assert_eq!(table.last_usable, 65_536 - 34);
     gpt::write(&mut image.open(), &table, &mut no_flush).expect("written");
-    let verdict = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
-    assert!(verdict.contains("No problems found"), "{verdict}");
+    let output = sgdisk(&image.path, &["--verify".into()]).expect("sgdisk verifies");
+    assert!(output.contains("No problems found"), "{output}");
 }
 
 #[test]
-fn tables_other_than_gpt_are_told_apart() {
+fn tables_other_than_gpt_are_distinguished() {
     let label = |kind: &str| {
         let image = Image::blank(16 * 1024 * 1024);
         let done = Command::new("sh")
@@ -390,7 +390,7 @@ fn a_file_system_with_a_boot_sector_is_no_partition_table() {
 }
 
 #[test]
-fn erasing_leaves_nothing_sgdisk_would_find() {
+fn erasing_leaves_nothing_that_sgdisk_finds() {
     let image = Image::blank(16 * 1024 * 1024);
     sgdisk(&image.path, &["--new=1:0:0".into()]).expect("sgdisk creates");
     gpt::erase(&mut image.open(), 512, image.sectors()).expect("erased");
@@ -432,7 +432,7 @@ fn sectors_of_4096_bytes_are_written_and_read() {
 
 #[test]
 fn an_interrupted_write_leaves_a_readable_table_or_none() {
-    // A disk that fails after a number of writes stands for a process killed there.
+    // A disk that fails after a number of writes simulates a process that is killed there.
     struct Failing<'a>(&'a mut File, u32);
     impl std::io::Read for Failing<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -484,7 +484,7 @@ fn an_interrupted_write_leaves_a_readable_table_or_none() {
 }
 
 #[test]
-fn a_full_disk_is_said_to_be_full() {
+fn a_full_disk_is_reported_as_full() {
     let image = Image::blank(16 * 1024 * 1024);
     sgdisk(
         &image.path,
@@ -497,5 +497,5 @@ fn a_full_disk_is_said_to_be_full() {
         align: true,
     };
     let ours = Layout::of(&image.table()).create(2, request);
-    assert_eq!(ours, Err(NoPlace::Full));
+    assert_eq!(ours, Err(PlacementError::Full));
 }

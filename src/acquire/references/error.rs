@@ -12,60 +12,60 @@ pub struct RenderError {
     /// The reason.
     pub reason: Box<RenderReason>,
     /// What was found in the configs read so far; for [`RenderReason::Invalid`] and
-    /// [`RenderReason::MergedInvalid`] the last of them says what is wrong.
+    /// [`RenderReason::MergedInvalid`] the last of them are the cause.
     pub findings: Vec<SourceFindings>,
 }
 
 /// What went wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderReason {
-    /// A resource cannot be had.
+    /// A resource cannot be fetched.
     #[error("cannot fetch the {reference}: {error}{}", remedy(error))]
     Fetch {
-        /// The reference, with who refers.
+        /// The reference.
         reference: Box<Reference>,
         /// The cause.
         error: FetchError,
     },
-    /// Zero bytes came. The reference provisioner would ignore all configs then.
+    /// The text is empty. Ignition would then ignore all configs.
     #[error("the {reference} is not a config (empty); give it a text, or remove the reference")]
     Empty {
-        /// The reference, with who refers.
+        /// The reference.
         reference: Box<Reference>,
     },
-    /// A text came that cannot be used.
+    /// The text is not a usable config.
     #[error("the {reference}, {}, cannot be used: {}", .reference.url, unusable(error))]
     Invalid {
-        /// The reference, with who refers.
+        /// The reference.
         reference: Box<Reference>,
-        /// Why not, in short.
+        /// The cause, in short.
         error: ParseError,
     },
-    /// Configs refer to each other in a circle, most likely.
+    /// References are nested too deeply: most likely, configs refer to each other in a cycle.
     #[error("not fetching the {reference}: configs refer to configs more than {MAX_DEPTH} deep; does {} lead back to itself?", .reference.url)]
     TooDeep {
-        /// The one that was too much.
+        /// The first one over the limit.
         reference: Box<Reference>,
     },
-    /// The same.
+    /// There are too many references: most likely for the same reason.
     #[error("not fetching the {reference}: more than {MAX_FETCHES} configs already; does {} lead back to itself?", .reference.url)]
     TooMany {
-        /// The one that was too much.
+        /// The first one over the limit.
         reference: Box<Reference>,
     },
-    /// Each config is valid, all together are not.
+    /// Each config is valid, but the merged one is not.
     #[error("merging gave an invalid config")]
     MergedInvalid,
 }
 
-/// A place in a config that wants something fetched.
+/// A place in a config that refers to a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// For what.
+    /// What it is for.
     pub role: ReferenceRole,
-    /// Shown URL.
+    /// The redacted URL.
     pub url: String,
-    /// Where the URL stands.
+    /// Where the URL is in the config.
     pub origin: Option<Origin>,
 }
 
@@ -81,7 +81,7 @@ pub enum ReferenceRole {
 }
 
 impl RenderReason {
-    /// Where the reference stands that could not be followed.
+    /// Where the reference is that could not be followed.
     pub fn origin(&self) -> Option<&Origin> {
         match self {
             RenderReason::Fetch { reference, .. }
@@ -92,14 +92,14 @@ impl RenderReason {
             RenderReason::MergedInvalid => None,
         }
     }
-    /// Why it cannot be fetched, if that is what is wrong.
+    /// The fetch error, if the resource could not be fetched.
     pub fn fetch_error(&self) -> Option<&FetchError> {
         match self {
             RenderReason::Fetch { error, .. } => Some(error),
             _ => None,
         }
     }
-    /// True if a config is there, and is not one to take.
+    /// True if there is a config, but it is not trusted.
     pub fn is_untrusted(&self) -> bool {
         matches!(
             self,
@@ -136,7 +136,7 @@ fn remedy(error: &FetchError) -> String {
         .unwrap_or_default()
 }
 
-/// What is wrong with a referenced text, and what to do, where no finding says it.
+/// What is wrong with a referenced text, and what to do, where no finding covers it.
 fn unusable(error: &ParseError) -> String {
     match error.advice() {
         Some((problem, remedy)) => format!("{problem} ({remedy})"),

@@ -1,7 +1,7 @@
 //! Configs of Ignition 1 and 2 that append each other.
 //!
-//! What is of another age is merged by the rules of today, after the whole family and in the order in which it was met:
-//! the family is one config by then, and has no place in its middle.
+//! Configs of version 3 that they append are merged by the rules of version 3, after the whole family and in the order
+//! in which they were encountered: by then the family is one config, and nothing can be inserted into its middle.
 
 use super::{
     ConfigReference, MergeFrame, Next, ReadConfig, Reference, RenderReason, Session, SourceInfo,
@@ -10,18 +10,18 @@ use super::{
 use crate::config::{Document, Finding, Findings, Position, Severity};
 use crate::language::{self, Language, Member, Surroundings};
 
-/// One of a family.
-pub(super) struct Relative {
+/// A config of a family.
+pub(super) struct FamilyMember {
     pub(super) name: String,
-    /// Unpacked.
+    /// The unpacked text.
     pub(super) text: Vec<u8>,
     pub(super) language: Language,
-    /// It is the one that everything starts from.
+    /// True for the first config of the run.
     pub(super) is_first: bool,
 }
 
-impl Relative {
-    fn member(&self) -> Member<'_> {
+impl FamilyMember {
+    fn as_member(&self) -> Member<'_> {
         Member {
             name: &self.name,
             text: &self.text,
@@ -32,61 +32,64 @@ impl Relative {
 }
 
 impl Session<'_> {
-    /// Collects a family from its oldest on, whose section `ignition` is `document`.
-    pub(super) fn family(
+    /// Collects a family, starting with its root, whose section `ignition` is `document`.
+    pub(super) fn collect_family(
         &mut self,
-        oldest: Relative,
+        root: FamilyMember,
         document: &Document,
         depth: usize,
     ) -> Result<MergeFrame, RenderReason> {
-        let mut family = vec![oldest];
+        let mut family = vec![root];
         let mut others: Vec<Next> = Vec::new();
         let mut settings = document.clone();
-        let mut stack = vec![(depth, wishes(document))];
-        while let Some((depth, wishes)) = stack.last_mut() {
+        let mut stack = vec![(depth, config_references(document))];
+        while let Some((depth, config_references)) = stack.last_mut() {
             let depth = *depth;
-            let Some(wish) = wishes.next() else {
+            let Some(config_reference) = config_references.next() else {
                 stack.pop();
                 continue;
             };
-            let reference = wish.reference.clone();
-            let read = self.read_relative(wish, depth)?;
-            let (read, depth) = self.replaced(read, depth, true)?;
-            let Some(relative) = read.relative else {
+            let reference = config_reference.reference.clone();
+            let read = self.read_member(config_reference, depth)?;
+            let (read, depth) = self.follow_replacements(read, depth, true)?;
+            let Some(member) = read.member else {
                 others.push(Next::Fetched(Box::new(read.document)));
                 continue;
             };
             if !others.is_empty() {
-                self.warn_of_order(&reference);
+                self.warn_about_order(&reference);
             }
             settings = Document::merge(&settings, &read.document);
             self.configure(&settings)?;
-            stack.push((depth.saturating_add(1), self::wishes(&read.document)));
-            family.push(relative);
+            stack.push((
+                depth.saturating_add(1),
+                self::config_references(&read.document),
+            ));
+            family.push(member);
         }
         Ok(MergeFrame {
             depth,
-            result: self.joined(family)?,
+            result: self.join(family)?,
             pending: others.into_iter(),
         })
     }
 
-    /// Fetches a config that may be one of a family.
-    pub(super) fn read_relative(
+    /// Fetches a config that may belong to the current family.
+    pub(super) fn read_member(
         &mut self,
-        wish: ConfigReference,
+        config_reference: ConfigReference,
         depth: usize,
     ) -> Result<ReadConfig, RenderReason> {
-        let reference = wish.reference.clone();
-        let (source, text) = self.fetch(wish, depth)?;
-        match self.head(&source, &text, &reference)? {
+        let reference = config_reference.reference.clone();
+        let (source, text) = self.fetch(config_reference, depth)?;
+        match self.parse_head(&source, &text, &reference)? {
             Some(read) => Ok(read),
             None => self.parse(source, text, reference),
         }
     }
 
-    /// The section `ignition` of a config that appends by the rules of Ignition 2.
-    pub(super) fn head(
+    /// Parses the section `ignition` of a config that appends by the rules of Ignition 2. None for any other config.
+    pub(super) fn parse_head(
         &mut self,
         source: &SourceInfo,
         text: &[u8],
@@ -97,22 +100,22 @@ impl Session<'_> {
         let Some(language) = language.filter(|language| language::appends(*language)) else {
             return Ok(None);
         };
-        let relative = Relative {
+        let member = FamilyMember {
             name: source.name.clone(),
             text: text.to_vec(),
             language,
             is_first: false,
         };
-        let head = language::references(relative.member(), &surroundings);
+        let head = language::references(member.as_member(), &surroundings);
         match head.outcome {
-            // What else there is to say of it is said when the family is translated.
+            // Its other findings are reported when the family is translated.
             Ok(document) => Ok(Some(ReadConfig {
                 document,
-                relative: Some(relative),
+                member: Some(member),
             })),
             Err(error) => {
                 let findings = head.findings.into_iter().next().unwrap_or_default();
-                self.report_findings(&source.name, relative.text, findings);
+                self.report_findings(&source.name, member.text, findings);
                 Err(RenderReason::Invalid {
                     reference: Box::new(reference.clone()),
                     error,
@@ -121,28 +124,31 @@ impl Session<'_> {
         }
     }
 
-    fn joined(&mut self, family: Vec<Relative>) -> Result<Document, RenderReason> {
-        let members: Vec<Member<'_>> = family.iter().map(Relative::member).collect();
+    fn join(&mut self, family: Vec<FamilyMember>) -> Result<Document, RenderReason> {
+        let members: Vec<Member<'_>> = family.iter().map(FamilyMember::as_member).collect();
         let surroundings = Surroundings {
             files: self.surroundings.files,
             ..self.surroundings()
         };
         let joined = language::append(&members, &surroundings);
         self.filesystems.extend(joined.filesystems);
-        let mut each: Vec<(Relative, Findings)> = family.into_iter().zip(joined.findings).collect();
-        // An error is the last thing that is said.
+        let mut each: Vec<(FamilyMember, Findings)> =
+            family.into_iter().zip(joined.findings).collect();
+        // Errors are reported last.
         each.sort_by_key(|(_, findings)| findings.is_fatal());
-        for (relative, mut findings) in each {
-            if relative.is_first {
-                findings.0.retain(|finding| !self.said.0.contains(finding));
+        for (member, mut findings) in each {
+            if member.is_first {
+                findings
+                    .0
+                    .retain(|finding| !self.first_findings.0.contains(finding));
             }
-            self.report_findings(&relative.name, relative.text, findings);
+            self.report_findings(&member.name, member.text, findings);
         }
         joined.outcome.map_err(|_| RenderReason::MergedInvalid)
     }
 
-    /// Something of another age stands before this reference and is merged after what it leads to.
-    fn warn_of_order(&mut self, reference: &Reference) {
+    /// Warns that a config of version 3 before this reference is merged after the config that it refers to.
+    fn warn_about_order(&mut self, reference: &Reference) {
         let Some(origin) = &reference.origin else {
             return;
         };
@@ -162,7 +168,7 @@ impl Session<'_> {
     }
 }
 
-fn wishes(document: &Document) -> std::vec::IntoIter<ConfigReference> {
-    let wishes: Vec<ConfigReference> = merges(document).collect();
-    wishes.into_iter()
+fn config_references(document: &Document) -> std::vec::IntoIter<ConfigReference> {
+    let config_references: Vec<ConfigReference> = merges(document).collect();
+    config_references.into_iter()
 }

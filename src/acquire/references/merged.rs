@@ -1,24 +1,24 @@
-//! What is to say about a merged document that was not said about its parts.
+//! Findings about a merged document that were not reported for its parts.
 
 use super::SourceFindings;
 use crate::config::{Document, Finding, Findings, Severity};
 
-/// Name of the merged document where findings need a source.
+/// Name of the merged document, for findings, which need a source.
 pub(super) const NAME: &str = "merged config";
 
-/// Judges `document` by the rules of the latest version. Errors are always news; a warning is not
-/// if it was given for the same line already.
-pub(super) fn findings(
+/// Validates `document` by the rules of the latest version. Errors are always returned; a warning is left out if
+/// it was already reported for the same line.
+pub(super) fn new_findings(
     document: &Document,
     first: &str,
-    said_of_first: &Findings,
-    said: &[SourceFindings],
+    first_findings: &Findings,
+    reported: &[SourceFindings],
 ) -> Findings {
-    let known: Vec<(&str, &Findings)> = std::iter::once((first, said_of_first))
-        .chain(said.iter().map(|s| (s.source.as_str(), &s.findings)))
+    let known: Vec<(&str, &Findings)> = std::iter::once((first, first_findings))
+        .chain(reported.iter().map(|s| (s.source.as_str(), &s.findings)))
         .collect();
-    let is_news = |f: &Finding| f.severity == Severity::Error || !is_known(document, f, &known);
-    Findings(document.check().0.into_iter().filter(is_news).collect())
+    let is_new = |f: &Finding| f.severity == Severity::Error || !is_known(document, f, &known);
+    Findings(document.check().0.into_iter().filter(is_new).collect())
 }
 
 fn is_known(document: &Document, finding: &Finding, known: &[(&str, &Findings)]) -> bool {

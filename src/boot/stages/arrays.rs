@@ -1,4 +1,4 @@
-//! What the files stage has to know of arrays, so that they keep their names.
+//! Describes arrays for `mdadm.conf`, so that they keep their names.
 
 use super::StageContext;
 use crate::config::model::Raid;
@@ -9,11 +9,12 @@ use crate::plan::first_boot::Array;
 use anyhow::Context;
 use std::fs::File;
 
-/// Every array of the config. One whose members tell nothing (metadata of a controller) gets no line.
+/// Describes every array of the config whose members have a superblock for it. Others, such as those with metadata of a
+/// controller, are skipped.
 pub(super) fn describe(context: &StageContext<'_>) -> anyhow::Result<Vec<Array>> {
     let mut arrays = Vec::new();
     for (index, raid) in context.document.config().storage.raid.iter().enumerate() {
-        let members = raid.devices.iter().map(|name| look(name));
+        let members = raid.devices.iter().map(|name| probe_member(name));
         let members = members.collect::<anyhow::Result<Vec<Superblock>>>()?;
         match array(index, raid, &members) {
             Some(array) => arrays.push(array),
@@ -26,16 +27,17 @@ pub(super) fn describe(context: &StageContext<'_>) -> anyhow::Result<Vec<Array>>
     Ok(arrays)
 }
 
-fn look(name: &str) -> anyhow::Result<Superblock> {
+fn probe_member(name: &str) -> anyhow::Result<Superblock> {
     let act = || format!("cannot look at RAID member {name}");
     let mut file = File::open(name).with_context(act)?;
     superblock::probe(&mut file).with_context(act)
 }
 
-/// A member that was replaced may carry a superblock of another array; most have that of this one.
+/// Describes an array by the superblocks of its members. Some may have that of another array, such as a replaced
+/// member, so the largest set counts.
 fn array(index: usize, raid: &Raid, members: &[Superblock]) -> Option<Array> {
     let level = Level::named(raid.level.as_deref().unwrap_or_default());
-    let sets = raid::sets(members);
+    let sets = raid::member_sets(members);
     let set = sets
         .into_iter()
         .filter(|set| Some(set.newest.level) == level)

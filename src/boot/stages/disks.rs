@@ -15,10 +15,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
+pub(super) fn run_body(context: &mut StageContext<'_>) -> StageResult {
     let config = context.document.config();
-    // A config without disks has nothing to do with udev or systemd either.
-    if asks_for_nothing(config) {
+    // Without disks, there is no need to wait for udev or systemd either.
+    if has_no_disk_sections(config) {
         return StageResult::default();
     }
     let machine = context.machine();
@@ -27,7 +27,7 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
         Ok(observed) => observed,
         Err(failure) => return StageResult::failed(failure),
     };
-    let document = match context.flatcar {
+    let document = match context.is_flatcar {
         true => &oem::keep_oem(context.document, &observed),
         false => context.document,
     };
@@ -45,11 +45,11 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
         ),
         Err(failure) => StageResult::failed(failure),
     };
-    aliases::link(&plan::devices::named(config), context.log);
+    aliases::link(&plan::devices::named_devices(config), context.log);
     result
 }
 
-/// Runs the plan, and keeps the keys of volumes for the files stage.
+/// Runs the plan, and stores the keys of volumes for the files stage.
 fn run(
     context: &mut StageContext<'_>,
     planner: &mut Planner,
@@ -62,52 +62,54 @@ fn run(
         context,
         machine,
         keys: &keys,
-        is_whole: false,
+        ran_last_plan: false,
         result: StageResult::default(),
     };
-    let ended = planner.run(Cow::Borrowed(document), machine, plan, &mut runner);
+    let outcome = planner.run(Cow::Borrowed(document), machine, plan, &mut runner);
     let StageRunner {
-        is_whole, result, ..
+        ran_last_plan,
+        result,
+        ..
     } = runner;
-    let result = match ended {
+    let result = match outcome {
         Ok(_) => result,
-        Err(error) => result.then(StageResult::failed(look_failure(context, error))),
+        Err(error) => result.then(StageResult::failed(observation_failure(context, error))),
     };
-    if is_whole {
+    if ran_last_plan {
         let keys = keys.into_inner();
-        context.state.luks_persist_key_files = Some(as_urls(keys.files));
-        context.state.luks_persist_volume_key_files = Some(as_urls(keys.volume_keys));
+        context.state.luks_persist_key_files = Some(to_data_urls(keys.files));
+        context.state.luks_persist_volume_key_files = Some(to_data_urls(keys.volume_keys));
     }
     result
 }
 
-/// Executes plans, and keeps what became of them.
+/// Executes plans and collects their results.
 struct StageRunner<'a, 'c> {
     context: &'a StageContext<'c>,
     machine: &'a RunTarget,
     keys: &'a VolumeKeys,
-    /// A plan ran that was not only a part of one.
-    is_whole: bool,
+    /// True if the plan that ran last was not only a part of one.
+    ran_last_plan: bool,
     result: StageResult,
 }
 
 impl Runner for StageRunner<'_, '_> {
     fn run(&mut self, plan: &Plan, part_of: Option<&Plan>) -> bool {
-        let (ran, _) = self.context.run(plan, self.machine, self.keys);
-        let ran = match part_of {
-            Some(whole) => ran.ahead_of(whole),
-            None => ran,
+        let (result, _) = self.context.run(plan, self.machine, self.keys);
+        let result = match part_of {
+            Some(whole) => result.ahead_of(whole),
+            None => result,
         };
-        self.is_whole = part_of.is_none();
-        self.result = std::mem::take(&mut self.result).then(ran);
+        self.ran_last_plan = part_of.is_none();
+        self.result = std::mem::take(&mut self.result).then(result);
         self.result.failure.is_none()
     }
 
-    /// The log has the warnings of every plan that runs.
+    /// Nothing to do: the warnings of every plan are logged when it runs.
     fn replanned(&mut self, _before: &Plan, _now: &Plan) {}
 }
 
-fn look_failure(context: &StageContext<'_>, error: RoundError) -> StageFailure {
+fn observation_failure(context: &StageContext<'_>, error: RoundError) -> StageFailure {
     let error = match error {
         RoundError::Unobservable(error) => {
             RoundError::Unobservable(error.context("nothing was changed"))
@@ -117,7 +119,7 @@ fn look_failure(context: &StageContext<'_>, error: RoundError) -> StageFailure {
     context.failure(error, "inspect the disks")
 }
 
-fn asks_for_nothing(config: &Config) -> bool {
+fn has_no_disk_sections(config: &Config) -> bool {
     let storage = &config.storage;
     storage.disks.is_empty()
         && storage.raid.is_empty()
@@ -125,15 +127,15 @@ fn asks_for_nothing(config: &Config) -> bool {
         && storage.filesystems.is_empty()
 }
 
-/// Keys as the state holds them. Those of an earlier run of this stage open nothing any more, or were
-/// found to open it again.
-fn as_urls(keys: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
+/// Keys as `data:` URLs, for the state. They replace those of an earlier run of this stage, which no longer open
+/// anything or have been found again.
+fn to_data_urls(keys: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, String> {
     keys.into_iter()
-        .map(|(name, key)| (name, data_url::of(&key)))
+        .map(|(name, key)| (name, data_url::encode(&key)))
         .collect()
 }
 
-/// Looks at all disks and devices, once those that nobody makes are there.
+/// Observes all disks and devices, after waiting for those that the plan does not create.
 fn observe_disks(
     context: &StageContext<'_>,
     planner: &Planner,
@@ -143,34 +145,34 @@ fn observe_disks(
     let disks = document.config().storage.disks.iter();
     let disks: Vec<PathBuf> = disks.map(|disk| (&disk.device).into()).collect();
     wait_for(context, "createPartitions", &disks)?;
-    let look = || planner.look(document, machine);
-    let observed = look().map_err(|error| look_failure(context, error))?;
+    let observe = || planner.observe(document, machine);
+    let observed = observe().map_err(|error| observation_failure(context, error))?;
     let missing = Questions::of(document, &observed, planner.options()).missing_devices();
     if missing.is_empty() {
         return Ok(observed);
     }
     let missing: Vec<PathBuf> = missing.iter().map(PathBuf::from).collect();
     wait_for(context, "createFilesystems", &missing)?;
-    look().map_err(|error| look_failure(context, error))
+    observe().map_err(|error| observation_failure(context, error))
 }
 
-/// Waits, and links what is there to its alias.
+/// Waits for devices, and creates their aliases.
 fn wait_for(context: &StageContext<'_>, part: &str, paths: &[PathBuf]) -> Result<(), StageFailure> {
     if paths.is_empty() {
         return Ok(());
     }
-    let _stage = context.log.prefixed(context.args.stage.name());
-    let _part = context.log.prefixed(part);
+    let _stage = context.log.push_prefix(context.args.stage.name());
+    let _part = context.log.push_prefix(part);
     let names: Vec<String> = paths
         .iter()
         .map(|path| path.display().to_string())
         .collect();
     let description = format!("waiting for devices [{}]", names.join(" "));
-    let _under_way = context.progress.under_way(description.clone());
-    let waited = context
+    let _activity = context.progress.begin_activity(description.clone());
+    let result = context
         .log
         .operation(&description, || wait::for_devices(paths, None));
-    waited.map_err(|error| Failure {
+    result.map_err(|error| Failure {
         origin: origin_of(context.document, &names),
         remedy: "attach the device, or name one that exists".into(),
         code: Some(ErrorCode::DEVICE_MISSING),
@@ -183,11 +185,11 @@ fn wait_for(context: &StageContext<'_>, part: &str, paths: &[PathBuf]) -> Result
     Ok(())
 }
 
-/// Where the first of these devices is named that does not exist.
+/// Where the config names the first of these devices that does not exist.
 fn origin_of(document: &Document, names: &[String]) -> Option<crate::config::Origin> {
     let missing = names
         .iter()
         .find(|name| !std::path::Path::new(name).exists())?;
-    let path = plan::devices::named_at(document.config(), missing)?;
+    let path = plan::devices::path_of_first_use(document.config(), missing)?;
     document.origin(&path)
 }

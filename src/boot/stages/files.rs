@@ -1,4 +1,4 @@
-//! The files stage: accounts, nodes, units, what unlocks volumes later, and the result file.
+//! The files stage: accounts, files, units, what later boots need to unlock volumes, and the result file.
 
 use super::{StageContext, StageResult, arrays, planner, result_file};
 use crate::acquire::environment::Environment;
@@ -21,13 +21,13 @@ use crate::rounds::RunTarget;
 use anyhow::{Context, bail};
 use std::fs::File;
 
-pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
+pub(super) fn run_body(context: &mut StageContext<'_>) -> StageResult {
     let machine = RunTarget {
         key_file: key_file_of(context.environment),
-        more_paths: handed_over_paths(context.state),
+        extra_paths: handed_over_paths(context.state),
         ..context.machine()
     };
-    let observed = match planner(StagePart::Files, None).look(context.document, &machine) {
+    let observed = match planner(StagePart::Files, None).observe(context.document, &machine) {
         Ok(observed) => observed,
         Err(error) => {
             return StageResult::failed(context.failure(error, "look at the target root"));
@@ -54,7 +54,7 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
     result
 }
 
-/// Where ssh keys go, if the system decides it.
+/// Which file SSH keys go to, if the environment decides it.
 fn key_file_of(environment: &Environment) -> Option<KeyFile> {
     environment
         .authorized_keys_fragment
@@ -64,7 +64,7 @@ fn key_file_of(environment: &Environment) -> Option<KeyFile> {
         })
 }
 
-/// Paths of files that earlier stages and the platform hand over.
+/// Paths of the files that earlier stages and the platform provide.
 fn handed_over_paths(state: &State) -> Vec<String> {
     let repository = state.luks_persist_volume_key_files.iter().flatten();
     let repository = repository.map(|(name, _)| format!("{ZKEY_REPOSITORY}/{name}"));

@@ -1,8 +1,8 @@
-//! Keys that a first boot left on the root and that nothing else has: of a boot that was cut after volumes were
-//! handed over, and before it was noted anywhere that it is over.
+//! Keys that exist only on the root: those of a first boot that was interrupted after volumes had been handed over, but
+//! before it was marked as complete.
 //!
-//! The disks stage runs before the root is mounted. So the file system that will hold the keys is mounted for a
-//! moment, for this thread only, read only but for its journal, which would be replayed a moment later anyway.
+//! The disks stage runs before the root is mounted. So the file system that holds the keys is mounted for a moment, for
+//! this thread only, and read-only except for a replay of its journal, which would happen a moment later anyway.
 
 use crate::acquire::command_line::CommandLine;
 use crate::config::Document;
@@ -24,12 +24,12 @@ use std::path::{Path, PathBuf};
 struct KeyFilesystem {
     device: PathBuf,
     format: String,
-    /// Where it is mounted in the real root.
+    /// Its mount point in the real root.
     point: String,
 }
 
-/// Keys by volume, for volumes that nothing else opens. Looking for them must not make things worse: if it is
-/// not possible, the log says why and there are none.
+/// Finds keys for volumes that nothing else opens, by volume name. Looking for them must not make things worse: an
+/// error is only logged.
 pub(super) fn find_keys(
     document: &Document,
     observed: &Observed,
@@ -40,10 +40,11 @@ pub(super) fn find_keys(
     if names.is_empty() {
         return BTreeMap::new();
     }
-    let found = place(document, observed, options).and_then(|place| match place {
-        Some(place) => read(&place, &names),
-        None => Ok(BTreeMap::new()),
-    });
+    let found =
+        key_filesystem(document, observed, options).and_then(|filesystem| match filesystem {
+            Some(filesystem) => read(&filesystem, &names),
+            None => Ok(BTreeMap::new()),
+        });
     match found {
         Ok(keys) => {
             for name in keys.keys() {
@@ -59,9 +60,9 @@ pub(super) fn find_keys(
     }
 }
 
-/// The file system of the config that the keys lie on, if it exists and stays; without one in the config, the
-/// root that the kernel command line names.
-fn place(
+/// The file system of the config that the keys are on, if it exists and is kept. Without one in the config, the root
+/// file system on the kernel command line.
+fn key_filesystem(
     document: &Document,
     observed: &Observed,
     options: &Options,
@@ -97,19 +98,19 @@ fn root_of_command_line() -> anyhow::Result<Option<KeyFilesystem>> {
     }))
 }
 
-/// Reads the keys on a thread with mounts of its own, which go with it.
-fn read(place: &KeyFilesystem, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
-    let reading = || -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+/// Reads the keys on a thread in a mount namespace of its own, which ends with the thread.
+fn read(filesystem: &KeyFilesystem, names: &[String]) -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
+    let read_keys = || -> anyhow::Result<BTreeMap<String, Vec<u8>>> {
         namespace::enter_private_namespace()?;
         let directory = tempfile::tempdir().context("cannot create a directory to mount at")?;
         let root = TargetRoot::new(directory.path());
-        let _mounted = mount::TemporaryMount::open(&place.device, &root, &place.format)?;
+        let _mounted = mount::TemporaryMount::open(&filesystem.device, &root, &filesystem.format)?;
         let mut keys = BTreeMap::new();
         for name in names {
-            let path = below(&place.point, &key_file(name));
+            let path = path_within(&filesystem.point, &key_file(name));
             let key = root.read(&path);
             let key = key.with_context(|| format!("cannot read {}", key_file(name)))?;
-            // An empty file is what a power cut left.
+            // A power cut may leave an empty file.
             keys.extend(
                 key.filter(|key| !key.is_empty())
                     .map(|key| (name.clone(), key.into_bytes())),
@@ -118,15 +119,15 @@ fn read(place: &KeyFilesystem, names: &[String]) -> anyhow::Result<BTreeMap<Stri
         Ok(keys)
     };
     std::thread::scope(|scope| {
-        let reader = std::thread::Builder::new().spawn_scoped(scope, reading)?;
+        let reader = std::thread::Builder::new().spawn_scoped(scope, read_keys)?;
         reader
             .join()
             .unwrap_or_else(|_| Err(anyhow::anyhow!("the reader thread failed")))
     })
 }
 
-/// A path of the real root as seen from the file system mounted at `point`.
-fn below(point: &str, path: &str) -> String {
+/// A path of the real root, relative to the file system mounted at `point`.
+fn path_within(point: &str, path: &str) -> String {
     match is_at_or_below(path, point) && point != "/" {
         true => path[point.len()..].to_owned(),
         false => path.to_owned(),
@@ -138,13 +139,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_seen_from_the_file_system_they_lie_on() {
+    fn paths_are_relative_to_the_mount_point() {
         for (point, want) in [
             ("/", "/etc/luks/a"),
             ("/etc", "/luks/a"),
             ("/etc/luks", "/a"),
         ] {
-            assert_eq!(below(point, "/etc/luks/a"), want);
+            assert_eq!(path_within(point, "/etc/luks/a"), want);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What each stage does once there is a config: looks, plans its part, runs the plan.
+//! The body of each stage, once there is a config: observe, plan its part, run the plan.
 
 mod arrays;
 mod disks;
@@ -30,55 +30,51 @@ use crate::report::OperationReport;
 use crate::report::record;
 use crate::rounds::{Planner, RoundError, RunTarget};
 
-/// All a stage works with.
+/// The context of a stage's body.
 pub(crate) struct StageContext<'a> {
-    /// Flags.
+    /// The parsed flags.
     pub args: &'a StageArgs,
     pub environment: &'a Environment,
-    /// True for the downstream differences of Flatcar that others must not get.
-    pub flatcar: bool,
+    /// True on Flatcar, for the special cases that only apply there.
+    pub is_flatcar: bool,
     pub log: &'a Log,
-    /// Base and user config in one.
+    /// The merged base and user config.
     pub document: &'a Document,
-    /// What passes between stages.
+    /// State passed between stages.
     pub state: &'a mut State,
-    /// With the transport settings of the config.
+    /// Has the transport settings of the config.
     pub fetcher: &'a Fetcher,
-    /// The console.
+    /// Progress on the consoles.
     pub progress: &'a ConsoleProgress,
 }
 
-/// What a stage did.
+/// The result of a stage.
 #[derive(Debug, Default)]
 pub(crate) struct StageResult {
     /// Digest of the plan, if there was one.
     pub plan_digest: Option<String>,
-    /// Digests of plans before it, of which only a part ran.
+    /// Digests of earlier plans, of which only a part ran.
     pub earlier_plans: Vec<String>,
     pub operations: Vec<OperationReport>,
     /// Warnings of the plan.
     pub warnings: Vec<Warning>,
     pub failure: Option<StageFailure>,
-    /// What needs a network, in the stage that has none.
+    /// What needs a network, in the stage without one.
     pub needs_network: Option<NetworkNeed>,
-    /// The distribution was asked for a network.
-    pub asked_for_network: bool,
+    /// True if a network was requested from the distribution.
+    pub requested_network: bool,
 }
 
 impl StageResult {
-    /// A body that never began.
-    pub(crate) fn of(failure: StageFailure) -> Self {
-        Self::failed(failure)
-    }
-
-    fn failed(failure: impl Into<StageFailure>) -> Self {
+    /// The result of a stage that failed without running a plan.
+    pub(crate) fn failed(failure: impl Into<StageFailure>) -> Self {
         Self {
             failure: Some(failure.into()),
             ..Self::default()
         }
     }
 
-    /// This one ran a part of a plan.
+    /// Marks this as the result of running a part of `plan`.
     fn ahead_of(self, plan: &Plan) -> Self {
         Self {
             plan_digest: None,
@@ -87,7 +83,7 @@ impl StageResult {
         }
     }
 
-    /// This one and what came behind it.
+    /// Combines this result with the one that followed it.
     fn then(mut self, next: Self) -> Self {
         record::append(&mut self.operations, next.operations);
         self.earlier_plans.extend(next.earlier_plans);
@@ -100,20 +96,20 @@ impl StageResult {
 }
 
 /// Runs the body of the stage.
-pub(crate) fn body(context: &mut StageContext<'_>) -> StageResult {
+pub(crate) fn run_body(context: &mut StageContext<'_>) -> StageResult {
     match context.args.stage {
         Stage::FetchOffline => offline(context),
-        // The config was obtained before; that was all.
+        // The config has been obtained; there is nothing else to do.
         Stage::Fetch => StageResult::default(),
         Stage::Kargs => kargs(context),
-        Stage::Disks => disks::body(context),
-        Stage::Mount => mount::body(context),
-        Stage::Files => files::body(context),
-        Stage::Umount => context.look_plan_and_run(StagePart::Unmounts, "look at the mounts"),
+        Stage::Disks => disks::run_body(context),
+        Stage::Mount => mount::run_body(context),
+        Stage::Files => files::run_body(context),
+        Stage::Umount => context.observe_plan_and_run(StagePart::Unmounts, "look at the mounts"),
     }
 }
 
-/// Whether later stages can do without a network.
+/// Determines whether later stages need a network.
 fn offline(context: &StageContext<'_>) -> StageResult {
     match needs_network(context.document.config()) {
         Ok(need) => StageResult {
@@ -128,31 +124,32 @@ fn offline(context: &StageContext<'_>) -> StageResult {
 }
 
 fn kargs(context: &mut StageContext<'_>) -> StageResult {
-    let wish = &context.document.config().kernel_arguments;
-    if wish.should_exist.is_empty() && wish.should_not_exist.is_empty() {
+    let arguments = &context.document.config().kernel_arguments;
+    if arguments.should_exist.is_empty() && arguments.should_not_exist.is_empty() {
         return StageResult::default();
     }
-    context.look_plan_and_run(StagePart::KernelArguments, "look at the machine")
+    context.observe_plan_and_run(StagePart::KernelArguments, "look at the machine")
 }
 
 impl StageContext<'_> {
-    /// What the stage works on.
+    /// The target of the stage.
     fn machine(&self) -> RunTarget {
         let root = TargetRoot::new(&self.args.root);
         RunTarget::new(root, Devices::default(), self.fetcher.clone())
     }
 
-    /// Looks, plans one part that a first boot adds nothing to, and runs the plan. `look` says what the look is for.
-    fn look_plan_and_run(&mut self, part: StagePart, look: &str) -> StageResult {
+    /// Observes, plans one part that needs nothing else of a first boot, and runs the plan. `act` describes the
+    /// observation in failures.
+    fn observe_plan_and_run(&mut self, part: StagePart, act: &str) -> StageResult {
         let machine = self.machine();
         let planner = planner(part, None);
         match planner.plan(self.document, &machine) {
             Ok(plan) => self.run(&plan, &machine, &VolumeKeys::default()).0,
-            Err(error) => StageResult::failed(self.failure(error, look)),
+            Err(error) => StageResult::failed(self.failure(error, act)),
         }
     }
 
-    /// Plans by what was seen.
+    /// Makes a plan from what was observed.
     fn plan(
         &self,
         planner: &Planner,
@@ -160,19 +157,19 @@ impl StageContext<'_> {
         observed: &Observed,
     ) -> Result<Plan, StageFailure> {
         planner
-            .plan_by(document, observed)
+            .plan_from(document, observed)
             .map_err(|refusals| self.refused(&refusals))
     }
 
-    /// The failure of a plan that could not be made; `look` names what was being looked at.
-    fn failure(&self, error: RoundError, look: &str) -> StageFailure {
+    /// Converts a failure to make a plan; `act` describes the observation.
+    fn failure(&self, error: RoundError, act: &str) -> StageFailure {
         match error {
-            RoundError::Unobservable(error) => StageFailure::of(look, &error),
+            RoundError::Unobservable(error) => StageFailure::of(act, &error),
             RoundError::Refused(refusals) => self.refused(&refusals),
         }
     }
 
-    /// Every refusal is logged, the first one stands for all.
+    /// Logs every refusal, and returns the first one with the number of the others.
     fn refused(&self, refusals: &[Failure]) -> StageFailure {
         refusals
             .iter()
@@ -180,9 +177,9 @@ impl StageContext<'_> {
         StageFailure::refused(refusals)
     }
 
-    /// Runs a plan. Besides what it did: the operations that made a directory.
+    /// Runs a plan; returns its result and the ids of the operations that created a directory.
     fn run(&self, plan: &Plan, machine: &RunTarget, keys: &VolumeKeys) -> (StageResult, Vec<u32>) {
-        let ran = run(
+        let run_result = run(
             plan,
             &RunContext {
                 stage: self.args.stage,
@@ -193,13 +190,13 @@ impl StageContext<'_> {
             },
         );
         let result = StageResult {
-            plan_digest: Some(ran.plan_digest),
-            operations: ran.operations,
+            plan_digest: Some(run_result.plan_digest),
+            operations: run_result.operations,
             warnings: plan.warnings.clone(),
-            failure: ran.result.err(),
+            failure: run_result.result.err(),
             ..StageResult::default()
         };
-        (result, ran.made)
+        (result, run_result.created_directories)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The mount stage: the file systems of the config below the target root.
+//! The mount stage: mounts the file systems of the config below the target root.
 
 use super::{StageContext, StageResult, planner};
 use crate::boot::labels;
@@ -7,17 +7,17 @@ use crate::paths::clean;
 use crate::plan::op::{OpKind, Phase};
 use crate::plan::{self, FirstBoot, Plan, StagePart};
 
-/// What the look is for, in failures.
-const LOOK: &str = "look at the mount points";
+/// Describes the observation in failures.
+const ACT: &str = "look at the mount points";
 
-pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
+pub(super) fn run_body(context: &mut StageContext<'_>) -> StageResult {
     if plan::mounts::points(context.document.config()).is_empty() {
         return StageResult::default();
     }
     let machine = context.machine();
-    let observed = match planner(StagePart::Mounts, None).look(context.document, &machine) {
+    let observed = match planner(StagePart::Mounts, None).observe(context.document, &machine) {
         Ok(observed) => observed,
-        Err(error) => return StageResult::failed(context.failure(error, LOOK)),
+        Err(error) => return StageResult::failed(context.failure(error, ACT)),
     };
     let first_boot = FirstBoot {
         labels: labels::decide(
@@ -32,22 +32,23 @@ pub(super) fn body(context: &mut StageContext<'_>) -> StageResult {
         Ok(plan) => plan,
         Err(failure) => return StageResult::failed(failure),
     };
-    let (result, made) = context.run(&plan, &machine, &VolumeKeys::default());
-    let invented = invented(&plan, &made);
-    if !invented.is_empty() {
-        let noted = context.state.notated_directories.get_or_insert_default();
-        noted.extend(invented);
+    let (result, created) = context.run(&plan, &machine, &VolumeKeys::default());
+    let directories = created_directories(&plan, &created);
+    if !directories.is_empty() {
+        let notated = context.state.notated_directories.get_or_insert_default();
+        notated.extend(directories);
     }
     result
 }
 
-/// Directories that were not there before; they may belong into somebody's home.
-fn invented(plan: &Plan, made: &[u32]) -> Vec<String> {
+/// Paths of the created directories. The files stage sets the owner of those that belong in a home directory.
+fn created_directories(plan: &Plan, created: &[u32]) -> Vec<String> {
     let operations = plan.operations.iter();
-    let made = operations.filter(|op| op.phase == Phase::Mount && made.contains(&op.id.0));
-    made.filter_map(|operation| match &operation.kind {
-        OpKind::Directory(act) => Some(clean(&act.path)),
-        _ => None,
-    })
-    .collect()
+    let operations = operations.filter(|op| op.phase == Phase::Mount && created.contains(&op.id.0));
+    operations
+        .filter_map(|operation| match &operation.kind {
+            OpKind::Directory(act) => Some(clean(&act.path)),
+            _ => None,
+        })
+        .collect()
 }

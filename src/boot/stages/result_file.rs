@@ -1,4 +1,4 @@
-//! The result file: tells the real root that, when and with whose config it was provisioned.
+//! The result file: records in the real root when it was provisioned, and whether a user config was provided.
 
 use crate::boot::state::State;
 use crate::host::{Command, TargetRoot};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use std::fs;
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-/// A program of the distribution: succeeds on systems that live in memory and forget.
+/// A program of the distribution that succeeds on live systems, whose root is lost on reboot.
 const LIVE_PROGRAM: &str = "is-live-image";
 
-/// Fields in the order readers know.
+/// The contents of the file. Ignition writes the fields in this order.
 #[derive(Serialize)]
 struct ResultFile {
     #[serde(rename = "provisioningBootID")]
@@ -29,7 +29,7 @@ struct ResultFile {
 /// The text of the result file for this run.
 ///
 /// # Errors
-/// The boot id or the result file of an earlier run cannot be read.
+/// If the boot id or the result file of an earlier run cannot be read.
 pub(super) fn text(root: &TargetRoot, state: &State, log: &Log) -> anyhow::Result<String> {
     let boot_id = fs::read_to_string(BOOT_ID).with_context(|| format!("cannot read {BOOT_ID}"))?;
     let result = ResultFile {
@@ -41,7 +41,7 @@ pub(super) fn text(root: &TargetRoot, state: &State, log: &Log) -> anyhow::Resul
     Ok(format!("{}\n", serde_json::to_string_pretty(&result)?))
 }
 
-/// What an earlier run left, unless this system forgets anyway.
+/// The result of an earlier run, if there is one and this is not a live system.
 fn previous(root: &TargetRoot, log: &Log) -> anyhow::Result<Option<Value>> {
     let text = root
         .read(RESULT_FILE)

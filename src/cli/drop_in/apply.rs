@@ -1,15 +1,15 @@
-//! `ignition-apply`: applies a config to the tree of a container, logging to standard output.
+//! `ignition-apply`: applies a config to the root of a container, logging to standard output.
 //!
-//! What a tree cannot take is refused before anything is written, or skipped if that is asked for.
+//! Sections that do not apply to a tree are refused before anything is written, or skipped if requested.
 
 use super::flags::{Flag, FlagValues, Grammar, Syntax};
 use crate::acquire::findings::log_findings;
 use crate::acquire::needs_network;
 use crate::boot::args::Stage;
-use crate::cli::apply::{in_container, interruptible, jobs};
+use crate::cli::apply::{in_container, jobs, register_stop_signals};
 use crate::cli::argv0;
 use crate::cli::exit::{Exit, ExitError};
-use crate::cli::findings::{self, JudgedConfig};
+use crate::cli::findings::{self, CheckedConfig};
 use crate::cli::load::{self, FindingSink, LoadedConfig};
 use crate::cli::prepare::{self, PreparedRun};
 use crate::cli::reading::ReadingArgs;
@@ -20,7 +20,7 @@ use crate::execute::scheduler::{OperationOutcome, OperationRecord, Unobserved};
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings, VERSION_TEXT};
 use crate::host::devices::DeviceAccess;
 use crate::log::Log;
-use crate::narration::log_lines::{self, Fetches, Narrator};
+use crate::narration::log_lines::{self, FetchLogger, OperationLogger};
 use crate::rounds::Execution;
 use crate::terminal;
 use std::ffi::OsString;
@@ -40,7 +40,7 @@ const SYNTAX: Syntax<'static> = Syntax {
     ],
 };
 
-/// What to apply, and where.
+/// What to apply, and where to.
 struct ApplyRequest {
     config: OsString,
     target: TargetArgs,
@@ -48,14 +48,16 @@ struct ApplyRequest {
 
 /// Applies the config that the arguments name.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    argv0::answer(SYNTAX.ask(arguments, Ok), |given| match wish(&given) {
-        Some(wish) => start(&wish),
-        None => refuse_arguments(),
+    argv0::dispatch(SYNTAX.parse_with(arguments, Ok), |given| {
+        match request(&given) {
+            Some(request) => start(&request),
+            None => print_usage(),
+        }
     })
 }
 
 /// `None` unless there is exactly one config.
-fn wish(given: &FlagValues) -> Option<ApplyRequest> {
+fn request(given: &FlagValues) -> Option<ApplyRequest> {
     let [config] = given.positionals.as_slice() else {
         return None;
     };
@@ -73,23 +75,23 @@ fn wish(given: &FlagValues) -> Option<ApplyRequest> {
     })
 }
 
-fn refuse_arguments() -> ExitCode {
-    terminal::say(&SYNTAX.usage());
+fn print_usage() -> ExitCode {
+    terminal::eprint(&SYNTAX.usage());
     ExitCode::FAILURE
 }
 
-fn start(wish: &ApplyRequest) -> ExitCode {
-    // Commands are told from wherever they run, so the log lives as long as the process.
+fn start(request: &ApplyRequest) -> ExitCode {
+    // Commands are logged wherever they run, so the log must live as long as the process.
     let log: &'static Log = Box::leak(Box::new(Log::open(true)));
     log.info(VERSION_TEXT);
-    log_lines::tell_commands(log);
-    match apply(wish, log) {
+    log_lines::log_commands(log);
+    match apply(request, log) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Findings have been told already.
+            // An empty message means that findings were logged already.
             let cause = Some(failure.message.as_str()).filter(|text| !text.is_empty());
             let cause = cause.unwrap_or("config is not valid");
-            // A record of the log is one line.
+            // A log record is one line.
             let parts: Vec<&str> = cause.lines().map(str::trim).collect();
             log.critical(format_args!("failed to apply config: {}", parts.join("; ")));
             ExitCode::FAILURE
@@ -97,15 +99,15 @@ fn start(wish: &ApplyRequest) -> ExitCode {
     }
 }
 
-fn apply(wish: &ApplyRequest, log: &Log) -> Result<(), ExitError> {
-    let stop = interruptible()?;
-    let events = Fetches {
+fn apply(request: &ApplyRequest, log: &Log) -> Result<(), ExitError> {
+    let stop = register_stop_signals()?;
+    let events = FetchLogger {
         log,
         stop: &stop,
         progress: None,
     };
     let loaded = load(
-        wish,
+        request,
         &LogEvents {
             log,
             events: &events,
@@ -117,7 +119,7 @@ fn apply(wish: &ApplyRequest, log: &Log) -> Result<(), ExitError> {
             source.sha512
         ));
     }
-    let prepared = prepare::prepare_loaded(loaded, &wish.target, DeviceAccess::Write)?;
+    let prepared = prepare::prepare_loaded(loaded, &request.target, DeviceAccess::Write)?;
     for warning in &prepared.plan.warnings {
         log.warning(warning.line());
     }
@@ -125,20 +127,20 @@ fn apply(wish: &ApplyRequest, log: &Log) -> Result<(), ExitError> {
     conclude(&prepared, &records)
 }
 
-fn load(wish: &ApplyRequest, audience: &dyn FindingSink) -> Result<LoadedConfig, ExitError> {
+fn load(request: &ApplyRequest, sink: &dyn FindingSink) -> Result<LoadedConfig, ExitError> {
     if !in_container() {
         return Err(failure(
             "this program is meant to be used in containers only",
         ));
     }
     let fetcher = Fetcher::new(Settings::default());
-    let offline = wish.target.offline;
+    let offline = request.target.offline;
     let fetcher = if offline { fetcher.offline() } else { fetcher };
-    let loaded = load::load_for(&wish.config, &fetcher, &ReadingArgs::default(), audience)?;
+    let loaded = load::load_for(&request.config, &fetcher, &ReadingArgs::default(), sink)?;
     if offline {
         check_offline(&loaded)?;
     }
-    check_accounts(&loaded.document, wish.target.ignore_unsupported)?;
+    check_accounts(&loaded.document, request.target.ignore_unsupported)?;
     Ok(LoadedConfig {
         document: loaded.document.without_accounts(),
         ..loaded
@@ -156,7 +158,7 @@ fn check_offline(loaded: &LoadedConfig) -> Result<(), ExitError> {
     }
 }
 
-/// Containers get their users when their image is built.
+/// Refuses users and groups: a container gets them when its image is built.
 fn check_accounts(document: &Document, ignore: bool) -> Result<(), ExitError> {
     let accounts = &document.config().passwd;
     let (what, path) = match (accounts.users.is_empty(), accounts.groups.is_empty()) {
@@ -185,13 +187,13 @@ fn execute(
     prepared: &PreparedRun,
     stop: &AtomicBool,
     log: &Log,
-    events: &Fetches<'_>,
+    events: &FetchLogger<'_>,
 ) -> Vec<OperationRecord> {
-    let narrator = Narrator {
+    let narrator = OperationLogger {
         log,
         prefix: Stage::Files.name(),
         root: prepared.machine.root.path(),
-        also: &Unobserved,
+        next: &Unobserved,
     };
     let execution = Execution {
         width: jobs(None),
@@ -223,10 +225,10 @@ fn conclude(prepared: &PreparedRun, records: &[OperationRecord]) -> Result<(), E
     }
 }
 
-/// The log hears of findings and fetches.
+/// Logs findings and fetches.
 struct LogEvents<'a> {
     log: &'a Log,
-    events: &'a Fetches<'a>,
+    events: &'a FetchLogger<'a>,
 }
 
 impl FetchEvents for LogEvents<'_> {
@@ -239,9 +241,9 @@ impl FetchEvents for LogEvents<'_> {
 }
 
 impl FindingSink for LogEvents<'_> {
-    fn report(&self, judged: &JudgedConfig<'_>) {
-        log_findings(self.log, judged.findings);
-        if let Some((problem, remedy)) = findings::refusal(judged) {
+    fn report(&self, checked: &CheckedConfig<'_>) {
+        log_findings(self.log, checked.findings);
+        if let Some((problem, remedy)) = findings::refusal(checked) {
             self.log.critical(format_args!("{problem}; {remedy}"));
         }
     }

@@ -23,7 +23,7 @@ pub(crate) struct BootArgs {
     pub arguments: Vec<OsString>,
 }
 
-/// The flags, for `kindling boot` in help texts and manual pages.
+/// Flags and exit codes, for the help text and manual page of `kindling boot`.
 pub(crate) fn help() -> String {
     format!(
         "Flags (one dash or two, `-flag value` or `-flag=value`):\n{}\n\
@@ -38,11 +38,11 @@ Exit codes:
 
 /// Runs the stage that the arguments name.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    let asked = boot_args::parse(arguments, &argv0::is_platform);
-    if let ParsedArgs::Wrong(text) = &asked {
-        usage_error::tell(arguments, text);
+    let parsed = boot_args::parse(arguments, &argv0::is_platform);
+    if let ParsedArgs::Invalid(text) = &parsed {
+        usage_error::show(arguments, text);
     }
-    argv0::answer(asked, |args| start(&args))
+    argv0::dispatch(parsed, |args| start(&args))
 }
 
 fn start(args: &StageArgs) -> ExitCode {

@@ -1,4 +1,4 @@
-//! The flags of `ignition`, as units of distributions give them.
+//! The flags of `ignition`, as the units of distributions pass them.
 
 use super::duration::nanoseconds;
 use super::flags::{Check, Flag, FlagValues, Grammar, ParsedArgs, Syntax};
@@ -7,8 +7,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Reads the arguments of the stage runner, without the program's name. Arguments after the flags
-/// are ignored: units end with a variable that becomes an empty argument when it is not set.
+/// Parses the arguments of a stage, without the program's name. Arguments after the flags are ignored: the command
+/// lines of units end with a variable that becomes an empty argument when it is not set.
 pub(super) fn parse(
     arguments: &[OsString],
     is_platform: &dyn Fn(&str) -> bool,
@@ -16,7 +16,7 @@ pub(super) fn parse(
     let check = platform_check(is_platform);
     let flags = flags(&check);
     let syntax = syntax(&flags);
-    syntax.ask(arguments, |given| stage_args(&given))
+    syntax.parse_with(arguments, |given| stage_args(&given))
 }
 
 /// Every flag with its default, for help texts.
@@ -102,7 +102,7 @@ fn duration(value: &OsStr) -> Result<(), String> {
         .ok_or_else(|| "not a duration (for example 90s or 2m0s)".into())
 }
 
-/// The flags as values, or which required one is missing. Values were judged before.
+/// Converts flags to typed arguments, or names a missing one. The values were checked when they were parsed.
 fn stage_args(given: &FlagValues) -> Result<StageArgs, String> {
     let missing = |name| format!("the flag -{name} is missing");
     let text = |name| given.value(name).and_then(OsStr::to_str);
@@ -114,7 +114,7 @@ fn stage_args(given: &FlagValues) -> Result<StageArgs, String> {
     let root = Some(path("root")).filter(|root| !root.as_os_str().is_empty());
     Ok(StageArgs {
         config_cache: path("config-cache"),
-        fetch_timeout: budget(text("fetch-timeout").unwrap_or_default()),
+        fetch_timeout: fetch_timeout(text("fetch-timeout").unwrap_or_default()),
         neednet: path("neednet"),
         platform: platform.into(),
         root: root.unwrap_or_else(|| "/".into()),
@@ -124,8 +124,8 @@ fn stage_args(given: &FlagValues) -> Result<StageArgs, String> {
     })
 }
 
-/// Whole seconds count; less than one means no limit, a negative time leaves none at all.
-fn budget(text: &str) -> Option<Duration> {
+/// A timeout in whole seconds: less than a second means no limit (`None`), and a negative time is zero.
+fn fetch_timeout(text: &str) -> Option<Duration> {
     let seconds = nanoseconds(text).unwrap_or_default() / 1_000_000_000;
     match seconds {
         0 => None,
@@ -138,13 +138,13 @@ mod tests {
     use super::*;
     use crate::fetch::VERSION_TEXT;
 
-    fn ask(words: &[&str]) -> ParsedArgs<StageArgs> {
+    fn parse_words(words: &[&str]) -> ParsedArgs<StageArgs> {
         let words: Vec<OsString> = words.iter().map(OsString::from).collect();
         parse(&words, &|name| matches!(name, "qemu" | "file"))
     }
 
     fn run(words: &[&str]) -> StageArgs {
-        match ask(words) {
+        match parse_words(words) {
             ParsedArgs::Run(args) => args,
             other => panic!("{words:?}: {other:?}"),
         }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn budgets_count_whole_seconds() {
+    fn timeouts_count_whole_seconds() {
         let seconds = |seconds| Some(Duration::from_secs(seconds));
         for (text, want) in [
             ("0", None),
@@ -216,7 +216,7 @@ mod tests {
             ("-1s", seconds(0)),
             ("-2h", seconds(0)),
         ] {
-            assert_eq!(budget(text), want, "{text}");
+            assert_eq!(fetch_timeout(text), want, "{text}");
         }
     }
 
@@ -227,10 +227,14 @@ mod tests {
             &["--version=1", "-stage=disks"],
             &["-version", ""],
         ] {
-            assert_eq!(ask(words), ParsedArgs::Version(VERSION_TEXT), "{words:?}");
+            assert_eq!(
+                parse_words(words),
+                ParsedArgs::Version(VERSION_TEXT),
+                "{words:?}"
+            );
         }
-        let wrong = ask(&["-version", "-platform", ""]);
-        assert!(matches!(wrong, ParsedArgs::Wrong(_)), "{wrong:?}");
+        let wrong = parse_words(&["-version", "-platform", ""]);
+        assert!(matches!(wrong, ParsedArgs::Invalid(_)), "{wrong:?}");
     }
 
     #[test]
@@ -250,7 +254,11 @@ mod tests {
                 "ignition: the flag -platform is missing\n",
             ),
         ] {
-            assert_eq!(ask(words), ParsedArgs::Wrong(want.into()), "{words:?}");
+            assert_eq!(
+                parse_words(words),
+                ParsedArgs::Invalid(want.into()),
+                "{words:?}"
+            );
         }
     }
 
@@ -265,8 +273,8 @@ mod tests {
             (&["-fetch-timeout=10"], "not a duration"),
             (&["-oem=x"], "unknown flag"),
         ] {
-            match ask(words) {
-                ParsedArgs::Wrong(text) => {
+            match parse_words(words) {
+                ParsedArgs::Invalid(text) => {
                     assert!(text.contains(want), "{words:?}: {text}");
                     assert!(text.contains("Usage: ignition"), "{words:?}: {text}");
                 }
@@ -274,7 +282,7 @@ mod tests {
             }
         }
         assert!(
-            matches!(ask(&["-h"]), ParsedArgs::Help(text) if text.contains("-config-cache FILE"))
+            matches!(parse_words(&["-h"]), ParsedArgs::Help(text) if text.contains("-config-cache FILE"))
         );
     }
 }

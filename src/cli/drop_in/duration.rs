@@ -1,9 +1,9 @@
 //! Durations as Go programs write them: `2m0s`, `1h1.5s`, `500ms`, `0`.
 //!
-//! Unit files of distributions hold such values, so the rules are Go's: a unit is required except
-//! for a bare zero, units may repeat and come in any order, fractions below a nanosecond are cut.
+//! Unit files of distributions hold such values, so the rules are those of Go's `time.ParseDuration`: a unit is
+//! required except for a bare zero, units may repeat in any order, and fractions of a nanosecond are truncated.
 
-/// Units and their length in nanoseconds. Both spellings of micro are in use.
+/// Units and their length in nanoseconds. Both code points for micro are in use.
 const UNITS: [(&str, i128); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -15,7 +15,7 @@ const UNITS: [(&str, i128); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// The duration in nanoseconds; `None` if the text is none, or one that does not fit.
+/// The duration in nanoseconds; `None` if the text is not a duration or does not fit.
 pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
     let (sign, rest) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
@@ -25,20 +25,20 @@ pub(crate) fn nanoseconds(text: &str) -> Option<i64> {
     i64::try_from(sign * length).ok()
 }
 
-/// One or more terms, one behind the other.
+/// The sum of one or more adjacent terms, in nanoseconds.
 fn sum(mut rest: &str) -> Option<i128> {
     let mut total: i128 = 0;
     loop {
-        let (length, behind) = term(rest)?;
+        let (length, following) = term(rest)?;
         total = total.checked_add(length)?;
-        if behind.is_empty() {
+        if following.is_empty() {
             return Some(total);
         }
-        rest = behind;
+        rest = following;
     }
 }
 
-/// One number with its unit, and what follows it.
+/// The value in nanoseconds of the first number and its unit, and the text after them.
 fn term(text: &str) -> Option<(i128, &str)> {
     let (whole, rest) = digits(text);
     let (fraction, rest) = rest.strip_prefix('.').map_or(("", rest), digits);

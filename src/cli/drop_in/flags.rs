@@ -1,15 +1,15 @@
 //! Two grammars of command-line flags, driven by a table of flags.
 //!
-//! Units and scripts of distributions call the program by names whose flags follow the rules of Go's
-//! standard library ([`Grammar::Go`]) or of GNU programs ([`Grammar::Gnu`]). clap knows neither one-dash
-//! long flags nor booleans that take a value only behind `=`.
+//! Units and scripts of distributions call the program by names whose flags follow the rules of Go's standard library
+//! ([`Grammar::Go`]) or of GNU programs ([`Grammar::Gnu`]). clap supports neither long flags with a single dash nor
+//! booleans that take a value only after `=`.
 
 use crate::fetch::VERSION_TEXT;
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt;
 
-/// Rules for a line of arguments.
+/// The rules by which arguments are parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Grammar {
     /// One dash or two; the first argument that is not a flag ends the flags.
@@ -18,10 +18,10 @@ pub(crate) enum Grammar {
     Gnu,
 }
 
-/// One flag a program knows.
+/// One flag of a program.
 #[derive(Clone, Copy)]
 pub(crate) struct Flag<'a> {
-    /// Its name, without dashes.
+    /// The name, without dashes.
     pub name: &'static str,
     /// What follows it.
     pub value: FlagValue<'a>,
@@ -31,20 +31,20 @@ pub(crate) struct Flag<'a> {
 /// What follows a flag.
 #[derive(Clone, Copy)]
 pub(crate) enum FlagValue<'a> {
-    /// Nothing; `=true` and the like are allowed.
+    /// Nothing, although `=true` and the like are allowed.
     Switch,
     /// A value.
     Text {
-        /// What to call it in the usage.
-        shown: &'static str,
-        /// What holds if the flag is not given; empty if nothing does.
+        /// How the usage shows the value.
+        placeholder: &'static str,
+        /// The value if the flag is not given; empty if there is none.
         default: &'static str,
-        /// Judges a value where it stands.
+        /// Checks a value when it is parsed.
         check: Check<'a>,
     },
 }
 
-/// Says what is wrong with a value.
+/// Accepts a value, or returns what is wrong with it.
 pub(crate) type Check<'a> = &'a dyn Fn(&OsStr) -> Result<(), String>;
 
 impl<'a> Flag<'a> {
@@ -56,14 +56,14 @@ impl<'a> Flag<'a> {
     /// A flag with a value that may be any text.
     pub(crate) const fn text(
         name: &'static str,
-        shown: &'static str,
+        placeholder: &'static str,
         default: &'static str,
         help: &'static str,
     ) -> Self {
         let check: Check<'a> = &|_| Ok(());
-        Flag::checked(name, (shown, default), check, help)
+        Flag::checked(name, (placeholder, default), check, help)
     }
-    /// A flag with a value that is judged; `value` is what to call it, and its default.
+    /// A flag with a value that is checked; `value` is its placeholder and its default.
     pub(crate) const fn checked(
         name: &'static str,
         value: (&'static str, &'static str),
@@ -71,7 +71,7 @@ impl<'a> Flag<'a> {
         help: &'static str,
     ) -> Self {
         let value = FlagValue::Text {
-            shown: value.0,
+            placeholder: value.0,
             default: value.1,
             check,
         };
@@ -86,13 +86,13 @@ pub(crate) struct Syntax<'a> {
     pub program: &'static str,
     /// What follows the program's name in the usage.
     pub arguments: &'static str,
-    /// Which rules hold.
+    /// The rules for its arguments.
     pub grammar: Grammar,
-    /// What it knows.
+    /// The flags that it accepts.
     pub flags: &'a [Flag<'a>],
 }
 
-/// What was given.
+/// Parsed arguments.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct FlagValues {
     flags: Vec<(&'static str, OsString)>,
@@ -101,42 +101,43 @@ pub(crate) struct FlagValues {
 }
 
 impl FlagValues {
-    /// The value of a flag; of several, the last one. A flag that was not given has its default.
+    /// The value of a flag: the last one given, or the default.
     pub(crate) fn value(&self, name: &str) -> Option<&OsStr> {
         let mut latest = self.flags.iter().rev();
         latest
             .find(|(flag, _)| *flag == name)
             .map(|(_, value)| value.as_os_str())
     }
-    /// True if a switch is on.
+    /// True if a switch was given and not set to false.
     pub(crate) fn is_on(&self, name: &str) -> bool {
         self.value(name).and_then(boolean) == Some(true)
     }
 }
 
-/// Why arguments cannot be acted upon.
+/// Why parsing ended without values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum EarlyExit {
-    /// Help was asked for; no error.
+    /// Help was requested; not an error.
     Help,
-    Wrong(String),
+    /// The arguments are invalid, for this reason.
+    Invalid(String),
 }
 
-/// What arguments ask a program for.
+/// What a program has to do with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ParsedArgs<T> {
-    /// To run; exit code as it turns out.
+    /// Run with these.
     Run(T),
-    /// This line on standard output; exit code 0.
+    /// Print this line to standard output; exit code 0.
     Version(&'static str),
-    /// This text on standard error; exit code 0.
+    /// Print this text to standard error; exit code 0.
     Help(String),
-    /// Nothing it can do: this text on standard error; exit code 2.
-    Wrong(String),
+    /// Print this text to standard error; exit code 2.
+    Invalid(String),
 }
 
-/// One step of reading arguments.
-enum ArgumentWord<'a> {
+/// One argument, by its form.
+enum Argument<'a> {
     Flag {
         name: &'a OsStr,
         value: Option<&'a OsStr>,
@@ -148,51 +149,50 @@ enum ArgumentWord<'a> {
 }
 
 impl Syntax<'_> {
-    /// Reads arguments, without the program's name, from left to right. The first error ends it; it
-    /// wins over a call for help behind it.
+    /// Parses arguments, without the program's name, from left to right. The first error or request for help ends it.
     ///
     /// # Errors
     /// See [`EarlyExit`].
     pub(crate) fn parse(&self, arguments: &[OsString]) -> Result<FlagValues, EarlyExit> {
         let mut given = self.defaults();
         let mut rest = arguments;
-        while let Some((word, behind)) = rest.split_first() {
-            rest = behind;
-            match self.word(word)? {
-                ArgumentWord::Flag { name, value } => {
-                    rest = self.flag(name, value, rest, &mut given)?
+        while let Some((word, following)) = rest.split_first() {
+            rest = following;
+            match self.classify(word)? {
+                Argument::Flag { name, value } => {
+                    rest = self.take_flag(name, value, rest, &mut given)?
                 }
-                ArgumentWord::Help => return Err(EarlyExit::Help),
-                ArgumentWord::Positional if self.grammar == Grammar::Gnu => {
+                Argument::Help => return Err(EarlyExit::Help),
+                Argument::Positional if self.grammar == Grammar::Gnu => {
                     given.positionals.push(word.clone());
                 }
-                ArgumentWord::Positional => {
+                Argument::Positional => {
                     given.positionals.push(word.clone());
                     break;
                 }
-                ArgumentWord::End => break,
+                Argument::End => break,
             }
         }
         given.positionals.extend(rest.iter().cloned());
         Ok(given)
     }
 
-    /// Reads arguments and makes of them what the program works with. `make` says what is missing.
-    /// A call for the version wins over what is missing, not over what is wrong.
-    pub(crate) fn ask<T>(
+    /// Parses arguments and converts the values with `build`, which fails if required ones are missing. `--version`
+    /// wins over missing flags, but not over invalid ones.
+    pub(crate) fn parse_with<T>(
         &self,
         arguments: &[OsString],
-        make: impl FnOnce(FlagValues) -> Result<T, String>,
+        build: impl FnOnce(FlagValues) -> Result<T, String>,
     ) -> ParsedArgs<T> {
         match self.parse(arguments) {
             Err(EarlyExit::Help) => ParsedArgs::Help(self.usage()),
-            Err(EarlyExit::Wrong(cause)) => {
-                ParsedArgs::Wrong(format!("{}: {cause}\n{}", self.program, self.usage()))
+            Err(EarlyExit::Invalid(cause)) => {
+                ParsedArgs::Invalid(format!("{}: {cause}\n{}", self.program, self.usage()))
             }
             Ok(given) if given.is_on("version") => ParsedArgs::Version(VERSION_TEXT),
-            Ok(given) => match make(given) {
+            Ok(given) => match build(given) {
                 Ok(made) => ParsedArgs::Run(made),
-                Err(missing) => ParsedArgs::Wrong(format!("{}: {missing}\n", self.program)),
+                Err(missing) => ParsedArgs::Invalid(format!("{}: {missing}\n", self.program)),
             },
         }
     }
@@ -210,32 +210,35 @@ impl Syntax<'_> {
         }
     }
 
-    fn word<'a>(&self, word: &'a OsStr) -> Result<ArgumentWord<'a>, EarlyExit> {
+    fn classify<'a>(&self, word: &'a OsStr) -> Result<Argument<'a>, EarlyExit> {
         let bytes = word.as_bytes();
         if bytes.len() < 2 || bytes[0] != b'-' {
-            return Ok(ArgumentWord::Positional);
+            return Ok(Argument::Positional);
         }
         let two = bytes[1] == b'-';
         let text = &bytes[if two { 2 } else { 1 }..];
         if two && text.is_empty() {
-            return Ok(ArgumentWord::End);
+            return Ok(Argument::End);
         }
         if self.grammar == Grammar::Gnu && !two {
             return match text {
-                b"h" => Ok(ArgumentWord::Help),
-                _ => Err(EarlyExit::Wrong(format!(
+                b"h" => Ok(Argument::Help),
+                _ => Err(EarlyExit::Invalid(format!(
                     "unknown short flag {}",
-                    shown(word)
+                    quoted(word)
                 ))),
             };
         }
         if matches!(text[0], b'-' | b'=') {
-            return Err(EarlyExit::Wrong(format!("{} is not a flag", shown(word))));
+            return Err(EarlyExit::Invalid(format!(
+                "{} is not a flag",
+                quoted(word)
+            )));
         }
-        Ok(self.named(text))
+        Ok(self.named_flag(text))
     }
 
-    fn named<'a>(&self, text: &'a [u8]) -> ArgumentWord<'a> {
+    fn named_flag<'a>(&self, text: &'a [u8]) -> Argument<'a> {
         let equals = text.iter().position(|byte| *byte == b'=');
         let (name, value) = match equals {
             Some(at) => (&text[..at], Some(OsStr::from_bytes(&text[at + 1..]))),
@@ -244,24 +247,24 @@ impl Syntax<'_> {
         let is_help = name == b"help" || (name == b"h" && self.grammar == Grammar::Go);
         let name = OsStr::from_bytes(name);
         if is_help && self.find(name).is_none() {
-            return ArgumentWord::Help;
+            return Argument::Help;
         }
-        ArgumentWord::Flag { name, value }
+        Argument::Flag { name, value }
     }
 
     fn find(&self, name: &OsStr) -> Option<&Flag<'_>> {
         self.flags.iter().find(|flag| name == flag.name)
     }
 
-    /// Takes in one flag; returns the arguments behind it.
-    fn flag<'a>(
+    /// Stores one flag; returns the arguments after it and its value.
+    fn take_flag<'a>(
         &self,
         name: &OsStr,
         value: Option<&OsStr>,
         rest: &'a [OsString],
         given: &mut FlagValues,
     ) -> Result<&'a [OsString], EarlyExit> {
-        let unknown = || EarlyExit::Wrong(format!("unknown flag {}", shown(name)));
+        let unknown = || EarlyExit::Invalid(format!("unknown flag {}", quoted(name)));
         let flag = self.find(name).ok_or_else(unknown)?;
         let next = match flag.value {
             FlagValue::Switch => None,
@@ -273,24 +276,24 @@ impl Syntax<'_> {
             (None, None, FlagValue::Switch) => (OsStr::new("true"), rest),
             (None, None, FlagValue::Text { .. }) => {
                 let flag = self.dashed(flag.name);
-                return Err(EarlyExit::Wrong(format!("flag {flag} needs a value")));
+                return Err(EarlyExit::Invalid(format!("flag {flag} needs a value")));
             }
         };
-        self.judge(flag, value)?;
+        self.check_value(flag, value)?;
         given.flags.push((flag.name, value.to_os_string()));
         Ok(rest)
     }
 
-    fn judge(&self, flag: &Flag<'_>, value: &OsStr) -> Result<(), EarlyExit> {
-        let judged = match flag.value {
+    fn check_value(&self, flag: &Flag<'_>, value: &OsStr) -> Result<(), EarlyExit> {
+        let result = match flag.value {
             FlagValue::Switch => boolean(value)
                 .map(drop)
                 .ok_or_else(|| "neither true nor false".to_string()),
             FlagValue::Text { check, .. } => check(value),
         };
-        judged.map_err(|cause| {
-            let (flag, value) = (self.dashed(flag.name), shown(value));
-            EarlyExit::Wrong(format!("invalid value {value} for flag {flag}: {cause}"))
+        result.map_err(|cause| {
+            let (flag, value) = (self.dashed(flag.name), quoted(value));
+            EarlyExit::Invalid(format!("invalid value {value} for flag {flag}: {cause}"))
         })
     }
 
@@ -314,22 +317,30 @@ impl Syntax<'_> {
         let mut text = String::new();
         for flag in self.flags {
             let name = self.dashed(flag.name);
-            let (shown, default) = match flag.value {
+            let (placeholder, default) = match flag.value {
                 FlagValue::Switch => (String::new(), String::new()),
                 FlagValue::Text {
-                    shown, default: "", ..
-                } => (format!(" {shown}"), String::new()),
-                FlagValue::Text { shown, default, .. } => {
-                    (format!(" {shown}"), format!(" (default: {default})"))
-                }
+                    placeholder,
+                    default: "",
+                    ..
+                } => (format!(" {placeholder}"), String::new()),
+                FlagValue::Text {
+                    placeholder,
+                    default,
+                    ..
+                } => (format!(" {placeholder}"), format!(" (default: {default})")),
             };
-            let _ = writeln!(text, "  {name}{shown}\n        {}{default}", flag.help);
+            let _ = writeln!(
+                text,
+                "  {name}{placeholder}\n        {}{default}",
+                flag.help
+            );
         }
         text
     }
 }
 
-/// `1 0 t f T F true false TRUE FALSE True False`
+/// Parses a boolean as Go's `strconv.ParseBool` does.
 fn boolean(value: &OsStr) -> Option<bool> {
     match value.as_bytes() {
         b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => Some(true),
@@ -338,8 +349,8 @@ fn boolean(value: &OsStr) -> Option<bool> {
     }
 }
 
-/// An argument as messages show it: quoted, whatever is in it.
-fn shown(argument: &OsStr) -> String {
+/// An argument for messages, quoted and escaped.
+fn quoted(argument: &OsStr) -> String {
     format!("{:?}", argument.to_string_lossy())
 }
 
@@ -454,7 +465,7 @@ mod tests {
             (Grammar::Gnu, &["x", "--offline=yes"], "invalid value"),
         ] {
             match parse(grammar, words) {
-                Err(EarlyExit::Wrong(text)) => assert!(text.contains(want), "{words:?}: {text}"),
+                Err(EarlyExit::Invalid(text)) => assert!(text.contains(want), "{words:?}: {text}"),
                 other => panic!("{words:?}: {other:?}"),
             }
         }

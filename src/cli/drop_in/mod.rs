@@ -1,5 +1,5 @@
-//! The programs that this one replaces, under their own names and with their own flags: Ignition and its helpers, and
-//! translators of configs.
+//! The programs that this one replaces, by their names and with their flags: Ignition, its helpers, and translators of
+//! configs.
 
 pub(crate) mod apply;
 pub(crate) mod boot;

@@ -1,5 +1,5 @@
-//! `ignition-rmcfg`: deletes the config from where the platform keeps it, so that what runs later cannot
-//! read it there.
+//! `ignition-rmcfg`: deletes the config from where the platform keeps it, so that programs that run later cannot read
+//! it.
 
 use super::flags::{Flag, FlagValues, Grammar, ParsedArgs, Syntax};
 use crate::cli::argv0;
@@ -10,26 +10,26 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The platform's own fetcher cannot be made.
+/// Exit code if the fetcher of the platform cannot be set up.
 const NO_FETCHER: u8 = 3;
 
 /// Deletes the config of the platform that the arguments name.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    argv0::answer(ask(arguments, &argv0::is_platform), |wish| {
-        let log = Log::open(wish.log_to_stdout);
+    argv0::dispatch(parse(arguments, &argv0::is_platform), |request| {
+        let log = Log::open(request.log_to_stdout);
         log.info(VERSION_TEXT);
-        delete(&wish.platform, &log)
+        delete(&request.platform, &log)
     })
 }
 
-/// What to delete.
+/// The parsed arguments.
 #[derive(Debug, PartialEq, Eq)]
 struct RmcfgRequest {
     platform: String,
     log_to_stdout: bool,
 }
 
-fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> ParsedArgs<RmcfgRequest> {
+fn parse(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> ParsedArgs<RmcfgRequest> {
     let check = |value: &OsStr| match value.to_str() {
         Some(name) if is_platform(name) => Ok(()),
         _ => Err("unknown platform".into()),
@@ -53,10 +53,10 @@ fn ask(arguments: &[OsString], is_platform: &dyn Fn(&str) -> bool) -> ParsedArgs
         grammar: Grammar::Gnu,
         flags: &flags,
     };
-    syntax.ask(arguments, |given| wish(&given))
+    syntax.parse_with(arguments, |given| request(&given))
 }
 
-fn wish(given: &FlagValues) -> Result<RmcfgRequest, String> {
+fn request(given: &FlagValues) -> Result<RmcfgRequest, String> {
     if let Some(extra) = given.positionals.first() {
         return Err(format!("unexpected argument {extra:?}"));
     }

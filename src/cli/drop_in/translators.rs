@@ -1,10 +1,10 @@
-//! The names of other translators: called by one of them, kindling takes that program's flags and translates.
+//! Other translators: called by the name of one, kindling takes its flags and translates.
 
 use super::flags::{Flag, FlagValues, Grammar, Syntax};
 use crate::cli::argv0;
 use crate::cli::exit::{Exit, ExitError};
 use crate::cli::reading::{LanguageOption, ReadingArgs};
-use crate::cli::translate::{self, Goal, TranslateArgs};
+use crate::cli::translate::{self, TargetLanguage, TranslateArgs};
 use crate::cli::validate::FindingFormat;
 use crate::language::Language;
 use crate::terminal;
@@ -51,23 +51,23 @@ struct ButaneArgs {
     version: bool,
 }
 
-/// Called as `butane`.
+/// Runs as `butane`.
 pub(crate) fn butane(arguments: &[OsString]) -> ExitCode {
     let words = std::iter::once(OsString::from("butane")).chain(arguments.iter().cloned());
     let args = match ButaneArgs::try_parse_from(words) {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
-            terminal::say(&error.render().to_string());
+            terminal::eprint(&error.render().to_string());
             return argv0::WRONG_USAGE.into();
         }
-        Err(help) => return argv0::printed(terminal::print(&help.render().to_string())),
+        Err(help) => return argv0::exit_after_output(terminal::print(&help.render().to_string())),
     };
     if args.version {
         return version("Butane");
     }
     terminal::choose_colours(&args.color);
     let file = args.file.or(args.input);
-    ended(translate::run(&TranslateArgs {
+    finish(translate::run(&TranslateArgs {
         pretty: args.pretty,
         strict: args.strict,
         raw: args.raw,
@@ -85,7 +85,7 @@ pub(crate) fn butane(arguments: &[OsString]) -> ExitCode {
                 files_dir: args.files_dir,
                 ..ReadingArgs::default()
             },
-            Goal::Ignition(None),
+            TargetLanguage::Ignition(None),
         )
     }))
 }
@@ -125,21 +125,21 @@ const CT: Syntax<'static> = Syntax {
     ],
 };
 
-/// Called as `ct`.
+/// Runs as `ct`.
 pub(crate) fn ct(arguments: &[OsString]) -> ExitCode {
-    argv0::answer(CT.ask(arguments, no_positionals), |given| {
+    argv0::dispatch(CT.parse_with(arguments, no_positionals), |given| {
         let reading = ReadingArgs {
             from: Some(LanguageOption::Language(Language::ContainerLinux)),
             files_dir: path(&given, "files-dir"),
             ..ReadingArgs::default()
         };
         let file = path(&given, "in-file").unwrap_or_else(|| "-".into());
-        ended(translate::run(&TranslateArgs {
+        finish(translate::run(&TranslateArgs {
             pretty: given.is_on("pretty"),
             strict: given.is_on("strict"),
             output: path(&given, "out-file"),
             platform: text(&given, "platform"),
-            ..TranslateArgs::of(file, reading, Goal::Ignition(None))
+            ..TranslateArgs::of(file, reading, TargetLanguage::Ignition(None))
         }))
     })
 }
@@ -166,9 +166,9 @@ const IGN_CONVERTER: Syntax<'static> = Syntax {
     ],
 };
 
-/// Called as `ign-converter`.
+/// Runs as `ign-converter`.
 pub(crate) fn ign_converter(arguments: &[OsString]) -> ExitCode {
-    let asked = IGN_CONVERTER.ask(arguments, |given| {
+    let parsed = IGN_CONVERTER.parse_with(arguments, |given| {
         let given = no_positionals(given)?;
         let map = text(&given, "fsmap").unwrap_or_default();
         let pairs = map.split(',').filter(|pair| !pair.is_empty());
@@ -180,16 +180,16 @@ pub(crate) fn ign_converter(arguments: &[OsString]) -> ExitCode {
             .collect();
         Ok((given, file_systems?))
     });
-    argv0::answer(asked, |(given, file_systems)| {
+    argv0::dispatch(parsed, |(given, file_systems)| {
         let reading = ReadingArgs {
             from: Some(LanguageOption::Language(Language::OldIgnition)),
             file_systems,
             ..ReadingArgs::default()
         };
         let file = path(&given, "input").unwrap_or_else(|| "-".into());
-        ended(translate::run(&TranslateArgs {
+        finish(translate::run(&TranslateArgs {
             output: path(&given, "output"),
-            ..TranslateArgs::of(file, reading, Goal::Ignition(None))
+            ..TranslateArgs::of(file, reading, TargetLanguage::Ignition(None))
         }))
     })
 }
@@ -211,14 +211,14 @@ fn text(given: &FlagValues, name: &str) -> Option<String> {
     Some(value.to_string_lossy().into_owned())
 }
 
-/// These programs print their own name; scripts look for the word.
+/// Prints the version with the name of the replaced program, which scripts look for.
 fn version(program: &str) -> ExitCode {
     let text = format!("{program} (kindling {})\n", env!("CARGO_PKG_VERSION"));
-    argv0::printed(terminal::print(&text))
+    argv0::exit_after_output(terminal::print(&text))
 }
 
-/// These programs end with 0 or 1.
-fn ended(result: Result<Exit, ExitError>) -> ExitCode {
+/// Converts the result to an exit code: these programs exit with 0 or 1.
+fn finish(result: Result<Exit, ExitError>) -> ExitCode {
     match result {
         Ok(_) => ExitCode::SUCCESS,
         Err(failure) => {

@@ -1,5 +1,5 @@
-//! A stage that was called wrongly during a boot: most often a machine whose kernel command line names no
-//! platform. The person at its console has to be told, as of any other failure.
+//! A usage error of a stage during a boot: most often because the kernel command line names no platform. It has to be
+//! shown on the console like any other failure.
 
 use crate::boot::args::Stage;
 use crate::boot::paths;
@@ -9,15 +9,15 @@ use crate::narration::console::{Consoles, INITRD_RELEASE};
 use std::ffi::OsString;
 use std::path::Path;
 
-/// Leaves the failure where that of a stage would be; does nothing outside an initramfs.
-pub(super) fn tell(arguments: &[OsString], text: &str) {
+/// Records and shows the failure as that of a stage would be; does nothing outside of an initramfs.
+pub(super) fn show(arguments: &[OsString], text: &str) {
     if !Path::new(INITRD_RELEASE).exists() {
         return;
     }
     let text = screen::render(stage(arguments).name(), &describe(arguments, text), 0);
-    // Consoles are there in any case.
-    let _ = paths::leave_failure(&text);
-    if !paths::shows_failures() {
+    // The consoles still show it if it cannot be recorded.
+    let _ = paths::write_failure(&text);
+    if !paths::has_failure_program() {
         Consoles::of_initramfs().write(&text);
     }
 }
@@ -34,13 +34,13 @@ fn describe(arguments: &[OsString], text: &str) -> Failure {
     }
 }
 
-/// The stage, as far as it can be determined.
+/// The stage that was requested; the first one if that cannot be determined.
 fn stage(arguments: &[OsString]) -> Stage {
     let named = value_of(arguments, "stage").and_then(Stage::parse);
     named.unwrap_or(Stage::FetchOffline)
 }
 
-/// The value of a flag, in arguments that may be wrong elsewhere.
+/// The value of a flag, in arguments that may not parse as a whole.
 fn value_of<'a>(arguments: &'a [OsString], name: &str) -> Option<&'a str> {
     let words: Vec<&str> = arguments.iter().filter_map(|word| word.to_str()).collect();
     words.iter().enumerate().find_map(|(at, word)| {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_screen_says_what_to_do() {
+    fn the_failure_has_a_remedy() {
         let arguments = ["--root=/sysroot", "--platform=", "--stage=disks", ""].map(OsString::from);
         let failure = describe(&arguments, "unknown platform: \"\"\nusage: ...");
         assert_eq!(stage(&arguments), Stage::Disks);

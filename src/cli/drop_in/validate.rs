@@ -1,8 +1,7 @@
-//! `ignition-validate`: judges one config; findings on standard output, everything else on standard
-//! error.
+//! `ignition-validate`: validates one config, with findings on standard output and everything else on standard error.
 
 use super::flags::{Flag, Grammar, Syntax};
-use crate::cli::findings::{self, JudgedConfig};
+use crate::cli::findings::{self, CheckedConfig};
 use crate::cli::{argv0, validate};
 use crate::language::{self, Surroundings};
 use crate::terminal;
@@ -19,40 +18,40 @@ const SYNTAX: Syntax<'static> = Syntax {
     flags: &[Flag::switch("version", "print the version")],
 };
 
-/// What there is to say, and how it ends.
+/// What to print, and whether the config is valid.
 struct ValidateOutput {
     stdout: String,
     stderr: String,
-    valid: bool,
+    is_valid: bool,
 }
 
-/// Judges the config that the arguments name.
+/// Validates the config that the arguments name.
 pub(crate) fn run(arguments: &[OsString]) -> ExitCode {
-    let asked = SYNTAX.ask(arguments, |given| Ok(given.positionals));
-    argv0::answer(asked, |files| say(&verdict(&files)))
+    let parsed = SYNTAX.parse_with(arguments, |given| Ok(given.positionals));
+    argv0::dispatch(parsed, |files| print(&validate_files(&files)))
 }
 
-fn verdict(files: &[OsString]) -> ValidateOutput {
+fn validate_files(files: &[OsString]) -> ValidateOutput {
     let [file] = files else {
-        return unusable(SYNTAX.usage());
+        return failed(SYNTAX.usage());
     };
     match validate::read(Path::new(file)) {
-        Ok(text) => judge(&file.to_string_lossy(), &text),
-        Err(error) => unusable(format!("{}\n", escaped(&format!("{error:#}")))),
+        Ok(text) => check(&file.to_string_lossy(), &text),
+        Err(error) => failed(format!("{}\n", escaped(&format!("{error:#}")))),
     }
 }
 
-fn unusable(stderr: String) -> ValidateOutput {
+fn failed(stderr: String) -> ValidateOutput {
     ValidateOutput {
         stdout: String::new(),
         stderr,
-        valid: false,
+        is_valid: false,
     }
 }
 
-/// A config without findings may still be none, e.g. one of an unknown version: then the reason is no
-/// finding.
-fn judge(name: &str, text: &[u8]) -> ValidateOutput {
+/// Validates a config. One without findings may still be unusable, e.g. because of its version: that reason is not a
+/// finding, and goes to standard error.
+fn check(name: &str, text: &[u8]) -> ValidateOutput {
     let text = &*language::unpacked(text);
     let parsed = language::parse(name, text, &Surroundings::default());
     let lines = parsed
@@ -63,20 +62,20 @@ fn judge(name: &str, text: &[u8]) -> ValidateOutput {
             let _ = writeln!(text, "{finding}");
             text
         });
-    let judged = JudgedConfig::of(name, text, &parsed);
-    let reason = findings::refusal(&judged)
+    let checked = CheckedConfig::of(name, text, &parsed);
+    let reason = findings::refusal(&checked)
         .map(|(problem, remedy)| format!("error: {}; {}\n", escaped(&problem), escaped(&remedy)));
     ValidateOutput {
         stdout: lines,
         stderr: reason.unwrap_or_default(),
-        valid: parsed.outcome.is_ok() && !parsed.findings.is_fatal(),
+        is_valid: parsed.outcome.is_ok() && !parsed.findings.is_fatal(),
     }
 }
 
-fn say(verdict: &ValidateOutput) -> ExitCode {
-    let printed = argv0::printed(terminal::print(&verdict.stdout));
-    terminal::say(&verdict.stderr);
-    match verdict.valid {
+fn print(output: &ValidateOutput) -> ExitCode {
+    let printed = argv0::exit_after_output(terminal::print(&output.stdout));
+    terminal::eprint(&output.stderr);
+    match output.is_valid {
         true => printed,
         false => ExitCode::FAILURE,
     }

@@ -1,25 +1,25 @@
 //! The part of a line that may be shown.
 //!
-//! Values are hidden when they are long, when their key says that they are secret, and when they
-//! are `data:` URLs or may hold a user name, a password or a token. Around a syntax error nothing is
-//! certain, so no value is shown at all, nor is one in a line that a finding calls secret.
+//! Values are hidden if they are long, if their key is that of a secret, and if they are `data:` URLs or may contain a
+//! user name, a password or a token. Near a syntax error nothing is certain, so all values are hidden, and so are those
+//! of a line with a finding about a secret.
 
-use super::values::{LineValue, string_end, values};
+use super::values::{LineValue, find_values, string_end};
 use crate::config::{Finding, JsonPath};
 use crate::text::is_unprintable;
 use std::ops::Range;
 
-/// Longer values are hidden, whatever they are.
-const VALUE_MAX_BYTES: usize = 60;
-/// Bytes between the places of a line from which it can be split.
-const STEP: usize = 1024;
-/// Bytes shown before and after the place in question.
-const BEFORE: usize = 64;
-const AFTER: usize = 64;
-/// Stands for a hidden value.
+/// Longer values are always hidden.
+const MAX_VALUE_BYTES: usize = 60;
+/// Minimum distance in bytes between the offsets of a line from which it can be split into tokens.
+const START_INTERVAL_BYTES: usize = 1024;
+/// Maximum number of bytes shown before and after the token that a finding is about.
+const MAX_BYTES_BEFORE: usize = 64;
+const MAX_BYTES_AFTER: usize = 64;
+/// Shown in place of a hidden value.
 const HIDDEN: &str = "\"…\"";
-/// Keys whose values are secret, their letters and digits in lower case: hashes, header values, pin configurations,
-/// texts of files and units, lists of passwords.
+/// Keys whose values are secret, reduced to lower-case letters and digits: hashes, header values, pin configurations,
+/// contents of files and units, lists of passwords.
 const SECRET_KEYS: [&str; 10] = [
     "passwordhash",
     "value",
@@ -32,8 +32,8 @@ const SECRET_KEYS: [&str; 10] = [
     "inline",
     "list",
 ];
-/// So end other keys whose values are secret, e.g. `plain_text_passwd` and `rsa_private`.
-const SECRET_ENDS: [&str; 8] = [
+/// Suffixes of other keys whose values are secret, e.g. `plain_text_passwd` and `rsa_private`.
+const SECRET_KEY_SUFFIXES: [&str; 8] = [
     "authorization",
     "passwd",
     "password",
@@ -43,52 +43,52 @@ const SECRET_ENDS: [&str; 8] = [
     "secret",
     "token",
 ];
-/// No key of a config is longer.
+/// Longer keys are not examined: no key of a config is that long.
 const MAX_KEY_BYTES: usize = 64;
-/// Of a longer line without the quotes of JSON nothing is shown: to find its values would take memory.
+/// Nothing of a longer YAML line is shown: finding its values would take too much memory.
 const MAX_YAML_LINE_BYTES: usize = 1 << 20;
 
 /// How much of a line may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Secrecy {
-    /// The text is what it should be: hide what may be secret.
+    /// The syntax is valid: hide what may be secret.
     Careful,
-    /// It is not, or the line may be a part of a secret: hide all values.
+    /// The syntax is not valid, or the line may be part of a secret: hide all values.
     Strict,
 }
 
 impl Secrecy {
-    /// Syntax errors are the findings without a path.
+    /// Findings without a path are syntax errors.
     pub(super) fn of(finding: &Finding) -> Self {
         match &finding.path {
-            Some(path) if !is_secret_place(path) => Secrecy::Careful,
+            Some(path) if !is_secret_path(path) => Secrecy::Careful,
             _ => Secrecy::Strict,
         }
     }
 }
 
-/// True if the last key on the way to a place is one of a secret.
-fn is_secret_place(path: &JsonPath) -> bool {
+/// True if the last key of a path is that of a secret.
+fn is_secret_path(path: &JsonPath) -> bool {
     let is_key = |part: &&str| !part.bytes().all(|b| b.is_ascii_digit());
     let key = path.parts().filter(is_key).last();
     key.is_some_and(|key| is_secret_key(key.as_bytes()))
 }
 
-/// A piece of a line, and the bytes of it that a finding is about.
+/// A part of a line, and the range of the text that a finding is about.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Excerpt {
     pub(super) text: String,
     pub(super) span: Range<usize>,
 }
 
-/// A line that was split once, so that each excerpt of it costs no more than its surroundings.
+/// A line that has been split once, so that the cost of an excerpt does not depend on the length of the line.
 #[derive(Debug)]
 pub(super) struct SplitLine<'a> {
     bytes: &'a [u8],
-    /// Where its values are, if they need no quotes.
+    /// Its values, if it is YAML: they need no quotes.
     values: Vec<LineValue>,
-    /// Where splitting can start, about every [`STEP`] bytes. Empty if nothing can be shown safely.
-    marks: Vec<TokenStart>,
+    /// Where splitting can start, about every [`START_INTERVAL_BYTES`]. Empty if nothing can be shown safely.
+    starts: Vec<TokenStart>,
 }
 
 /// The beginning of a token.
@@ -100,14 +100,14 @@ struct TokenStart {
 }
 
 impl<'a> SplitLine<'a> {
-    /// Splits a line. No string of JSON goes beyond its line, so a line begins outside of strings.
+    /// Splits a line of JSON. Strings of JSON do not span lines, so a line begins outside of a string.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let mut line = Self {
             bytes,
             values: Vec::new(),
-            marks: Vec::new(),
+            starts: Vec::new(),
         };
-        line.marks = line.starts().unwrap_or_default();
+        line.starts = line.find_starts().unwrap_or_default();
         line
     }
 
@@ -116,45 +116,48 @@ impl<'a> SplitLine<'a> {
         let mut line = Self {
             bytes,
             values: Vec::new(),
-            marks: Vec::new(),
+            starts: Vec::new(),
         };
         if bytes.len() <= MAX_YAML_LINE_BYTES {
-            line.values = values(bytes, is_secret_key);
-            line.marks = line.starts().unwrap_or_default();
+            line.values = find_values(bytes, is_secret_key);
+            line.starts = line.find_starts().unwrap_or_default();
         }
         line
     }
 
-    /// Where splitting can start.
-    fn starts(&self) -> Result<Vec<TokenStart>, Unterminated> {
-        let mut marks = vec![TokenStart { at: 0, key: 0..0 }];
-        let mut tokens = self.tokens(&marks[0]);
+    /// Finds the tokens from which splitting can start.
+    fn find_starts(&self) -> Result<Vec<TokenStart>, Unterminated> {
+        let mut starts = vec![TokenStart { at: 0, key: 0..0 }];
+        let mut tokens = self.tokens_from(&starts[0]);
         loop {
-            let here = tokens.mark();
-            if marks.last().is_some_and(|last| here.at >= last.at + STEP) {
-                marks.push(here);
+            let start = tokens.next_start();
+            if starts
+                .last()
+                .is_some_and(|last| start.at >= last.at + START_INTERVAL_BYTES)
+            {
+                starts.push(start);
             }
             match tokens.next() {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(error),
-                None => return Ok(marks),
+                None => return Ok(starts),
             }
         }
     }
 
-    fn tokens(&self, mark: &TokenStart) -> Tokens<'_> {
+    fn tokens_from(&self, start: &TokenStart) -> Tokens<'_> {
         Tokens {
             line: self.bytes,
             values: &self.values,
-            at: mark.at,
-            key: mark.key.clone(),
+            at: start.at,
+            key: start.key.clone(),
         }
     }
 
-    /// The surroundings of byte `at`; `None` if nothing can be shown safely.
+    /// The token at byte `at` with its surroundings; `None` if nothing can be shown safely.
     pub(super) fn excerpt(&self, at: usize, secrecy: Secrecy) -> Option<Excerpt> {
         if at >= self.bytes.len() {
-            return self.at_the_end();
+            return self.excerpt_at_end();
         }
         let (mut before, token) = self.tokens_up_to(at, secrecy)?;
         self.keep_last(&mut before, secrecy);
@@ -167,29 +170,29 @@ impl<'a> SplitLine<'a> {
         text.push_str(&token.shown(self.bytes, secrecy));
         let span = match token.is_string || token.is_word {
             true => start..text.len(),
-            false => one_character(&text, start + at - token.bytes.start, start),
+            false => character_at(&text, start + at - token.bytes.start, start),
         };
-        let mut room = AFTER.saturating_sub(text.len() - start);
-        for token in self.tokens(&token.end_mark()) {
+        let mut space = MAX_BYTES_AFTER.saturating_sub(text.len() - start);
+        for token in self.tokens_from(&token.next_start()) {
             let shown = token.ok()?.shown(self.bytes, secrecy);
-            if shown.len() > room {
+            if shown.len() > space {
                 text.push_str(" …");
                 break;
             }
-            room -= shown.len();
+            space -= shown.len();
             text.push_str(&shown);
         }
         Some(Excerpt { text, span })
     }
 
-    /// The token that byte `at` is in, and those before it: as many as may be shown, or more.
+    /// The token that contains byte `at`, and those before it: at least as many as may be shown.
     fn tokens_up_to(&self, at: usize, secrecy: Secrecy) -> Option<(Vec<LineToken>, LineToken)> {
-        let mut first = self.marks.partition_point(|mark| mark.at <= at);
+        let mut first = self.starts.partition_point(|start| start.at <= at);
         loop {
             first = first.checked_sub(1)?;
             let mut before = Vec::new();
             let mut found = None;
-            for token in self.tokens(&self.marks[first]) {
+            for token in self.tokens_from(&self.starts[first]) {
                 let token = token.ok()?;
                 if token.bytes.contains(&at) {
                     found = Some(token);
@@ -201,26 +204,26 @@ impl<'a> SplitLine<'a> {
                 .iter()
                 .rev()
                 .map(|token| token.shown(self.bytes, secrecy).len());
-            if first == 0 || reaches(shown, BEFORE) {
+            if first == 0 || sum_exceeds(shown, MAX_BYTES_BEFORE) {
                 return Some((before, found?));
             }
         }
     }
 
-    /// Drops all but the last tokens that may be shown before a place.
+    /// Drops tokens from the front until the rest is short enough to be shown.
     fn keep_last(&self, before: &mut Vec<LineToken>, secrecy: Secrecy) {
-        let mut room = BEFORE;
+        let mut space = MAX_BYTES_BEFORE;
         let shown = before.iter().rev().take_while(|token| {
-            let left = room.checked_sub(token.shown(self.bytes, secrecy).len());
-            room = left.unwrap_or(room);
+            let left = space.checked_sub(token.shown(self.bytes, secrecy).len());
+            space = left.unwrap_or(space);
             left.is_some()
         });
         let shown = shown.count();
         before.drain(..before.len() - shown);
     }
 
-    /// Points after the last byte, where a text ends too early or an empty object ends the line.
-    fn at_the_end(&self) -> Option<Excerpt> {
+    /// An excerpt that marks the position after the last byte, e.g. if a text is cut off.
+    fn excerpt_at_end(&self) -> Option<Excerpt> {
         let last = self.bytes.len().checked_sub(1)?;
         let mut excerpt = self.excerpt(last, Secrecy::Strict)?;
         let end = excerpt.text.len();
@@ -230,8 +233,8 @@ impl<'a> SplitLine<'a> {
     }
 }
 
-/// True if the lengths add up to more than `limit`; looks at no more of them than that takes.
-fn reaches(lengths: impl Iterator<Item = usize>, limit: usize) -> bool {
+/// True if the lengths add up to more than `limit`. Stops as soon as they do.
+fn sum_exceeds(lengths: impl Iterator<Item = usize>, limit: usize) -> bool {
     let mut sum = 0;
     lengths.into_iter().any(|length| {
         sum += length;
@@ -239,42 +242,42 @@ fn reaches(lengths: impl Iterator<Item = usize>, limit: usize) -> bool {
     })
 }
 
-/// The character of `text` that byte `at` belongs to, or the last one from `first` on: what is shown may be shorter
-/// than what it stands for.
-fn one_character(text: &str, at: usize, first: usize) -> Range<usize> {
+/// The range of the character of `text` that contains byte `at`, or of the last one from `first` on: the shown text may
+/// be shorter than the original.
+fn character_at(text: &str, at: usize, first: usize) -> Range<usize> {
     let mut indices = text[first..].char_indices().map(|(i, c)| (first + i, c));
     let last = indices.clone().next_back();
     let found = indices.find(|(i, c)| *i + c.len_utf8() > at).or(last);
     found.map_or(first..first, |(i, c)| i..i + c.len_utf8())
 }
 
-/// A string, a word or number, or anything between.
+/// A string, a word or number, or anything in between them.
 #[derive(Debug)]
 struct LineToken {
     bytes: Range<usize>,
     /// A string in quotes, or a value of YAML.
     is_string: bool,
     is_word: bool,
-    /// The key it is, or the last one before it.
+    /// The token itself if it is a key, otherwise the last key before it.
     key: Range<usize>,
 }
 
 impl LineToken {
-    fn end_mark(&self) -> TokenStart {
+    fn next_start(&self) -> TokenStart {
         TokenStart {
             at: self.bytes.end,
             key: self.key.clone(),
         }
     }
 
-    /// What may be shown of it.
+    /// The text to show for it.
     fn shown(&self, line: &[u8], secrecy: Secrecy) -> String {
         let raw = &line[self.bytes.clone()];
         let is_key = self.bytes == self.key;
         if self.is_string && !is_key && is_secret(raw, &line[self.key.clone()], secrecy) {
             return HIDDEN.into();
         }
-        let kept = &raw[..raw.len().min(VALUE_MAX_BYTES)];
+        let kept = &raw[..raw.len().min(MAX_VALUE_BYTES)];
         let mut shown = printable(&String::from_utf8_lossy(kept));
         if kept.len() < raw.len() {
             shown.push('…');
@@ -283,11 +286,11 @@ impl LineToken {
     }
 }
 
-/// An unterminated string: where it ends, and therefore what is secret, is unknown.
+/// There is an unterminated string: where it ends, and therefore what is secret, is unknown.
 #[derive(Debug)]
 struct Unterminated;
 
-/// Splits a line into tokens, one after the other.
+/// Iterates over the tokens of a line.
 struct Tokens<'a> {
     line: &'a [u8],
     values: &'a [LineValue],
@@ -296,14 +299,14 @@ struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// The value of YAML that begins here.
+    /// The YAML value that begins at the current position.
     fn value(&self) -> Option<&'a LineValue> {
         let values = self.values;
         let found = values.binary_search_by_key(&self.at, |value| value.bytes.start);
         values.get(found.ok()?)
     }
 
-    fn mark(&self) -> TokenStart {
+    fn next_start(&self) -> TokenStart {
         TokenStart {
             at: self.at,
             key: self.key.clone(),
@@ -331,8 +334,8 @@ impl Iterator for Tokens<'_> {
         };
         let bytes = self.at..end;
         let is_string = first == b'"';
-        let mut behind = self.line[end..].iter();
-        if is_string && behind.find(|b| !b.is_ascii_whitespace()) == Some(&b':') {
+        let mut following = self.line[end..].iter();
+        if is_string && following.find(|b| !b.is_ascii_whitespace()) == Some(&b':') {
             self.key = bytes.clone();
         }
         self.at = end;
@@ -347,12 +350,12 @@ impl Iterator for Tokens<'_> {
 
 fn is_secret(raw: &[u8], key: &[u8], secrecy: Secrecy) -> bool {
     secrecy == Secrecy::Strict
-        || raw.len() > VALUE_MAX_BYTES
+        || raw.len() > MAX_VALUE_BYTES
         || is_secret_key(key)
         || is_secret_text(raw)
 }
 
-/// Whatever its punctuation: `password_hash` is `passwordHash`.
+/// Ignores case and punctuation: `password_hash` equals `passwordHash`.
 fn is_secret_key(key: &[u8]) -> bool {
     if key.len() > MAX_KEY_BYTES {
         return false;
@@ -360,41 +363,43 @@ fn is_secret_key(key: &[u8]) -> bool {
     let letters = key.iter().filter(|b| b.is_ascii_alphanumeric());
     let name: Vec<u8> = letters.map(u8::to_ascii_lowercase).collect();
     SECRET_KEYS.iter().any(|key| name == key.as_bytes())
-        || SECRET_ENDS.iter().any(|end| name.ends_with(end.as_bytes()))
+        || SECRET_KEY_SUFFIXES
+            .iter()
+            .any(|suffix| name.ends_with(suffix.as_bytes()))
 }
 
-/// True for what may hold a secret by its form: `data:` URLs, URLs with a query, what has a user and a password in front of
-/// an `@`, even if it is no URL, and values without quotes that look like a header or like a key and its value.
+/// True if the form of a value suggests a secret: `data:` URLs, URLs with a query, a user and a password before an `@`,
+/// even if it is not a URL, and unquoted values that look like a header or like a key and its value.
 fn is_secret_text(raw: &[u8]) -> bool {
     let quotes = usize::from(matches!(raw.first(), Some(b'"' | b'\'')));
     let text = &raw[quotes..];
-    let holds = |piece: &[u8]| text.windows(piece.len()).any(|window| window == piece);
+    let contains = |part: &[u8]| text.windows(part.len()).any(|window| window == part);
     let at = text.iter().rposition(|b| *b == b'@');
     text.get(..5)
         .is_some_and(|s| s.eq_ignore_ascii_case(b"data:"))
         || at.is_some_and(|at| text[..at].contains(&b':'))
-        || holds(b"://") && holds(b"?")
-        || quotes == 0 && holds(b": ")
+        || contains(b"://") && contains(b"?")
+        || quotes == 0 && contains(b": ")
 }
 
 fn is_word_byte(b: u8) -> bool {
     b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')
 }
 
-/// Where the token that begins at `at` ends; `None` for a string without end.
+/// The end of the token that begins at `at`; `None` if it is an unterminated string.
 fn token_end(line: &[u8], at: usize) -> Option<usize> {
     let rest = &line[at..];
     let length = match rest[0] {
         b'"' => return string_end(rest).map(|length| at + length),
         b if is_word_byte(b) => rest.iter().position(|b| !is_word_byte(*b)),
-        // Bytes of one character stay together.
+        // The bytes of a character are not separated.
         b if !b.is_ascii() => rest.iter().position(u8::is_ascii),
         _ => Some(1),
     };
     Some(at + length.unwrap_or(rest.len()))
 }
 
-/// Control characters would confuse the terminal and the marker below the line.
+/// Replaces unprintable characters with spaces: they would confuse the terminal and misplace the marker below the line.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if is_unprintable(c) { ' ' } else { c })
@@ -521,9 +526,9 @@ mod tests {
         }
     }
 
-    /// Whatever the bytes, the marked piece is made of whole characters, which the renderer relies on.
+    /// For any bytes, the marked range consists of whole characters, which the renderer relies on.
     #[test]
-    fn marks_are_at_characters() {
+    fn marked_ranges_are_whole_characters() {
         for line in [
             &b"\xef\xbb\xbf{"[..],
             "{\u{201c}a\u{201d}: 1}".as_bytes(),
@@ -555,7 +560,7 @@ mod tests {
         assert!(text.len() < 150, "{text}");
     }
 
-    /// Whatever a line consists of, an excerpt is short, and the same wherever splitting starts.
+    /// Excerpts are short for all kinds of lines, and hide secrets wherever splitting starts.
     #[test]
     fn excerpts_are_short() {
         let blanks = " ".repeat(10_000);

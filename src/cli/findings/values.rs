@@ -1,22 +1,22 @@
-//! Values in a line of YAML. They need no quotes, so they are found by what stands around them.
+//! Finds the values in a line of YAML. They may be unquoted, so they are found by the characters around them.
 //!
-//! A line is read by itself: what it is a part of is not known. Where that leaves a doubt, a value is taken to be longer.
+//! Each line is examined without its context. If it is ambiguous where a value ends, the longer one is assumed.
 
 use std::ops::Range;
 
-/// Longer texts before a colon are no keys.
+/// Longer texts before a colon are not keys.
 const MAX_KEY_BYTES: usize = 256;
 
-/// A value and the last key before it, by their bytes. Blanks around them are no part of them.
+/// The ranges of a value and of the last key before it, without surrounding blanks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct LineValue {
     pub(super) key: Range<usize>,
     pub(super) bytes: Range<usize>,
 }
 
-/// The values of a line, in their order. What follows a key that is secret is one value to the end of the line, unless
-/// brackets or quotes say where it ends.
-pub(super) fn values(line: &[u8], is_secret_key: fn(&[u8]) -> bool) -> Vec<LineValue> {
+/// Finds the values of a line, in their order. After a key of a secret, the rest of the line is one value unless
+/// brackets or quotes delimit it.
+pub(super) fn find_values(line: &[u8], is_secret_key: fn(&[u8]) -> bool) -> Vec<LineValue> {
     let mut reader = LineReader {
         line,
         is_secret_key,
@@ -29,7 +29,7 @@ pub(super) fn values(line: &[u8], is_secret_key: fn(&[u8]) -> bool) -> Vec<LineV
     reader.values
 }
 
-/// Where a string ends that begins with a double quote; `None` if it does not.
+/// The end of a string that begins with a double quote; `None` if it is unterminated.
 pub(super) fn string_end(rest: &[u8]) -> Option<usize> {
     let mut escaped = false;
     let end = rest.iter().skip(1).position(|b| match (*b, escaped) {
@@ -46,7 +46,7 @@ pub(super) fn string_end(rest: &[u8]) -> Option<usize> {
     end.map(|i| i + 2)
 }
 
-/// Where a string ends that begins with a single quote, which is doubled inside of it; `None` if it does not.
+/// The end of a string that begins with a single quote; `None` if it is unterminated. Quotes inside are doubled.
 fn single_quoted_end(rest: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {
@@ -62,7 +62,7 @@ struct LineReader<'a> {
     line: &'a [u8],
     is_secret_key: fn(&[u8]) -> bool,
     at: usize,
-    /// Brackets that are open.
+    /// Number of open brackets.
     depth: usize,
     /// The last key.
     key: Range<usize>,
@@ -70,14 +70,14 @@ struct LineReader<'a> {
 }
 
 impl LineReader<'_> {
-    /// Reads on; false at the end.
+    /// Reads the next token; returns false at the end of the line.
     fn step(&mut self) -> bool {
         let Some(first) = self.line.get(self.at).copied() else {
             return false;
         };
         match first {
-            b'"' => self.quoted(string_end(&self.line[self.at..])),
-            b'\'' => self.quoted(single_quoted_end(&self.line[self.at..])),
+            b'"' => self.read_quoted(string_end(&self.line[self.at..])),
+            b'\'' => self.read_quoted(single_quoted_end(&self.line[self.at..])),
             // An anchor, an alias or a tag.
             b'&' | b'*' | b'!' => self.skip_word(),
             b'{' | b'[' => {
@@ -91,7 +91,7 @@ impl LineReader<'_> {
             b',' | b'#' | b'|' | b'>' => self.at += 1,
             b'-' | b'?' | b':' if self.is_blank_or_end(self.at + 1) => self.at += 1,
             b if is_blank(b) => self.at += 1,
-            _ => self.plain(),
+            _ => self.read_plain(),
         }
         true
     }
@@ -107,31 +107,31 @@ impl LineReader<'_> {
         self.at += end.unwrap_or(rest.len());
     }
 
-    /// A string in quotes, so long. One without an end may go on in the next line.
-    fn quoted(&mut self, length: Option<usize>) {
+    /// Reads a quoted string of the given length. An unterminated one may continue in the next line.
+    fn read_quoted(&mut self, length: Option<usize>) {
         let bytes = self.at..length.map_or(self.line.len(), |length| self.at + length);
         let rest = &self.line[bytes.end..];
         let blanks = rest.iter().take_while(|b| is_blank(**b)).count();
         if rest.get(blanks) == Some(&b':') {
             self.at = bytes.end + blanks + 1;
             self.key = bytes;
-            self.behind_key();
+            self.read_secret_value();
         } else {
             self.at = bytes.end;
             self.push(bytes);
         }
     }
 
-    /// A key or a value without quotes.
-    fn plain(&mut self) {
+    /// Reads an unquoted key or value.
+    fn read_plain(&mut self) {
         let start = self.at;
         let mut end = start;
         while let Some(b) = self.line.get(self.at).copied() {
             match b {
-                b':' if self.separates() && is_key(&self.line[start..end]) => {
+                b':' if self.is_separator() && is_key(&self.line[start..end]) => {
                     self.at += 1;
                     self.key = start..end;
-                    return self.behind_key();
+                    return self.read_secret_value();
                 }
                 b'#' if self.at > end => break,
                 b',' if self.depth > 0 || self.is_blank_or_end(self.at + 1) => break,
@@ -146,16 +146,16 @@ impl LineReader<'_> {
         self.push(start..end);
     }
 
-    /// True for a colon with a value behind it.
-    fn separates(&self) -> bool {
+    /// True if the colon at the current position separates a key from its value.
+    fn is_separator(&self) -> bool {
         let next = self.at + 1;
         let is_in_brackets = self.depth > 0;
         self.is_blank_or_end(next)
             || is_in_brackets && self.line.get(next).is_some_and(|b| is_bracket(*b))
     }
 
-    /// Without brackets around it a secret may have commas, colons and what looks like a comment.
-    fn behind_key(&mut self) {
+    /// Reads the value if it is secret and undelimited: it may contain commas, colons and what looks like a comment.
+    fn read_secret_value(&mut self) {
         if self.depth > 0 || !(self.is_secret_key)(&self.line[self.key.clone()]) {
             return;
         }
@@ -163,11 +163,11 @@ impl LineReader<'_> {
         let Some(blanks) = rest.iter().position(|b| !is_blank(*b)) else {
             return;
         };
-        let has_form = matches!(
+        let is_delimited = matches!(
             rest[blanks],
             b'{' | b'[' | b'"' | b'\'' | b'|' | b'>' | b'&' | b'*' | b'!'
         );
-        if !has_form {
+        if !is_delimited {
             let last = rest.iter().rposition(|b| !is_blank(*b)).unwrap_or(blanks);
             let bytes = self.at + blanks..self.at + last + 1;
             self.at = self.line.len();
@@ -185,15 +185,15 @@ fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\r')
 }
 
-/// What ends a word between brackets.
+/// True for characters that end an unquoted text inside of brackets.
 fn is_bracket(b: u8) -> bool {
     matches!(b, b',' | b'{' | b'}' | b'[' | b']')
 }
 
-/// True for what can be a key of a config. With any other text before a colon, all of it is a value.
+/// True if a text may be a key of a config. Any other text before a colon is part of a value.
 fn is_key(text: &[u8]) -> bool {
-    let fits = |b: &u8| b.is_ascii_alphanumeric() || b"_-./".contains(b);
-    (1..=MAX_KEY_BYTES).contains(&text.len()) && text.iter().all(fits)
+    let is_key_byte = |b: &u8| b.is_ascii_alphanumeric() || b"_-./".contains(b);
+    (1..=MAX_KEY_BYTES).contains(&text.len()) && text.iter().all(is_key_byte)
 }
 
 #[cfg(test)]
@@ -201,7 +201,7 @@ mod tests {
     use super::*;
 
     fn found(line: &str) -> Vec<(&str, &str)> {
-        let values = values(line.as_bytes(), |key| key == b"pw");
+        let values = find_values(line.as_bytes(), |key| key == b"pw");
         let text = |value: LineValue| (&line[value.key], &line[value.bytes]);
         values.into_iter().map(text).collect()
     }
@@ -249,7 +249,7 @@ mod tests {
             b"&",
             b"\t\r ",
         ] {
-            let values = values(line, |_| true);
+            let values = find_values(line, |_| true);
             assert!(
                 values.iter().all(|value| !value.bytes.is_empty()),
                 "{line:?}"

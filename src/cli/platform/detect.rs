@@ -1,4 +1,4 @@
-//! `kindling platform detect`: which platform this machine may be.
+//! `kindling platform detect`: guesses the platform of this machine.
 
 use crate::cli::exit::{Exit, ExitError};
 use crate::platform::detect::{Guess, Traits, guesses};

@@ -1,4 +1,4 @@
-//! `kindling platform list`: every platform in a line.
+//! `kindling platform list`: every platform, one per line.
 
 use crate::cli::exit::{Exit, ExitError};
 use crate::platform::{PLATFORMS, Platform};
@@ -47,7 +47,7 @@ fn human() -> String {
     PLATFORMS.iter().map(line).collect()
 }
 
-/// Where the config is, without marks of Markdown.
+/// Where the config comes from, without Markdown.
 fn source(platform: &dyn Platform) -> String {
     match platform.alias_of() {
         Some(other) => format!("same as {other}"),
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_for_each() {
+    fn every_platform_has_a_line() {
         let text = human();
         assert_eq!(text.lines().count(), PLATFORMS.len());
         assert!(

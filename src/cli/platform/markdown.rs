@@ -1,4 +1,4 @@
-//! The table of all platforms, as `docs/platforms.md` shows it.
+//! The table of all platforms in `docs/platforms.md`.
 
 use crate::platform::{PLATFORMS, Platform};
 

@@ -1,11 +1,11 @@
-//! `kindling platform`: what kinds of machines there are, how each is asked for its config, and which this one may be.
+//! `kindling platform`: lists the platforms, shows how each provides its config, and guesses that of this machine.
 
 mod detect;
 mod list;
 mod markdown;
 mod show;
 
-pub(super) use show::unknown;
+pub(super) use show::unknown_platform;
 
 use super::exit::{Exit, ExitError};
 use clap::{Args, Subcommand};
@@ -29,7 +29,7 @@ enum PlatformCommand {
     Detect(detect::DetectArgs),
 }
 
-/// Does what the arguments ask for.
+/// Runs the subcommand.
 pub(crate) fn run(args: &PlatformArgs) -> Result<Exit, ExitError> {
     match &args.command {
         PlatformCommand::List(args) => list::run(args),

@@ -1,4 +1,4 @@
-//! `kindling platform show`: everything there is to know of one platform.
+//! `kindling platform show`: describes one platform.
 
 use crate::cli::exit::{Exit, ExitError};
 use crate::cli::suggested;
@@ -18,9 +18,9 @@ pub(super) struct ShowArgs {
     id: String,
 }
 
-/// Prints what is known.
+/// Prints the description of a platform.
 pub(super) fn run(args: &ShowArgs) -> Result<Exit, ExitError> {
-    let platform = platform::find(&args.id).ok_or_else(|| unknown(&args.id))?;
+    let platform = platform::find(&args.id).ok_or_else(|| unknown_platform(&args.id))?;
     match args.json {
         true => terminal::write_line(&format!("{:#}", json(platform)))?,
         false => terminal::print(&human(platform))?,
@@ -28,21 +28,21 @@ pub(super) fn run(args: &ShowArgs) -> Result<Exit, ExitError> {
     Ok(Exit::Done)
 }
 
-/// No platform has this id.
-pub(in crate::cli) fn unknown(id: &str) -> ExitError {
-    let near = platform::PLATFORMS.iter().map(|platform| platform.id());
-    let near = near.filter(|known| known.contains(id) || id.contains(known));
-    let near: Vec<&str> = near.filter(|_| !id.is_empty()).collect();
-    let hint = match near.as_slice() {
+/// The error for an id that no platform has, with similar ones.
+pub(in crate::cli) fn unknown_platform(id: &str) -> ExitError {
+    let similar = platform::PLATFORMS.iter().map(|platform| platform.id());
+    let similar = similar.filter(|known| known.contains(id) || id.contains(known));
+    let similar: Vec<&str> = similar.filter(|_| !id.is_empty()).collect();
+    let hint = match similar.as_slice() {
         [] => String::new(),
-        near => format!("; did you mean {}?", near.join(" or ")),
+        similar => format!("; did you mean {}?", similar.join(" or ")),
     };
     ExitError::usage(format!(
         "unknown platform {id:?}{hint}; `kindling platform list` lists all"
     ))
 }
 
-/// Everything, for programs.
+/// The description for programs.
 pub(super) fn json(platform: &dyn Platform) -> Value {
     let about = platform.about();
     let modules = about.modules.iter().map(
@@ -52,7 +52,7 @@ pub(super) fn json(platform: &dyn Platform) -> Value {
         "id": platform.id(),
         "aliasOf": platform.alias_of(),
         "source": about.source.replace('`', ""),
-        "asks": platform.asks(),
+        "asks": platform.requests(),
         "noConfig": about.no_config.replace('`', ""),
         "waits": about.waits.replace('`', ""),
         "needsNetwork": about.network == Network::Needed,
@@ -62,7 +62,7 @@ pub(super) fn json(platform: &dyn Platform) -> Value {
     })
 }
 
-/// Everything, for people.
+/// The description for people.
 fn human(platform: &dyn Platform) -> String {
     let about = platform.about();
     let network = match about.network {
@@ -74,14 +74,14 @@ fn human(platform: &dyn Platform) -> String {
         lines.push(("is", format!("another name of {other}")));
     }
     lines.push(("config", about.source.into()));
-    let asks = platform.asks();
-    let named = std::iter::once("asks").chain(std::iter::repeat(""));
-    lines.extend(named.zip(asks));
+    let requests = platform.requests();
+    let labels = std::iter::once("asks").chain(std::iter::repeat(""));
+    lines.extend(labels.zip(requests));
     lines.push(("no config", about.no_config.into()));
     lines.push(("waits", about.waits.into()));
     lines.push(("network", network.into()));
-    let named = std::iter::once("modules").chain(std::iter::repeat(""));
-    lines.extend(named.zip(about.modules.iter().map(module)));
+    let labels = std::iter::once("modules").chain(std::iter::repeat(""));
+    lines.extend(labels.zip(about.modules.iter().map(module)));
     if platform.is_read_once() {
         lines.push(("reading", "only once: reading removes it".into()));
     }
@@ -103,7 +103,7 @@ mod tests {
     use crate::platform::{PLATFORMS, find};
 
     #[test]
-    fn everything_has_words() {
+    fn every_line_has_text() {
         for platform in PLATFORMS {
             let text = human(*platform);
             assert!(!text.contains('`'), "{text}");
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_told_as_they_are_made() {
+    fn requests_are_shown_as_they_are_made() {
         let text = human(find("gcp").expect("there"));
         let line = "asks       GET http://169.254.169.254/computeMetadata/v1/instance/attributes/user-data with Metadata-Flavor: Google\n";
         assert!(text.contains(line), "{text}");
@@ -131,9 +131,9 @@ mod tests {
 
     #[test]
     fn a_wrong_name_gets_a_hint() {
-        let told = unknown("google-gcp").message;
-        assert!(told.contains("did you mean gcp?"), "{told}");
-        let told = unknown("").message;
-        assert!(told.starts_with("unknown platform \"\"; "), "{told}");
+        let message = unknown_platform("google-gcp").message;
+        assert!(message.contains("did you mean gcp?"), "{message}");
+        let message = unknown_platform("").message;
+        assert!(message.starts_with("unknown platform \"\"; "), "{message}");
     }
 }

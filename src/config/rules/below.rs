@@ -1,12 +1,12 @@
 //! Which paths lead through which others.
 
-/// Calls `found` for each of `paths` that is below some of `links`, with its index and the indices of these links,
-/// the outermost first. In the order of the paths' components, not of the list.
+/// Calls `found` for each of `paths` that is below any of `links`, with its index and the indices of those links, the
+/// outermost first. The order is that of the paths' components, not of the list.
 pub(crate) fn each_below(links: &[&str], paths: &[&str], mut found: impl FnMut(usize, &[usize])) {
     if links.is_empty() {
         return;
     }
-    // A link is behind paths that are equal to it, so that it is not taken for one above them.
+    // A link sorts after paths that are equal to it, so that it does not count as above them.
     let links_last = links.iter().enumerate().map(|(i, link)| (*link, true, i));
     let paths = paths.iter().enumerate().map(|(i, path)| (*path, false, i));
     let mut all: Vec<(&str, bool, usize)> = links_last.chain(paths).collect();
@@ -14,7 +14,7 @@ pub(crate) fn each_below(links: &[&str], paths: &[&str], mut found: impl FnMut(u
         let by_component = components_first(a.0).cmp(components_first(b.0));
         by_component.then(a.1.cmp(&b.1))
     });
-    // Links above the path at hand: what is below a link follows it without a gap.
+    // Links above the current path: whatever is below a link directly follows it.
     let mut above: Vec<usize> = Vec::new();
     for (path, is_link, index) in all {
         while above
@@ -36,7 +36,7 @@ fn is_below(path: &str, link: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Bytes such that a path is followed by what is below it.
+/// Sort key by which a path is directly followed by whatever is below it.
 fn components_first(path: &str) -> impl Iterator<Item = u16> {
     path.bytes().map(|byte| match byte {
         b'/' => 0,

@@ -1,13 +1,13 @@
 //! Disks and partitions.
 
-use super::{Rules, given};
+use super::{Rules, non_empty};
 use crate::config::model::{Disk, Partition};
 use crate::config::path::Path;
 use std::collections::HashMap;
 
-/// Bytes of UTF-8 a GPT name may have here.
-const LABEL_MAX_BYTES: usize = 36;
-/// So many partitions that overlap others are compared with all. Of more, some are duplicate entries.
+/// Maximum length of a GPT partition name in bytes of UTF-8.
+const MAX_LABEL_BYTES: usize = 36;
+/// How many partitions that overlap others are compared with all. If there are more, some are duplicate entries.
 const MAX_SUSPECTS: usize = 1000;
 
 pub(super) fn check(rules: &mut Rules, disk: &Disk, path: &Path<'_>) {
@@ -16,15 +16,15 @@ pub(super) fn check(rules: &mut Rules, disk: &Disk, path: &Path<'_>) {
     if disk.device.is_empty() {
         rules.error(&device, "disk device is required");
     } else {
-        rules.path(&device, &disk.device);
-        together(rules, &disk.partitions, &partitions);
+        rules.check_path(&device, &disk.device);
+        check_relations(rules, &disk.partitions, &partitions);
     }
     for (i, partition) in disk.partitions.iter().enumerate() {
-        alone(rules, partition, &partitions.index(i));
+        check_partition(rules, partition, &partitions.index(i));
     }
 }
 
-fn together(rules: &mut Rules, partitions: &[Partition], path: &Path<'_>) {
+fn check_relations(rules: &mut Rules, partitions: &[Partition], path: &Path<'_>) {
     if let Some((i, other)) = first_overlap(partitions) {
         let message = format!("partition overlaps partition entry {other}");
         rules.error(&path.index(i), message);
@@ -34,8 +34,8 @@ fn together(rules: &mut Rules, partitions: &[Partition], path: &Path<'_>) {
     }
 }
 
-/// Index of the first partition with the label of an earlier one. Two that have nothing but their label, or the same
-/// number, are duplicate entries already.
+/// Index of the first partition with the label of an earlier one. Two with the same number, or without numbers, are
+/// duplicate entries already.
 fn first_repeated_label(partitions: &[Partition]) -> Option<usize> {
     let mut seen: HashMap<&str, i64> = HashMap::new();
     partitions.iter().enumerate().find_map(|(i, partition)| {
@@ -45,7 +45,7 @@ fn first_repeated_label(partitions: &[Partition]) -> Option<usize> {
     })
 }
 
-/// First and last MiB of a partition whose place is fixed.
+/// First and last MiB of a partition whose start and size are fixed.
 fn extent(partition: &Partition) -> Option<(i64, i64)> {
     let start = partition.start_mib.filter(|s| *s != 0)?;
     let last = match partition.size_mib? {
@@ -55,15 +55,15 @@ fn extent(partition: &Partition) -> Option<(i64, i64)> {
     Some((start, last))
 }
 
-/// The partner of the earliest partition that overlaps another one, and that partition. Two with one number are
-/// duplicate entries already.
+/// Indices of the partition that the earliest overlapping one overlaps, and of that one itself. Two with the same
+/// number are duplicate entries already.
 fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
     let extents: Vec<_> = partitions
         .iter()
         .enumerate()
         .filter_map(|(i, p)| Some((i, extent(p)?)))
         .collect();
-    let is_one = |i: usize, j: usize| {
+    let is_same = |i: usize, j: usize| {
         let (one, other) = (&partitions[i], &partitions[j]);
         let both_unnumbered = one.number == 0 && other.number == 0;
         i == j
@@ -73,7 +73,7 @@ fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
     for (i, a) in suspects(&extents).iter().take(MAX_SUSPECTS) {
         let partner = extents
             .iter()
-            .find(|(j, b)| !is_one(*i, *j) && overlap(*a, *b));
+            .find(|(j, b)| !is_same(*i, *j) && overlap(*a, *b));
         if let Some((j, _)) = partner {
             return Some((*j, *i));
         }
@@ -81,8 +81,8 @@ fn first_overlap(partitions: &[Partition]) -> Option<(usize, usize)> {
     None
 }
 
-/// Those of `extents` that overlap another one, in the order of the list. Unlike looking at all pairs this takes no
-/// time for many of them.
+/// Those of `extents` that overlap another one, in list order. This sorts them, since comparing all pairs would be slow
+/// for many partitions.
 fn suspects(extents: &[(usize, (i64, i64))]) -> Vec<(usize, (i64, i64))> {
     let mut sorted: Vec<usize> = (0..extents.len()).collect();
     sorted.sort_unstable_by_key(|i| extents[*i].1);
@@ -92,9 +92,9 @@ fn suspects(extents: &[(usize, (i64, i64))]) -> Vec<(usize, (i64, i64))> {
         let (start, last) = extents[*i].1;
         let next = sorted.get(rank + 1).map(|next| extents[*next].1.0);
         // A size that is negative or too large makes the end come before the start.
-        let is_odd = last < start;
+        let is_inverted = last < start;
         let overlaps = farthest.is_some_and(|end| start <= end) || next.is_some_and(|n| n <= last);
-        if is_odd || overlaps {
+        if is_inverted || overlaps {
             found.push(*i);
         }
         farthest = farthest.max(Some(last));
@@ -104,17 +104,17 @@ fn suspects(extents: &[(usize, (i64, i64))]) -> Vec<(usize, (i64, i64))> {
 }
 
 fn overlap(a: (i64, i64), b: (i64, i64)) -> bool {
-    let within = |n: i64| (b.0..=b.1).contains(&n);
-    within(a.0) || within(a.1) || (a.0 < b.0 && a.1 > b.1)
+    let is_inside = |n: i64| (b.0..=b.1).contains(&n);
+    is_inside(a.0) || is_inside(a.1) || (a.0 < b.0 && a.1 > b.1)
 }
 
-fn alone(rules: &mut Rules, partition: &Partition, path: &Path<'_>) {
-    let described = partition.label.is_some()
+fn check_partition(rules: &mut Rules, partition: &Partition, path: &Path<'_>) {
+    let has_properties = partition.label.is_some()
         || partition.start_mib.is_some()
         || partition.size_mib.is_some()
-        || given(&partition.guid).is_some()
-        || given(&partition.type_guid).is_some();
-    if partition.should_exist == Some(false) && described {
+        || non_empty(&partition.guid).is_some()
+        || non_empty(&partition.type_guid).is_some();
+    if partition.should_exist == Some(false) && has_properties {
         let message = "a partition that should not exist must have a number and nothing else";
         rules.error(path, message);
     }
@@ -129,8 +129,8 @@ fn alone(rules: &mut Rules, partition: &Partition, path: &Path<'_>) {
 }
 
 fn check_label(rules: &mut Rules, label: &str, path: &Path<'_>) {
-    if label.len() > LABEL_MAX_BYTES {
-        let message = format!("partition label has more than {LABEL_MAX_BYTES} bytes");
+    if label.len() > MAX_LABEL_BYTES {
+        let message = format!("partition label has more than {MAX_LABEL_BYTES} bytes");
         rules.error(path, message);
     } else if label.contains(':') {
         rules.error(
@@ -141,7 +141,7 @@ fn check_label(rules: &mut Rules, label: &str, path: &Path<'_>) {
 }
 
 fn check_guid(rules: &mut Rules, guid: &Option<String>, path: &Path<'_>) {
-    if given(guid).is_some_and(|guid| !is_guid(guid)) {
+    if non_empty(guid).is_some_and(|guid| !is_guid(guid)) {
         let help = "write 8-4-4-4-12 hexadecimal digits, without braces".into();
         rules.error_with_help(path, "not a GUID", help);
     }

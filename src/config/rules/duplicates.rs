@@ -1,4 +1,4 @@
-//! Repeated elements, as the table says what makes two the same.
+//! Repeated elements; the table defines which elements are the same.
 
 use crate::config::finding::{Finding, Severity};
 use crate::config::merge_key::{MergeKey, key_of};
@@ -12,52 +12,52 @@ use foldhash::{HashMap, HashMapExt as _, HashSet};
 /// An element that repeats an earlier one.
 pub(in crate::config) struct Duplicate {
     finding: Finding,
-    /// The member that both have nothing in, if that is what makes them the same.
+    /// The member that is missing in both, if they are the same for that reason.
     missing: Option<JsonPath>,
 }
 
-/// The findings of `duplicates` without those that follow from an error of `judged`: elements whose key is missing are
-/// the same, but where the key is required that was said already.
-pub(in crate::config) fn not_judged(
+/// The findings of `duplicates` without those that follow from an error in `reported`: elements without a key are the
+/// same, but a missing key that is required has been reported already.
+pub(in crate::config) fn not_yet_reported(
     duplicates: Vec<Duplicate>,
-    judged: &[Finding],
+    reported: &[Finding],
 ) -> Vec<Finding> {
-    let errors: HashSet<&str> = judged
+    let errors: HashSet<&str> = reported
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
         .filter_map(|finding| finding.path.as_ref().map(JsonPath::as_str))
         .collect();
-    let is_said = |duplicate: &Duplicate| {
+    let is_reported = |duplicate: &Duplicate| {
         let missing = duplicate.missing.as_ref();
         missing.is_some_and(|path| errors.contains(path.as_str()))
     };
-    let news = duplicates.into_iter().filter(|d| !is_said(d));
-    news.map(|duplicate| duplicate.finding).collect()
+    let remaining = duplicates.into_iter().filter(|d| !is_reported(d));
+    remaining.map(|duplicate| duplicate.finding).collect()
 }
 
 /// One for each element that repeats an earlier one.
-pub(in crate::config) fn duplicates(root: &Tree<'_>, version: Version) -> Vec<Duplicate> {
+pub(in crate::config) fn find_duplicates(root: &Tree<'_>, version: Version) -> Vec<Duplicate> {
     let mut findings = Vec::new();
-    object(root, &ROOT, version, &Path::Root, &mut findings);
+    check_object(root, &ROOT, version, &Path::Root, &mut findings);
     findings
 }
 
-fn object(
+fn check_object(
     tree: &Tree<'_>,
-    of: &'static ObjectType,
+    ty: &'static ObjectType,
     version: Version,
     path: &Path<'_>,
     findings: &mut Vec<Duplicate>,
 ) {
     let mut spaces = HashMap::new();
-    for field in of.fields_in(version) {
-        if let (Some(by), Some(list)) = (field.list_key(), tree.member(field.name)) {
+    for field in ty.fields_in(version) {
+        if let (Some(list_key), Some(list)) = (field.list_key(), tree.member(field.name)) {
             let space = field.space.unwrap_or(field.name);
             let seen = spaces.entry(space).or_insert_with(HashMap::new);
-            repeated(field, by, list, seen, path, findings);
+            check_list(field, list_key, list, seen, path, findings);
         }
     }
-    for field in of.fields_in(version) {
+    for field in ty.fields_in(version) {
         let (Some(inner), Some(member)) = (field.object_type(), tree.member(field.name)) else {
             continue;
         };
@@ -65,20 +65,20 @@ fn object(
         match &member.value {
             Value::List(elements) => {
                 for (i, element) in elements.iter().enumerate() {
-                    object(element, inner, version, &path.index(i), findings);
+                    check_object(element, inner, version, &path.index(i), findings);
                 }
             }
-            _ => object(member, inner, version, &path, findings),
+            _ => check_object(member, inner, version, &path, findings),
         }
     }
 }
 
-/// Where a key was first seen: the list and the index.
+/// Where a key was first used: the list and the index.
 type FirstUses<'t> = HashMap<MergeKey<&'t str>, (&'static str, usize)>;
 
-fn repeated<'t>(
+fn check_list<'t>(
     field: &'static Field,
-    by: ListKey,
+    list_key: ListKey,
     list: &'t Tree<'_>,
     seen: &mut FirstUses<'t>,
     path: &Path<'_>,
@@ -89,7 +89,7 @@ fn repeated<'t>(
     };
     let list_path = path.member(field.name);
     for (i, element) in elements.iter().enumerate() {
-        let Some(key) = key_of(element, by) else {
+        let Some(key) = key_of(element, list_key) else {
             return;
         };
         let Some((list, first)) = seen.get(&key) else {
@@ -103,11 +103,11 @@ fn repeated<'t>(
             position: None,
             message: format!(
                 "duplicate entry: same {} as {list}.{first}",
-                identity(by, &key)
+                key_name(list_key, &key)
             ),
             help: Some("only one is allowed; remove one, or merge them".into()),
         };
-        let missing = match (by, &key) {
+        let missing = match (list_key, &key) {
             (ListKey::Member(name), MergeKey::Text("")) => Some((&path.member(name)).into()),
             _ => None,
         };
@@ -115,8 +115,8 @@ fn repeated<'t>(
     }
 }
 
-fn identity(by: ListKey, key: &MergeKey<&str>) -> &'static str {
-    match (by, key) {
+fn key_name(list_key: ListKey, key: &MergeKey<&str>) -> &'static str {
+    match (list_key, key) {
         (ListKey::Member(name), _) => name,
         (ListKey::Header, _) => "name",
         (ListKey::Partition, MergeKey::Number(_)) => "number",

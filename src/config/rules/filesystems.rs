@@ -1,50 +1,50 @@
 //! File systems.
 
-use super::{Rules, given};
+use super::{Rules, non_empty};
 use crate::config::model::Filesystem;
 use crate::config::path::Path;
 use crate::config::version::Version;
 
-/// Bytes a virtiofs tag may have.
-const TAG_MAX_BYTES: usize = 36;
+/// Maximum length of a virtiofs tag in bytes.
+const MAX_TAG_BYTES: usize = 36;
 
 pub(super) fn check(rules: &mut Rules, filesystem: &Filesystem, path: &Path<'_>) {
-    if let Some(mount_point) = given(&filesystem.path) {
-        rules.path(&path.member("path"), mount_point);
+    if let Some(mount_point) = non_empty(&filesystem.path) {
+        rules.check_path(&path.member("path"), mount_point);
     }
     let is_virtiofs =
-        filesystem.format.as_deref() == Some("virtiofs") && knows_virtiofs(rules.version);
+        filesystem.format.as_deref() == Some("virtiofs") && supports_virtiofs(rules.version);
     if is_virtiofs {
         check_tag(rules, &filesystem.device, &path.member("device"));
     } else {
-        rules.path(&path.member("device"), &filesystem.device);
+        rules.check_path(&path.member("device"), &filesystem.device);
     }
     check_format(rules, filesystem, &path.member("format"));
     check_label(rules, filesystem, is_virtiofs, &path.member("label"));
     if is_virtiofs {
-        refuse_block_device_members(rules, filesystem, path);
+        reject_block_device_members(rules, filesystem, path);
     }
 }
 
-fn knows_virtiofs(version: Version) -> bool {
+fn supports_virtiofs(version: Version) -> bool {
     version >= Version::V3_7Experimental
 }
 
 fn check_tag(rules: &mut Rules, tag: &str, path: &Path<'_>) {
     if tag.is_empty() {
         rules.error(path, "virtiofs tag not specified");
-    } else if tag.len() > TAG_MAX_BYTES {
+    } else if tag.len() > MAX_TAG_BYTES {
         rules.error(
             path,
-            format!("virtiofs tag has more than {TAG_MAX_BYTES} bytes"),
+            format!("virtiofs tag has more than {MAX_TAG_BYTES} bytes"),
         );
     }
 }
 
 fn check_format(rules: &mut Rules, filesystem: &Filesystem, path: &Path<'_>) {
-    let Some(format) = given(&filesystem.format) else {
-        let described = [&filesystem.path, &filesystem.label, &filesystem.uuid];
-        let needs_format = described.iter().any(|text| given(text).is_some())
+    let Some(format) = non_empty(&filesystem.format) else {
+        let texts = [&filesystem.path, &filesystem.label, &filesystem.uuid];
+        let needs_format = texts.iter().any(|text| non_empty(text).is_some())
             || filesystem.wipe_filesystem == Some(true)
             || !filesystem.options.is_empty()
             || !filesystem.mount_options.is_empty();
@@ -56,28 +56,28 @@ fn check_format(rules: &mut Rules, filesystem: &Filesystem, path: &Path<'_>) {
     let known = match format {
         "ext4" | "btrfs" | "xfs" | "vfat" | "swap" => true,
         "none" => rules.version >= Version::V3_3,
-        "virtiofs" => knows_virtiofs(rules.version),
+        "virtiofs" => supports_virtiofs(rules.version),
         _ => false,
     };
     if !known {
-        let help = formats(rules.version).into();
+        let help = formats_help(rules.version).into();
         rules.error_with_help(path, "unknown file system format", help);
     }
 }
 
-fn formats(version: Version) -> &'static str {
+fn formats_help(version: Version) -> &'static str {
     match version {
-        v if knows_virtiofs(v) => "use ext4, btrfs, xfs, vfat, swap, none or virtiofs",
+        v if supports_virtiofs(v) => "use ext4, btrfs, xfs, vfat, swap, none or virtiofs",
         v if v >= Version::V3_3 => "use ext4, btrfs, xfs, vfat, swap or none",
         _ => "use ext4, btrfs, xfs, vfat or swap",
     }
 }
 
 fn check_label(rules: &mut Rules, filesystem: &Filesystem, is_virtiofs: bool, path: &Path<'_>) {
-    let Some(label) = given(&filesystem.label) else {
+    let Some(label) = non_empty(&filesystem.label) else {
         return;
     };
-    let limit_bytes = match given(&filesystem.format) {
+    let max_bytes = match non_empty(&filesystem.format) {
         None => return rules.error(path, "a label needs a format"),
         Some("ext4") => 16,
         Some("btrfs") => 256,
@@ -87,21 +87,21 @@ fn check_label(rules: &mut Rules, filesystem: &Filesystem, is_virtiofs: bool, pa
         Some(_) if is_virtiofs => return rules.error(path, "virtiofs has no labels"),
         Some(_) => return,
     };
-    if label.len() > limit_bytes {
+    if label.len() > max_bytes {
         rules.error(
             path,
-            format!("label has more than the {limit_bytes} bytes of this format"),
+            format!("label has more than the {max_bytes} bytes of this format"),
         );
     }
 }
 
-fn refuse_block_device_members(rules: &mut Rules, filesystem: &Filesystem, path: &Path<'_>) {
-    let given = [
-        ("uuid", given(&filesystem.uuid).is_some()),
+fn reject_block_device_members(rules: &mut Rules, filesystem: &Filesystem, path: &Path<'_>) {
+    let members = [
+        ("uuid", non_empty(&filesystem.uuid).is_some()),
         ("wipeFilesystem", filesystem.wipe_filesystem == Some(true)),
         ("options", !filesystem.options.is_empty()),
     ];
-    for (name, _) in given.iter().filter(|(_, is_given)| *is_given) {
+    for (name, _) in members.iter().filter(|(_, is_set)| *is_set) {
         rules.error(
             &path.member(name),
             "only for file systems on block devices, not for virtiofs",

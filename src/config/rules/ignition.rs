@@ -1,15 +1,15 @@
 //! `ignition`: references, proxies, certificate authorities.
 
 use super::resource::{self, ResourceUse};
-use super::{Rules, given};
+use super::{Rules, non_empty};
 use crate::config::model::{Ignition, Proxy, References, Resource};
 use crate::config::path::Path;
 use crate::config::url;
 use crate::config::version::Version;
 
 pub(super) fn check(rules: &mut Rules, ignition: &Ignition, path: &Path<'_>) {
-    references(rules, &ignition.config, &path.member("config"));
-    proxy(rules, &ignition.proxy, &path.member("proxy"));
+    check_references(rules, &ignition.config, &path.member("config"));
+    check_proxy(rules, &ignition.proxy, &path.member("proxy"));
     let security = path.member("security");
     let tls = security.member("tls");
     let list = tls.member("certificateAuthorities");
@@ -20,14 +20,14 @@ pub(super) fn check(rules: &mut Rules, ignition: &Ignition, path: &Path<'_>) {
         .iter()
         .enumerate()
     {
-        required(rules, authority, ResourceUse::Authority, &list.index(i));
+        check_required(rules, authority, ResourceUse::Authority, &list.index(i));
     }
 }
 
-fn references(rules: &mut Rules, references: &References, path: &Path<'_>) {
+fn check_references(rules: &mut Rules, references: &References, path: &Path<'_>) {
     let merge = path.member("merge");
     for (i, reference) in references.merge.iter().enumerate() {
-        required(rules, reference, ResourceUse::Reference, &merge.index(i));
+        check_required(rules, reference, ResourceUse::Reference, &merge.index(i));
     }
     resource::check(
         rules,
@@ -37,10 +37,15 @@ fn references(rules: &mut Rules, references: &References, path: &Path<'_>) {
     );
 }
 
-/// References that must have a source: since 3.1 the entry itself is blamed as well.
-fn required(rules: &mut Rules, reference: &Resource, holder: ResourceUse, path: &Path<'_>) {
+/// Checks a reference that must have a source: since 3.1 the error is reported for the entry itself as well.
+fn check_required(
+    rules: &mut Rules,
+    reference: &Resource,
+    resource_use: ResourceUse,
+    path: &Path<'_>,
+) {
     if rules.version >= Version::V3_1 {
-        match given(&reference.source) {
+        match non_empty(&reference.source) {
             None => rules.error(path, "source is required"),
             Some(source) => {
                 if let Some(problem) = url::source_problem(source, rules.version) {
@@ -49,26 +54,26 @@ fn required(rules: &mut Rules, reference: &Resource, holder: ResourceUse, path: 
             }
         }
     }
-    resource::check(rules, reference, holder, path);
+    resource::check(rules, reference, resource_use, path);
 }
 
-fn proxy(rules: &mut Rules, proxy: &Proxy, path: &Path<'_>) {
+fn check_proxy(rules: &mut Rules, proxy: &Proxy, path: &Path<'_>) {
     if rules.version < Version::V3_1 {
         return;
     }
     if let Some(text) = &proxy.http_proxy {
-        proxy_url(rules, text, &path.member("httpProxy"));
+        check_proxy_url(rules, text, &path.member("httpProxy"));
     }
     if let Some(text) = &proxy.https_proxy {
         let path = path.member("httpsProxy");
-        if proxy_url(rules, text, &path).as_deref() == Some("http") {
+        if check_proxy_url(rules, text, &path).as_deref() == Some("http") {
             rules.warn(&path, "requests for https go through a plain-text proxy");
         }
     }
 }
 
-/// The scheme, if the URL parses.
-fn proxy_url(rules: &mut Rules, text: &str, path: &Path<'_>) -> Option<String> {
+/// Checks the URL of a proxy; returns its scheme if it can be parsed.
+fn check_proxy_url(rules: &mut Rules, text: &str, path: &Path<'_>) -> Option<String> {
     match url::parse(text) {
         Err(e) => {
             rules.error(path, format!("unable to parse url: {e}"));

@@ -1,5 +1,5 @@
-//! Values that become a part of a line of some file: an entry of passwd or crypttab, a preset, a kernel argument. What
-//! would end the line or the field, or turn the line into something else, cannot be written.
+//! Values that become part of a line in some file: an entry of passwd or crypttab, a preset, a kernel argument. They
+//! must not contain anything that would end the line or the field, or change the meaning of the line.
 
 use super::Rules;
 use crate::config::model::{Config, Passwd, Storage};
@@ -10,18 +10,18 @@ use crate::config::path::Path;
 enum LinePart {
     /// A field of an account, ended by a colon.
     Field,
-    /// The name of an account, which also stands in lists with commas and in paths of files.
+    /// The name of an account, which also appears in comma-separated lists and in file paths.
     Account,
     /// A word between blanks.
     Word,
-    /// A name that a preset line takes for a pattern.
+    /// A name that a preset line treats as a pattern.
     Unit,
     /// Text up to the end of a line.
     Text,
 }
 
 impl LinePart {
-    /// Why a value cannot be such a part.
+    /// Why a value cannot be used as such a part, if so.
     fn problem(self, value: &str) -> Option<&'static str> {
         let has = |is_bad: fn(char) -> bool| value.chars().any(is_bad);
         if has(char::is_control) {
@@ -52,26 +52,26 @@ impl LinePart {
 }
 
 pub(super) fn check(rules: &mut Rules, config: &Config, path: &Path<'_>) {
-    let arguments = path.member("kernelArguments");
-    let wish = &config.kernel_arguments;
-    list(
+    let place = path.member("kernelArguments");
+    let arguments = &config.kernel_arguments;
+    check_values(
         rules,
         LinePart::Text,
-        &wish.should_exist,
-        &arguments.member("shouldExist"),
+        &arguments.should_exist,
+        &place.member("shouldExist"),
     );
-    list(
+    check_values(
         rules,
         LinePart::Text,
-        &wish.should_not_exist,
-        &arguments.member("shouldNotExist"),
+        &arguments.should_not_exist,
+        &place.member("shouldNotExist"),
     );
-    passwd(rules, &config.passwd, &path.member("passwd"));
-    storage(rules, &config.storage, &path.member("storage"));
+    check_passwd(rules, &config.passwd, &path.member("passwd"));
+    check_storage(rules, &config.storage, &path.member("storage"));
     let systemd = path.member("systemd");
     let units = systemd.member("units");
     for (i, unit) in config.systemd.units.iter().enumerate() {
-        one(
+        check_value(
             rules,
             LinePart::Unit,
             &unit.name,
@@ -80,13 +80,13 @@ pub(super) fn check(rules: &mut Rules, config: &Config, path: &Path<'_>) {
     }
 }
 
-fn passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
+fn check_passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
     let groups = path.member("groups");
     for (i, group) in passwd.groups.iter().enumerate() {
         let path = groups.index(i);
-        let name = account(group.should_exist);
-        one(rules, name, &group.name, &path.member("name"));
-        given(
+        let name = account_name(group.should_exist);
+        check_value(rules, name, &group.name, &path.member("name"));
+        check_optional(
             rules,
             LinePart::Field,
             &group.password_hash,
@@ -96,53 +96,53 @@ fn passwd(rules: &mut Rules, passwd: &Passwd, path: &Path<'_>) {
     let users = path.member("users");
     for (i, user) in passwd.users.iter().enumerate() {
         let path = users.index(i);
-        let name = account(user.should_exist);
-        given(rules, LinePart::Field, &user.gecos, &path.member("gecos"));
-        list(
+        let name = account_name(user.should_exist);
+        check_optional(rules, LinePart::Field, &user.gecos, &path.member("gecos"));
+        check_values(
             rules,
             LinePart::Account,
             &user.groups,
             &path.member("groups"),
         );
-        given(
+        check_optional(
             rules,
             LinePart::Field,
             &user.home_dir,
             &path.member("homeDir"),
         );
-        one(rules, name, &user.name, &path.member("name"));
-        given(
+        check_value(rules, name, &user.name, &path.member("name"));
+        check_optional(
             rules,
             LinePart::Field,
             &user.password_hash,
             &path.member("passwordHash"),
         );
-        given(
+        check_optional(
             rules,
             LinePart::Account,
             &user.primary_group,
             &path.member("primaryGroup"),
         );
-        given(rules, LinePart::Field, &user.shell, &path.member("shell"));
+        check_optional(rules, LinePart::Field, &user.shell, &path.member("shell"));
     }
 }
 
-/// An account to delete may have been made by other rules.
-fn account(should_exist: Option<bool>) -> LinePart {
+/// An account to delete may have been created under other rules.
+fn account_name(should_exist: Option<bool>) -> LinePart {
     match should_exist {
         Some(false) => LinePart::Field,
         _ => LinePart::Account,
     }
 }
 
-fn storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
+fn check_storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     let disks = path.member("disks");
     for (i, disk) in storage.disks.iter().enumerate() {
         let disk_path = disks.index(i);
         let partitions = disk_path.member("partitions");
         for (i, partition) in disk.partitions.iter().enumerate() {
             let path = partitions.index(i);
-            given(
+            check_optional(
                 rules,
                 LinePart::Text,
                 &partition.label,
@@ -153,7 +153,7 @@ fn storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     let filesystems = path.member("filesystems");
     for (i, filesystem) in storage.filesystems.iter().enumerate() {
         let path = filesystems.index(i);
-        given(
+        check_optional(
             rules,
             LinePart::Text,
             &filesystem.label,
@@ -163,12 +163,12 @@ fn storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     let volumes = path.member("luks");
     for (i, volume) in storage.luks.iter().enumerate() {
         let path = volumes.index(i);
-        given(rules, LinePart::Text, &volume.label, &path.member("label"));
-        one(rules, LinePart::Word, &volume.name, &path.member("name"));
+        check_optional(rules, LinePart::Text, &volume.label, &path.member("label"));
+        check_value(rules, LinePart::Word, &volume.name, &path.member("name"));
     }
     let arrays = path.member("raid");
     for (i, array) in storage.raid.iter().enumerate() {
-        one(
+        check_value(
             rules,
             LinePart::Word,
             &array.name,
@@ -177,21 +177,21 @@ fn storage(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
 }
 
-fn one(rules: &mut Rules, part: LinePart, value: &str, path: &Path<'_>) {
+fn check_value(rules: &mut Rules, part: LinePart, value: &str, path: &Path<'_>) {
     if let Some(problem) = part.problem(value) {
         rules.error(path, problem);
     }
 }
 
-fn given(rules: &mut Rules, part: LinePart, value: &Option<String>, path: &Path<'_>) {
+fn check_optional(rules: &mut Rules, part: LinePart, value: &Option<String>, path: &Path<'_>) {
     if let Some(value) = value {
-        one(rules, part, value, path);
+        check_value(rules, part, value, path);
     }
 }
 
-fn list(rules: &mut Rules, part: LinePart, values: &[String], path: &Path<'_>) {
+fn check_values(rules: &mut Rules, part: LinePart, values: &[String], path: &Path<'_>) {
     for (i, value) in values.iter().enumerate() {
-        one(rules, part, value, &path.index(i));
+        check_value(rules, part, value, &path.index(i));
     }
 }
 
@@ -199,7 +199,7 @@ fn list(rules: &mut Rules, part: LinePart, values: &[String], path: &Path<'_>) {
 mod tests {
     use crate::config::parse;
 
-    /// Findings of a config with these members: path and line.
+    /// Paths of the errors of a config with these members.
     fn findings(members: &str) -> Vec<String> {
         let text = format!(r#"{{"ignition": {{"version": "3.5.0"}}, {members}}}"#);
         let parsed = parse("c.ign", text.as_bytes());
@@ -213,12 +213,12 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_a_line_is_found_at_its_place() {
+    fn values_that_break_a_line_are_reported_with_their_path() {
         let user = |member: &str| format!(r#""passwd": {{"users": [{{{member}}}]}}"#);
         let group = |member: &str| format!(r#""passwd": {{"groups": [{{{member}}}]}}"#);
         let storage = |member: &str| format!(r#""storage": {{{member}}}"#);
         let unit = |name: &str| format!(r#""systemd": {{"units": [{{"name": "{name}"}}]}}"#);
-        for (members, want) in [
+        for (members, expected) in [
             (
                 user(r#""name": "a\ntoor::0:0::/:/bin/sh""#),
                 "$.passwd.users.0.name",
@@ -306,12 +306,12 @@ mod tests {
                 "$.kernelArguments.shouldExist.0",
             ),
         ] {
-            assert_eq!(findings(&members), [want], "{members}");
+            assert_eq!(findings(&members), [expected], "{members}");
         }
     }
 
     #[test]
-    fn what_a_line_can_hold_is_not_found() {
+    fn values_that_fit_a_line_are_accepted() {
         for members in [
             r#""passwd": {"users": [{"name": "a.b-c_d$", "gecos": "A B, room 5, müller", "shell": "/bin/sh",
                "homeDir": "/home/a b", "passwordHash": "$6$salt$hash", "primaryGroup": "100", "groups": ["wheel"],

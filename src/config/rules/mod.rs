@@ -1,7 +1,7 @@
-//! What a config means: the rules that types alone cannot tell.
+//! What a config means: the rules that types alone cannot express.
 //!
-//! One file per area. Findings come in the order of the members in the table, an object's own rules
-//! before those of its members. Rules that differ between versions ask [`Rules::version`].
+//! One file per area. Findings are in the order of the members in the table, an object's own rules before those of its
+//! members. Rules that differ between versions check [`Rules::version`].
 
 mod below;
 mod disks;
@@ -18,7 +18,7 @@ mod storage;
 mod systemd;
 
 pub(crate) use below::each_below;
-pub(super) use duplicates::{duplicates, not_judged};
+pub(super) use duplicates::{find_duplicates, not_yet_reported};
 
 use super::finding::{Finding, Severity};
 use super::model::Config;
@@ -26,25 +26,25 @@ use super::path::Path;
 use super::url;
 use super::version::Version;
 
-/// Judges `config` by the rules of `version`. Findings have paths but no positions.
-pub(super) fn meaning(config: &Config, version: Version) -> Vec<Finding> {
-    judge(config, version, Bodies::New)
+/// Checks `config` against the rules of `version`. Findings have paths but no positions.
+pub(super) fn check(config: &Config, version: Version) -> Vec<Finding> {
+    apply_rules(config, version, Bodies::Unchecked)
 }
 
-/// [`meaning`] of a config that was put together from others, which were judged themselves.
-pub(super) fn meaning_of_merged(config: &Config, version: Version) -> Vec<Finding> {
-    judge(config, version, Bodies::Judged)
+/// [`check`] for a config that was merged from others, which have been checked themselves.
+pub(super) fn check_merged(config: &Config, version: Version) -> Vec<Finding> {
+    apply_rules(config, version, Bodies::Checked)
 }
 
-/// Whether the bodies of `data:` URLs, which are most of a large config, are to be decoded. Neither a version nor
-/// merging makes another body of one.
+/// Whether the bodies of `data:` URLs, which are most of a large config, still have to be decoded. Neither translation
+/// to another version nor merging changes them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bodies {
-    New,
-    Judged,
+    Unchecked,
+    Checked,
 }
 
-fn judge(config: &Config, version: Version, bodies: Bodies) -> Vec<Finding> {
+fn apply_rules(config: &Config, version: Version, bodies: Bodies) -> Vec<Finding> {
     let mut rules = Rules {
         version,
         bodies,
@@ -53,14 +53,14 @@ fn judge(config: &Config, version: Version, bodies: Bodies) -> Vec<Finding> {
     let root = Path::Root;
     systemd::check_claims(&mut rules, config, &root);
     ignition::check(&mut rules, &config.ignition, &root.member("ignition"));
-    lengths::passwd(&mut rules, &config.passwd, &root.member("passwd"));
+    lengths::check_homes(&mut rules, &config.passwd, &root.member("passwd"));
     storage::check(&mut rules, &config.storage, &root.member("storage"));
     systemd::check(&mut rules, &config.systemd, &root.member("systemd"));
     lines::check(&mut rules, config, &root);
     rules.findings
 }
 
-/// The version whose rules hold, and what they found.
+/// The version whose rules apply, and what they found.
 struct Rules {
     version: Version,
     bodies: Bodies,
@@ -78,8 +78,8 @@ impl Rules {
 
     /// What is wrong with a source that is not empty, if anything.
     fn source_problem(&self, source: &str) -> Option<String> {
-        let is_judged = self.bodies == Bodies::Judged && source.starts_with("data:");
-        match is_judged {
+        let is_checked = self.bodies == Bodies::Checked && source.starts_with("data:");
+        match is_checked {
             true => None,
             false => url::source_problem(source, self.version),
         }
@@ -105,13 +105,13 @@ impl Rules {
         });
     }
 
-    /// An absolute path in its simplest form. Only the first thing wrong is reported.
-    fn path(&mut self, path: &Path<'_>, text: &str) {
+    /// Checks that a path is absolute and in its simplest form. Only the first problem is reported.
+    fn check_path(&mut self, path: &Path<'_>, text: &str) {
         if text.is_empty() {
             self.error(path, "path not specified");
         } else if !text.starts_with('/') {
             self.error(path, "path is not absolute");
-        } else if lengths::path(self, path, text) && !is_simple(text) {
+        } else if lengths::check_path(self, path, text) && !is_simple(text) {
             let simple = simplify(text);
             if simple != text {
                 self.error_with_help(
@@ -125,20 +125,20 @@ impl Rules {
 }
 
 /// The text, unless it is absent or empty.
-fn given<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> Option<&str> {
+fn non_empty<T: std::ops::Deref<Target = str>>(text: &Option<T>) -> Option<&str> {
     text.as_deref().filter(|t| !t.is_empty())
 }
 
-/// True for an absolute path of names alone, which is in its simplest form.
+/// True for an absolute path that is in its simplest form because it consists of names only.
 fn is_simple(path: &str) -> bool {
     let mut names = path.as_bytes().split(|byte| *byte == b'/').skip(1);
     names.all(|name| !matches!(name, b"" | b"." | b".."))
 }
 
-/// A path without empty and `.` components, with `..` taken back where there is something to take
-/// back; the empty path is `.`.
+/// A path without empty and `.` components, with `..` resolved where there is a component before it; the empty path is
+/// `.`.
 pub(crate) fn simplify(path: &str) -> String {
-    let absolute = path.starts_with('/');
+    let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -146,12 +146,12 @@ pub(crate) fn simplify(path: &str) -> String {
             ".." if parts.last().is_some_and(|last| *last != "..") => {
                 parts.pop();
             }
-            ".." if absolute => {}
+            ".." if is_absolute => {}
             part => parts.push(part),
         }
     }
     let joined = parts.join("/");
-    match (absolute, joined.is_empty()) {
+    match (is_absolute, joined.is_empty()) {
         (true, _) => format!("/{joined}"),
         (false, true) => ".".into(),
         (false, false) => joined,

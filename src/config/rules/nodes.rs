@@ -1,43 +1,43 @@
 //! Directories, files and links, each by itself.
 
 use super::resource::{self, ResourceUse};
-use super::{Rules, given, lengths};
+use super::{Rules, lengths, non_empty};
 use crate::config::finding::Severity;
 use crate::config::model::{Directory, File, Link, NodeOwner};
 use crate::config::path::Path;
 use crate::config::version::Version;
 
-/// Highest mode there is.
-const MODE_MAX: i64 = 0o7777;
+/// Highest valid mode.
+const MAX_MODE: i64 = 0o7777;
 /// Permissions that files and directories of a system usually have.
 const USUAL_MODES: [i64; 25] = [
     0o400, 0o440, 0o444, 0o500, 0o550, 0o551, 0o555, 0o600, 0o640, 0o644, 0o660, 0o664, 0o666,
     0o700, 0o710, 0o711, 0o750, 0o751, 0o755, 0o770, 0o771, 0o775, 0o777, 0o200, 0o220,
 ];
-/// The special bits that go with those of them that are executable.
+/// The special bits that executable ones of them may have.
 const USUAL_SPECIAL: [i64; 4] = [0o1000, 0o2000, 0o4000, 0o6000];
-/// Execution by the owner, without which special bits are unusual.
+/// Execute permission of the owner, without which special bits are unusual.
 const OWNER_EXECUTES: i64 = 0o100;
 /// Set-user-ID, set-group-ID, sticky.
 const SPECIAL_BITS: i64 = 0o7000;
 
-pub(super) fn directory(rules: &mut Rules, directory: &Directory, path: &Path<'_>) {
-    rules.path(&path.member("path"), &directory.path);
-    mode(rules, directory.mode, &path.member("mode"));
-    owner(rules, &directory.group, &path.member("group"));
-    owner(rules, &directory.user, &path.member("user"));
+pub(super) fn check_directory(rules: &mut Rules, directory: &Directory, path: &Path<'_>) {
+    rules.check_path(&path.member("path"), &directory.path);
+    check_mode(rules, directory.mode, &path.member("mode"));
+    check_owner(rules, &directory.group, &path.member("group"));
+    check_owner(rules, &directory.user, &path.member("user"));
 }
 
-pub(super) fn file(rules: &mut Rules, file: &File, path: &Path<'_>) {
-    rules.path(&path.member("path"), &file.path);
-    mode(rules, file.mode, &path.member("mode"));
+pub(super) fn check_file(rules: &mut Rules, file: &File, path: &Path<'_>) {
+    rules.check_path(&path.member("path"), &file.path);
+    check_mode(rules, file.mode, &path.member("mode"));
     if file.overwrite == Some(true) && file.contents.source.is_none() {
         let help = "give contents.source; an empty one makes an empty file".into();
         let message = "overwrite is true but there is no contents.source to write";
         rules.error_with_help(&path.member("overwrite"), message, help);
     }
-    owner(rules, &file.group, &path.member("group"));
-    owner(rules, &file.user, &path.member("user"));
+    check_owner(rules, &file.group, &path.member("group"));
+    check_owner(rules, &file.user, &path.member("user"));
     let append = path.member("append");
     for (i, fragment) in file.append.iter().enumerate() {
         resource::check(rules, fragment, ResourceUse::Contents, &append.index(i));
@@ -50,22 +50,22 @@ pub(super) fn file(rules: &mut Rules, file: &File, path: &Path<'_>) {
     );
 }
 
-pub(super) fn link(rules: &mut Rules, link: &Link, path: &Path<'_>) {
-    rules.path(&path.member("path"), &link.path);
+pub(super) fn check_link(rules: &mut Rules, link: &Link, path: &Path<'_>) {
+    rules.check_path(&path.member("path"), &link.path);
     if let Some(target) = &link.target {
-        lengths::link_target(rules, &path.member("target"), target);
+        lengths::check_link_target(rules, &path.member("target"), target);
     }
-    owner(rules, &link.group, &path.member("group"));
-    owner(rules, &link.user, &path.member("user"));
+    check_owner(rules, &link.group, &path.member("group"));
+    check_owner(rules, &link.user, &path.member("user"));
 }
 
-fn mode(rules: &mut Rules, mode: Option<i64>, path: &Path<'_>) {
+fn check_mode(rules: &mut Rules, mode: Option<i64>, path: &Path<'_>) {
     let Some(mode) = mode else { return };
     let octal = meant_as_octal(mode);
-    if !(0..=MODE_MAX).contains(&mode) {
+    if !(0..=MAX_MODE).contains(&mode) {
         let help = match octal {
             Some(meant) => format!("modes are decimal numbers; for 0{mode} write {meant}"),
-            None => format!("modes are decimal numbers from 0 to {MODE_MAX} (octal 07777)"),
+            None => format!("modes are decimal numbers from 0 to {MAX_MODE} (octal 07777)"),
         };
         return rules.error_with_help(path, "illegal file mode", help);
     }
@@ -82,8 +82,8 @@ fn mode(rules: &mut Rules, mode: Option<i64>, path: &Path<'_>) {
     }
 }
 
-/// The mode that the digits of a decimal number mean when they are read as octal, if that is a usual mode and
-/// the number itself is none: 755 and 400, but not 420 (0644).
+/// The mode that the digits of a decimal number give when read as octal, if that is a usual mode and the number itself
+/// is not: for 755 and 400, but not for 420 (0644).
 fn meant_as_octal(mode: i64) -> Option<i64> {
     let digits = mode.to_string();
     let meant = i64::from_str_radix(&digits, 8).ok()?;
@@ -97,8 +97,8 @@ fn is_usual(mode: i64) -> bool {
     USUAL_MODES.contains(&permissions) && (special == 0 || is_special)
 }
 
-fn owner(rules: &mut Rules, owner: &NodeOwner, path: &Path<'_>) {
-    if owner.id.is_some() && given(&owner.name).is_some() {
+fn check_owner(rules: &mut Rules, owner: &NodeOwner, path: &Path<'_>) {
+    if owner.id.is_some() && non_empty(&owner.name).is_some() {
         rules.error(path, "id and name exclude each other");
     }
 }
@@ -107,10 +107,10 @@ fn owner(rules: &mut Rules, owner: &NodeOwner, path: &Path<'_>) {
 mod tests {
     use super::*;
 
-    /// Digits of every usual mode, read as the decimal number that JSON takes them for. Those that are a usual mode
-    /// themselves cannot be told from a right one; there are none.
+    /// The digits of every usual mode, read as a decimal number like in JSON. A number that is a usual mode itself
+    /// could not be distinguished from a correct one; there is none.
     #[test]
-    fn digits_of_usual_modes_are_recognised() {
+    fn digits_of_usual_modes_are_recognized() {
         for special in [0].iter().chain(&USUAL_SPECIAL) {
             for mode in USUAL_MODES.map(|mode| mode | special) {
                 if !is_usual(mode) {

@@ -6,7 +6,7 @@ use crate::config::path::Path;
 use crate::config::version::Version;
 
 /// Where mdadm looks for the device of a name that is given as a path; the innermost first.
-const DIRECTORIES: [&str; 2] = ["/dev/md/", "/dev/"];
+const MD_DIRECTORIES: [&str; 2] = ["/dev/md/", "/dev/"];
 
 pub(super) fn check(rules: &mut Rules, raid: &Raid, path: &Path<'_>) {
     check_name(rules, &raid.name, &path.member("name"));
@@ -16,14 +16,14 @@ pub(super) fn check(rules: &mut Rules, raid: &Raid, path: &Path<'_>) {
         rules.error(&devices, "devices are required");
     }
     for (i, device) in raid.devices.iter().enumerate() {
-        rules.path(&devices.index(i), device);
+        rules.check_path(&devices.index(i), device);
     }
 }
 
-/// Refuses names that mdadm refuses: apart from the directory of the device, a name is one part of a path. An empty name
-/// is left to planning, since Ignition takes a config with one for valid.
+/// Rejects names that mdadm rejects: without the directory of the device, a name must be a single path component. An
+/// empty name is left to planning, since Ignition accepts a config with one as valid.
 fn check_name(rules: &mut Rules, name: &str, path: &Path<'_>) {
-    let in_directory = DIRECTORIES.iter().find_map(|d| name.strip_prefix(d));
+    let in_directory = MD_DIRECTORIES.iter().find_map(|d| name.strip_prefix(d));
     let name = in_directory.unwrap_or(name);
     if name.contains('/') {
         rules.error(path, "an array name cannot hold slashes");

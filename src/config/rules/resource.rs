@@ -1,13 +1,13 @@
-//! Resources: what is to be fetched, for file contents, keys, configs and certificates.
+//! Resources: what is fetched for file contents, keys, configs and certificates.
 
-use super::{Rules, given};
+use super::{Rules, non_empty};
 use crate::config::digest;
 use crate::config::model::{HttpHeader, Resource};
 use crate::config::path::Path;
 use crate::config::url;
 use crate::config::version::Version;
 
-/// What the resource is for; only 3.0 makes a difference.
+/// What the resource is used for; this only matters in 3.0.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResourceUse {
     /// A file or a volume.
@@ -18,19 +18,29 @@ pub(super) enum ResourceUse {
     Authority,
 }
 
-pub(super) fn check(rules: &mut Rules, resource: &Resource, holder: ResourceUse, path: &Path<'_>) {
-    if holder == ResourceUse::Contents || rules.version >= Version::V3_1 {
-        common(rules, resource, path);
+pub(super) fn check(
+    rules: &mut Rules,
+    resource: &Resource,
+    resource_use: ResourceUse,
+    path: &Path<'_>,
+) {
+    if resource_use == ResourceUse::Contents || rules.version >= Version::V3_1 {
+        check_members(rules, resource, path);
     } else {
-        reference_3_0(rules, resource, holder, path);
+        reference_3_0(rules, resource, resource_use, path);
     }
-    hash(rules, resource, path);
+    check_hash(rules, resource, path);
 }
 
-/// In 3.0 references had rules of their own; certificates needed a source, and said so through the
-/// rule on URLs.
-fn reference_3_0(rules: &mut Rules, resource: &Resource, holder: ResourceUse, path: &Path<'_>) {
-    let source = match (given(&resource.source), holder) {
+/// In 3.0 references had rules of their own; certificates needed a source, and a missing one was reported as an invalid
+/// URL.
+fn reference_3_0(
+    rules: &mut Rules,
+    resource: &Resource,
+    resource_use: ResourceUse,
+    path: &Path<'_>,
+) {
+    let source = match (non_empty(&resource.source), resource_use) {
         (None, ResourceUse::Authority) => "",
         (None, _) => return,
         (Some(source), _) => source,
@@ -40,7 +50,7 @@ fn reference_3_0(rules: &mut Rules, resource: &Resource, holder: ResourceUse, pa
     }
 }
 
-fn common(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
+fn check_members(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
     if !matches!(resource.compression.as_deref(), None | Some("" | "gzip")) {
         let help = "use gzip, or leave it out".into();
         rules.error_with_help(
@@ -54,18 +64,18 @@ fn common(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
         let message = "source must be specified if verification is specified";
         rules.error(&verification.member("hash"), message);
     }
-    if let Some(source) = given(&resource.source)
+    if let Some(source) = non_empty(&resource.source)
         && let Some(problem) = rules.source_problem(source)
     {
         rules.error(&path.member("source"), problem);
     }
     if !resource.http_headers.is_empty() {
-        headers(rules, resource, &path.member("httpHeaders"));
+        check_headers(rules, resource, &path.member("httpHeaders"));
     }
 }
 
-fn headers(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
-    match given(&resource.source).map(url::parse) {
+fn check_headers(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
+    match non_empty(&resource.source).map(url::parse) {
         None => rules.error(path, "unable to parse url: headers need a source"),
         Some(Err(e)) => rules.error(path, format!("unable to parse url: {e}")),
         Some(Ok(url)) if !matches!(url.scheme.as_str(), "http" | "https") => {
@@ -74,11 +84,11 @@ fn headers(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
         Some(Ok(_)) => {}
     }
     for (i, header) in resource.http_headers.iter().enumerate() {
-        header_parts(rules, header, &path.index(i));
+        check_header(rules, header, &path.index(i));
     }
 }
 
-fn header_parts(rules: &mut Rules, header: &HttpHeader, path: &Path<'_>) {
+fn check_header(rules: &mut Rules, header: &HttpHeader, path: &Path<'_>) {
     if header.name.is_empty() {
         rules.error(&path.member("name"), "HTTP header name can't be empty");
     }
@@ -89,7 +99,7 @@ fn header_parts(rules: &mut Rules, header: &HttpHeader, path: &Path<'_>) {
     }
 }
 
-fn hash(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
+fn check_hash(rules: &mut Rules, resource: &Resource, path: &Path<'_>) {
     if let Some(text) = &resource.verification.hash
         && let Some(problem) = digest::problem(text, rules.version)
     {

@@ -1,4 +1,4 @@
-//! `storage`: what its members mean to each other.
+//! `storage`: the rules of its members, and those between them.
 
 use super::{Rules, disks, each_below, filesystems, luks, nodes, raid, simplify};
 use crate::config::model::{Disk, Filesystem, Link, Storage};
@@ -7,10 +7,10 @@ use crate::config::version::Version;
 use foldhash::{HashMap, HashSet};
 
 pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
-    together(rules, storage, path);
+    check_relations(rules, storage, path);
     let member = path.member("directories");
     for (i, directory) in storage.directories.iter().enumerate() {
-        nodes::directory(rules, directory, &member.index(i));
+        nodes::check_directory(rules, directory, &member.index(i));
     }
     let member = path.member("disks");
     for (i, disk) in storage.disks.iter().enumerate() {
@@ -18,7 +18,7 @@ pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
     let member = path.member("files");
     for (i, file) in storage.files.iter().enumerate() {
-        nodes::file(rules, file, &member.index(i));
+        nodes::check_file(rules, file, &member.index(i));
     }
     let member = path.member("filesystems");
     for (i, filesystem) in storage.filesystems.iter().enumerate() {
@@ -26,7 +26,7 @@ pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
     let member = path.member("links");
     for (i, link) in storage.links.iter().enumerate() {
-        nodes::link(rules, link, &member.index(i));
+        nodes::check_link(rules, link, &member.index(i));
     }
     let member = path.member("luks");
     for (i, volume) in storage.luks.iter().enumerate() {
@@ -38,24 +38,24 @@ pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
 }
 
-fn together(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
-    through_links(rules, storage, path);
+fn check_relations(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
+    check_paths_through_links(rules, storage, path);
     let directories: HashSet<&str> = storage.directories.iter().map(|d| &*d.path).collect();
     let member = path.member("links");
     for (i, link) in storage.links.iter().enumerate() {
-        link_alone(rules, link, &directories, &member.index(i));
+        check_link(rules, link, &directories, &member.index(i));
     }
     let disks: HashMap<&str, &Disk> = storage.disks.iter().map(|d| (&*d.device, d)).collect();
     let member = path.member("filesystems");
     for (i, filesystem) in storage.filesystems.iter().enumerate() {
         if let Some(disk) = disks.get(filesystem.device.as_str()) {
-            on_disk(rules, filesystem, disk, &member.index(i));
+            check_whole_disk(rules, filesystem, disk, &member.index(i));
         }
     }
 }
 
-/// Nothing may lie below a link.
-fn through_links(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
+/// Nothing may be below a link.
+fn check_paths_through_links(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     let links: Vec<&str> = storage.links.iter().map(|l| l.path.as_str()).collect();
     let directories = storage
         .directories
@@ -82,7 +82,7 @@ fn through_links(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     }
 }
 
-fn link_alone(rules: &mut Rules, link: &Link, directories: &HashSet<&str>, path: &Path<'_>) {
+fn check_link(rules: &mut Rules, link: &Link, directories: &HashSet<&str>, path: &Path<'_>) {
     let target = link.target.as_deref().unwrap_or_default();
     if target.is_empty() && rules.version >= Version::V3_3 {
         rules.error(&path.member("target"), "link target is required");
@@ -91,17 +91,17 @@ fn link_alone(rules: &mut Rules, link: &Link, directories: &HashSet<&str>, path:
     if link.hard != Some(true) {
         return;
     }
-    if directories.contains(hard_target(link, target).as_str()) {
+    if directories.contains(hard_link_target(link, target).as_str()) {
         rules.error(path, "the target of a hard link cannot be a directory");
     }
     let (user, group) = (path.member("user"), path.member("group"));
-    let given = [
+    let members = [
         (link.user.id.is_some(), user.member("id")),
         (link.user.name.is_some(), user.member("name")),
         (link.group.id.is_some(), group.member("id")),
         (link.group.name.is_some(), group.member("name")),
     ];
-    for (_, path) in given.iter().filter(|(is_given, _)| *is_given) {
+    for (_, path) in members.iter().filter(|(is_set, _)| *is_set) {
         rules.warn(
             path,
             "hard links have no owner of their own; this is ignored",
@@ -109,9 +109,8 @@ fn link_alone(rules: &mut Rules, link: &Link, directories: &HashSet<&str>, path:
     }
 }
 
-/// What a hard link points to. A relative target counts from the link itself, as in the reference
-/// implementation.
-fn hard_target(link: &Link, target: &str) -> String {
+/// What a hard link points to. A relative target is resolved from the link itself, as in the reference implementation.
+fn hard_link_target(link: &Link, target: &str) -> String {
     let target = simplify(target);
     if target.starts_with('/') || link.path.is_empty() {
         return target;
@@ -119,7 +118,7 @@ fn hard_target(link: &Link, target: &str) -> String {
     simplify(&format!("{}/{target}", link.path))
 }
 
-fn on_disk(rules: &mut Rules, filesystem: &Filesystem, disk: &Disk, path: &Path<'_>) {
+fn check_whole_disk(rules: &mut Rules, filesystem: &Filesystem, disk: &Disk, path: &Path<'_>) {
     let path = path.member("device");
     if !disk.partitions.is_empty() {
         rules.warn(

@@ -7,7 +7,7 @@ use crate::config::unit::{self, UnitOption};
 use crate::layout::UNIT_DIRECTORY;
 use foldhash::{HashMap, HashSet, HashSetExt as _};
 
-/// Files, directories and links must not take the path of a unit or drop-in that is written.
+/// Files, directories and links must not have the path of a unit or drop-in that is written.
 pub(super) fn check_claims(rules: &mut Rules, config: &Config, path: &Path<'_>) {
     let claimed = claimed_paths(&config.systemd);
     if claimed.is_empty() {
@@ -56,7 +56,7 @@ fn claimed_paths(systemd: &Systemd) -> HashSet<String> {
 }
 
 fn contents(text: &Option<String>) -> Option<&str> {
-    super::given(text)
+    super::non_empty(text)
 }
 
 pub(super) fn check(rules: &mut Rules, systemd: &Systemd, path: &Path<'_>) {
@@ -107,7 +107,7 @@ fn check_unit(rules: &mut Rules, unit: &Unit, path: &Path<'_>) {
         let message = "the unit name has no valid suffix";
         rules.error_with_help(&path.member("name"), message, help);
     }
-    lengths::unit(rules, unit, &path.member("name"));
+    lengths::check_unit_name(rules, unit, &path.member("name"));
     check_contents(rules, unit, &path.member("contents"));
     let dropins = path.member("dropins");
     for (i, dropin) in unit.dropins.iter().enumerate() {
@@ -146,7 +146,7 @@ fn check_dropin(rules: &mut Rules, dropin: &Dropin, path: &Path<'_>) {
             help,
         );
     }
-    lengths::dropin(rules, dropin, &path.member("name"));
+    lengths::check_dropin_name(rules, dropin, &path.member("name"));
 }
 
 fn suffix(name: &str) -> &str {

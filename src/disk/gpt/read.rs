@@ -1,6 +1,5 @@
-//! Reading: a GPT is recognised by its protective MBR, as libblkid does, or, where there is no MBR of any kind, by
-//! both of its copies, as sgdisk does. Hostile bytes end in `Corrupt`, never in a panic or an allocation that follows
-//! a forged number.
+//! Reading: a GPT is recognized by its protective MBR, as in libblkid, or, if there is no MBR of any kind, by both of
+//! its copies, as in sgdisk. Hostile bytes give `Corrupt`, never a panic or an allocation of a forged size.
 
 use super::{
     ENTRY_BYTES, Entry, GptHealth, Guid, GuidChoice, MAX_SLOTS, Table, TableFacts, swap_guid,
@@ -8,61 +7,61 @@ use super::{
 use gptman::{GPTHeader, GPTPartitionEntry};
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
 
-/// Reads the partition table. `sectors` is the size the disk has, or shall get when its image grows;
-/// the backup is looked for at the present end of `disk`. Only failing I/O is an error.
+/// Reads the partition table. `sectors` is the size that the disk has, or will have when its image has grown; the
+/// backup is searched for at the current end of `disk`. Only I/O failures are errors.
 pub fn read(
     disk: &mut (impl Read + Seek),
     sector_bytes: u32,
     sectors: u64,
 ) -> io::Result<TableFacts> {
-    let present = disk.seek(SeekFrom::End(0))? / u64::from(sector_bytes);
+    let current = disk.seek(SeekFrom::End(0))? / u64::from(sector_bytes);
     let Some(boot) = read_at(disk, 0, 512)? else {
         return Ok(TableFacts::None);
     };
     let is_protected = has_protective_entry(&boot);
-    if !is_protected && let Some(kind) = foreign(&boot) {
+    if !is_protected && let Some(kind) = foreign_table_kind(&boot) {
         return Ok(TableFacts::Foreign(kind.into()));
     }
-    let reach = present.max(sectors);
-    let primary = read_copy(disk, sector_bytes, 1, reach)?;
+    let sector_limit = current.max(sectors);
+    let primary = read_copy(disk, sector_bytes, 1, sector_limit)?;
     let backup_lba = match &primary {
         Ok(copy) => copy.header.backup_lba,
-        Err(_) => present.saturating_sub(1),
+        Err(_) => current.saturating_sub(1),
     };
-    let backup = match read_copy(disk, sector_bytes, backup_lba, reach)? {
-        Err(_) if primary.is_err() && sectors < present => {
-            read_copy(disk, sector_bytes, sectors.saturating_sub(1), reach)?
+    let backup = match read_copy(disk, sector_bytes, backup_lba, sector_limit)? {
+        Err(_) if primary.is_err() && sectors < current => {
+            read_copy(disk, sector_bytes, sectors.saturating_sub(1), sector_limit)?
         }
         other => other,
     };
     let found = match is_protected {
-        true => judge(primary, backup, sectors),
-        false => judge_unprotected(primary, backup),
+        true => choose_copy(primary, backup, sectors),
+        false => choose_copy_without_mbr(primary, backup),
     };
     Ok(match found {
         Err(why) => TableFacts::Corrupt(why),
         Ok(None) => TableFacts::None,
-        Ok(Some((copy, health))) => match copy.into_table(sector_bytes, sectors, reach) {
+        Ok(Some((copy, health))) => match copy.into_table(sector_bytes, sectors, sector_limit) {
             Ok(table) => TableFacts::Gpt { table, health },
             Err(why) => TableFacts::Corrupt(why),
         },
     })
 }
 
-/// Where the first header always is. Nothing up to it can be used, whatever a backup says: a table taken from
-/// that could not be written again.
+/// Sector of the first header. Usable sectors begin after it, whatever a backup says: such a table could not be written
+/// again.
 const PRIMARY_LBA: u64 = 1;
 
-/// The copy to go by and what is wrong with the other; none where there is no table; an error says why a table is
-/// beyond use.
-type Judged = Result<Option<(TableCopy, GptHealth)>, String>;
+/// The copy to use and the health of the table; `None` if there is no table; an error with the reason if the table is
+/// unusable.
+type ChosenCopy = Result<Option<(TableCopy, GptHealth)>, String>;
 
 /// Chooses between the two copies.
-fn judge(
+fn choose_copy(
     primary: Result<TableCopy, String>,
     backup: Result<TableCopy, String>,
     sectors: u64,
-) -> Judged {
+) -> ChosenCopy {
     match (primary, backup) {
         (Ok(primary), Ok(backup)) if primary.entries == backup.entries => {
             let at_end = primary.header.backup_lba == sectors.saturating_sub(1);
@@ -79,12 +78,12 @@ fn judge(
     }
 }
 
-/// The same without a protective MBR. Two copies that agree are a table whose first sector was damaged. A primary copy
-/// alone is refused, as by sgdisk. A backup alone counts for nothing: whatever took the place of the primary is newer.
-fn judge_unprotected(
+/// [`choose_copy`] without a protective MBR. Two copies that agree are a table whose first sector was damaged. A
+/// primary copy alone is rejected, as in sgdisk. A backup alone is ignored: whatever replaced the primary is newer.
+fn choose_copy_without_mbr(
     primary: Result<TableCopy, String>,
     backup: Result<TableCopy, String>,
-) -> Judged {
+) -> ChosenCopy {
     match (primary, backup) {
         (Ok(primary), Ok(backup)) if primary.entries == backup.entries => {
             Ok(Some((primary, GptHealth::MbrDamaged)))
@@ -102,9 +101,14 @@ struct TableCopy {
 }
 
 impl TableCopy {
-    /// `reach` is the number of sectors that the disk has or shall have. An entry beyond it would make later arithmetic
-    /// overflow; sgdisk shows such a table, and refuses to write it.
-    fn into_table(self, sector_bytes: u32, sectors: u64, reach: u64) -> Result<Table, String> {
+    /// `sector_limit` is the number of sectors that the disk has or will have. An entry beyond it would make later
+    /// arithmetic overflow; sgdisk shows such a table, but refuses to write it.
+    fn into_table(
+        self,
+        sector_bytes: u32,
+        sectors: u64,
+        sector_limit: u64,
+    ) -> Result<Table, String> {
         let mut table = Table {
             disk_guid: GuidChoice::Given(Guid(swap_guid(self.header.disk_guid))),
             sector_bytes,
@@ -116,17 +120,19 @@ impl TableCopy {
         };
         for (number, raw) in (1..).zip(&self.entries) {
             if raw.is_used() {
-                table.entries.insert(number, entry(number, raw, reach)?);
+                table
+                    .entries
+                    .insert(number, decode_entry(number, raw, sector_limit)?);
             }
         }
         Ok(table)
     }
 }
 
-fn entry(number: u32, raw: &GPTPartitionEntry, reach: u64) -> Result<Entry, String> {
-    if raw.ending_lba >= reach {
+fn decode_entry(number: u32, raw: &GPTPartitionEntry, sector_limit: u64) -> Result<Entry, String> {
+    if raw.ending_lba >= sector_limit {
         return Err(format!(
-            "partition {number} ends at sector {}, the disk has {reach} sectors",
+            "partition {number} ends at sector {}, the disk has {sector_limit} sectors",
             raw.ending_lba
         ));
     }
@@ -145,7 +151,7 @@ fn entry(number: u32, raw: &GPTPartitionEntry, reach: u64) -> Result<Entry, Stri
     })
 }
 
-/// Reads the copy whose header sits at `lba`. The outer error is I/O, the inner says why the copy is
+/// Reads the copy whose header is at `lba`. The outer error is an I/O failure, the inner one the reason why the copy is
 /// unusable.
 fn read_copy(
     disk: &mut (impl Read + Seek),
@@ -168,8 +174,7 @@ fn read_copy(
     else {
         return Ok(Err("the array of partitions lies outside the disk".into()));
     };
-    // The array is decoded from memory; its position there is 0. The decoder reads somewhat past the
-    // slot it decodes.
+    // The array is decoded from memory, where its position is 0. The decoder reads slightly past the slot it decodes.
     array.resize(array.len() + 512, 0);
     let mut in_memory = header.clone();
     in_memory.partition_entry_lba = 0;
@@ -196,7 +201,7 @@ fn read_header(
         .and_then(|header| check_header(header, lba, sectors)))
 }
 
-/// The checks libblkid makes besides the checksum, and those that keep later arithmetic in bounds.
+/// The checks that libblkid makes in addition to the checksum, and those that keep later arithmetic in bounds.
 fn check_header(header: GPTHeader, lba: u64, sectors: u64) -> Result<GPTHeader, String> {
     let (first, last) = (header.first_usable_lba, header.last_usable_lba);
     let slots = header.number_of_partition_entries;
@@ -229,7 +234,7 @@ fn has_protective_entry(boot: &[u8]) -> bool {
 }
 
 /// The kind of a partition table other than GPT, by its first 512 bytes.
-fn foreign(boot: &[u8]) -> Option<&'static str> {
+fn foreign_table_kind(boot: &[u8]) -> Option<&'static str> {
     let magic = |at: usize, bytes: &[u8]| boot[at..at + bytes.len()] == *bytes;
     if magic(0, b"ER") && u16::from_be_bytes([boot[2], boot[3]]).is_multiple_of(512) && boot[2] != 0
     {
@@ -246,7 +251,7 @@ fn foreign(boot: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// FAT, exFAT and NTFS end their first sector like an MBR.
+/// The first sector of FAT, exFAT and NTFS ends like an MBR.
 fn is_boot_sector_of_file_system(boot: &[u8]) -> bool {
     let named = matches!(&boot[3..11], b"NTFS    " | b"EXFAT   ");
     let sector = u16::from_le_bytes([boot[11], boot[12]]);
@@ -303,8 +308,8 @@ mod tests {
         read(&mut Cursor::new(disk), 512, SECTORS).expect("memory")
     }
 
-    /// What is found after each of these ranges of bytes was filled with a byte.
-    fn after(damage: &[(std::ops::Range<usize>, u8)]) -> TableFacts {
+    /// What is found after each of these ranges has been filled with a byte.
+    fn facts_after(damage: &[(std::ops::Range<usize>, u8)]) -> TableFacts {
         let mut disk = disk();
         for (range, byte) in damage {
             disk[range.clone()].fill(*byte);
@@ -324,7 +329,7 @@ mod tests {
         for damage in [(510..512, 0), (0..512, 0), (0..512, 0xff), (446..510, 0xff)] {
             let table = table.clone();
             assert_eq!(
-                after(std::slice::from_ref(&damage)),
+                facts_after(std::slice::from_ref(&damage)),
                 TableFacts::Gpt { table, health },
                 "{damage:?}"
             );
@@ -337,18 +342,18 @@ mod tests {
     }
 
     #[test]
-    fn one_copy_without_protective_mbr_is_no_table_to_go_by() {
+    fn one_copy_without_protective_mbr_is_not_used() {
         let is_corrupt =
             |facts| matches!(facts, TableFacts::Corrupt(why) if why.contains("no protective MBR"));
-        assert!(is_corrupt(after(&[(0..512, 0), (BACKUP, 0)])));
-        assert_eq!(after(&[(0..512, 0), (PRIMARY, 0)]), TableFacts::None);
+        assert!(is_corrupt(facts_after(&[(0..512, 0), (BACKUP, 0)])));
+        assert_eq!(facts_after(&[(0..512, 0), (PRIMARY, 0)]), TableFacts::None);
         assert_eq!(
-            after(&[(0..512, 0), (PRIMARY, 0), (BACKUP, 0)]),
+            facts_after(&[(0..512, 0), (PRIMARY, 0), (BACKUP, 0)]),
             TableFacts::None
         );
-        // The type of its only entry is that of a partition of DOS now.
+        // The type of its only entry is now that of a DOS partition.
         assert_eq!(
-            after(&[(450..451, 0x83)]),
+            facts_after(&[(450..451, 0x83)]),
             TableFacts::Foreign("dos".into())
         );
     }
@@ -359,11 +364,11 @@ mod tests {
             panic!("no table");
         };
         for (start, sectors) in [(u64::MAX, 1), (4096, SECTORS), (SECTORS, 1)] {
-            let mut odd = table.clone();
-            if let Some(entry) = odd.entries.get_mut(&2) {
+            let mut broken = table.clone();
+            if let Some(entry) = broken.entries.get_mut(&2) {
                 (entry.start, entry.sectors) = (start, sectors);
             }
-            let found = facts(&written(&odd));
+            let found = facts(&written(&broken));
             assert!(
                 matches!(&found, TableFacts::Corrupt(why) if why.contains("partition 2 ends")),
                 "{found:?}"

@@ -1,4 +1,4 @@
-//! Writing, in an order that leaves a readable table behind whenever it is interrupted: backup
+//! Writing, in an order that leaves a readable table whenever it is interrupted: backup
 //! copy, primary copy, protective MBR.
 
 use super::{Entry, GuidChoice, Table, array_sectors, swap_guid};
@@ -14,7 +14,7 @@ pub enum WriteError {
     /// The codec failed.
     #[error(transparent)]
     Codec(#[from] gptman::Error),
-    /// A GUID is still to be chosen.
+    /// A GUID has not been chosen yet.
     #[error("{0} has no GUID yet")]
     OpenGuid(String),
     /// A slot number the table does not have.
@@ -25,18 +25,18 @@ pub enum WriteError {
     Size(u64, u64),
 }
 
-/// Writes both copies of `table` and the protective MBR. Boot code in the MBR stays, a hybrid MBR
-/// stays as it is, and so does an array of slots that an image builder placed behind a boot loader.
-/// `flush` is called between the copies so that a crash leaves one of them whole.
+/// Writes both copies of `table` and the protective MBR. Boot code in the MBR is kept, and so are a hybrid MBR and the
+/// position of an array of slots that an image builder placed after a boot loader. `flush` is called between the copies
+/// so that a crash leaves one of them intact.
 pub fn write<D: Read + Write + Seek>(
     disk: &mut D,
     table: &Table,
     flush: &mut dyn FnMut(&mut D) -> io::Result<()>,
 ) -> Result<(), WriteError> {
     let bytes = u64::from(table.sector_bytes);
-    let present = disk.seek(SeekFrom::End(0))? / bytes;
-    if present != table.sectors {
-        return Err(WriteError::Size(present, table.sectors));
+    let current = disk.seek(SeekFrom::End(0))? / bytes;
+    if current != table.sectors {
+        return Err(WriteError::Size(current, table.sectors));
     }
     let entries = raw_entries(table)?;
     let mut primary = header(table, primary_array_lba(disk, table)?)?;
@@ -85,7 +85,7 @@ fn header(table: &Table, array_lba: u64) -> Result<GPTHeader, WriteError> {
     })
 }
 
-/// Where the primary array sits: where a sound header on the disk says, else right behind the header.
+/// Sector of the primary array: that in a valid header on the disk, else the one after the header.
 fn primary_array_lba(disk: &mut (impl Read + Seek), table: &Table) -> io::Result<u64> {
     let array = array_sectors(table.slots, table.sector_bytes);
     disk.seek(SeekFrom::Start(u64::from(table.sector_bytes)))?;

@@ -1,7 +1,7 @@
-//! Getting a missing chunk back from parity, as the kernel computes it: P is the sum of all data, Q the sum
-//! of each times a power of 2, over the field with 256 elements.
+//! Reconstructs a missing chunk from parity as the kernel computes it: P is the sum of all data chunks, Q the sum of
+//! each times a power of 2, over the field with 256 elements.
 
-/// Roles and what their chunks are multiplied with; the sum is the missing chunk.
+/// Roles and the factors of their chunks; the sum of the products is the missing chunk.
 pub(super) type Recipe = Vec<(u32, u8)>;
 
 /// A row of chunks.
@@ -15,7 +15,7 @@ pub(super) struct StripeRow {
 }
 
 impl StripeRow {
-    /// Every way to get the chunk of one role from others, the simplest first.
+    /// Every way to compute the chunk of one role from others, the simplest first.
     pub(super) fn recipes(&self, role: u32) -> Vec<Recipe> {
         let Some(x) = self.data.iter().position(|data| *data == role) else {
             return Vec::new();
@@ -29,7 +29,7 @@ impl StripeRow {
             .collect();
         let sum = others.iter().map(|(_, role)| (*role, 1));
         let mut recipes = vec![sum.chain([(self.p, 1)]).collect()];
-        // Powers repeat after that many.
+        // The powers of 2 repeat after 255.
         let Some(q) = self.q.filter(|_| self.data.len() <= 255) else {
             return recipes;
         };
@@ -42,7 +42,7 @@ impl StripeRow {
         recipes
     }
 
-    /// Two chunks of data are missing, in places `x` and `y`.
+    /// The recipe if two chunks of data are missing, at the positions `x` and `y`.
     fn without_other(&self, others: &[(usize, u32)], x: usize, y: usize, q: u32) -> Recipe {
         let by_y = power(y);
         let scale = inverse(power(x) ^ by_y);
@@ -53,7 +53,7 @@ impl StripeRow {
     }
 }
 
-/// A chunk of data and P are missing.
+/// The recipe if a chunk of data and P are missing.
 fn without_p(others: &[(usize, u32)], x: usize, q: u32) -> Recipe {
     let scale = inverse(power(x));
     let rest = others.iter();
@@ -83,7 +83,7 @@ fn power(exponent: usize) -> u8 {
     (0..exponent % 255).fold(1, |value, _| multiply(value, 2))
 }
 
-/// What times `value` is 1: its 254th power.
+/// The multiplicative inverse of `value`, which is its 254th power.
 fn inverse(value: u8) -> u8 {
     (0..254).fold(1, |product, _| multiply(product, value))
 }

@@ -1,4 +1,4 @@
-//! Superblocks of things that are not file systems: LVM, bcache, ZFS members, swap.
+//! Superblocks of other formats than file systems: LVM, bcache, ZFS members, swap.
 
 use super::{ProbedDevice, Superblock, kind};
 use std::io;
@@ -51,7 +51,7 @@ pub(super) fn zfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     Ok((uberblocks >= 4).then(|| kind("zfs_member")))
 }
 
-/// Swap areas; the signature ends the first page, whose size is that of the machine that made it.
+/// Swap areas; the signature is at the end of the first page, whose size is that of the machine that created it.
 pub(super) fn swap(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     for page in [4096_u64, 8192, 16384, 32768, 65536] {
         let Some(magic) = device.read(page - 10, 10)? else {

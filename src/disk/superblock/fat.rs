@@ -1,4 +1,4 @@
-//! FAT and the file systems that look like it at first sight.
+//! FAT and the file systems whose boot sectors look like it.
 
 use super::{Block, ProbedDevice, Superblock, kind};
 use std::io;
@@ -53,23 +53,22 @@ pub(super) fn vfat(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> 
     let Some(boot) = device.read(0, 512)? else {
         return Ok(None);
     };
-    let Some(shape) = FatLayout::of(&boot) else {
+    let Some(layout) = FatLayout::of(&boot) else {
         return Ok(None);
     };
-    let (serial_at, name_at) = match shape.root {
+    let (serial_at, name_at) = match layout.root {
         Root::Cluster(_) => (67, 71),
         Root::Fixed { .. } => (39, 43),
     };
-    let label = match shape.label_in_root(device)? {
+    let label = match layout.label_in_root(device)? {
         Some(label) => Some(label),
         None => boot.text(name_at, 11).filter(|name| name != "NO NAME"),
     };
-    let first_entry = device.read(shape.fat_at, 1)?;
+    let first_entry = device.read(layout.fat_at, 1)?;
     Ok(Some(Superblock {
         label,
         uuid: Some(serial(boot.array(serial_at))).filter(|text| text != "0000-0000"),
-        // mkfs.fat writes the boot sector before the table of clusters, whose first byte repeats the
-        // media descriptor.
+        // mkfs.fat writes the boot sector before the FAT, whose first byte repeats the media descriptor.
         incomplete: first_entry.is_none_or(|fat| fat.u8(0) != boot.u8(21)),
         ..kind("vfat")
     }))
@@ -92,7 +91,7 @@ enum Root {
 }
 
 impl FatLayout {
-    /// The checks of libblkid, as far as they tell FAT from other boot sectors.
+    /// The checks of libblkid, as far as they distinguish FAT from other boot sectors.
     fn of(boot: &Block) -> Option<Self> {
         let sector = u64::from(boot.le16(11));
         let per_cluster = boot.u8(13);
@@ -116,9 +115,9 @@ impl FatLayout {
         if !(named || bootable) || !plausible || total == 0 || sector == 0 {
             return None;
         }
-        Some(Self::places(boot, sector, u64::from(per_cluster)))
+        Some(Self::locate(boot, sector, u64::from(per_cluster)))
     }
-    fn places(boot: &Block, sector: u64, per_cluster: u64) -> Self {
+    fn locate(boot: &Block, sector: u64, per_cluster: u64) -> Self {
         let fat_sectors = match boot.le16(22) {
             0 => u64::from(boot.le32(36)),
             small => u64::from(small),
@@ -158,7 +157,7 @@ impl FatLayout {
         first: u32,
     ) -> io::Result<Option<String>> {
         let mut cluster = first & 0x0FFF_FFFF;
-        // Bounded, since the chain may be a circle.
+        // Bounded, since the chain may be a loop.
         for _ in 0..64 {
             if !(2..0x0FFF_FFF0).contains(&cluster) {
                 return Ok(None);

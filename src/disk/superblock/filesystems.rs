@@ -23,7 +23,7 @@ pub(super) fn xfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     }))
 }
 
-/// The features ext2 and ext3 may use; more makes it ext4.
+/// The features that ext2 and ext3 may use; any other makes it ext4.
 const EXT3_INCOMPAT: u32 = 0x2 | EXT_RECOVER | 0x10;
 const EXT_RECOVER: u32 = 0x4;
 const EXT3_RO_COMPAT: u32 = 0x1 | 0x2 | 0x4;
@@ -90,7 +90,7 @@ pub(super) fn erofs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>>
     }))
 }
 
-/// squashfs 4; older ones have a name of their own.
+/// squashfs 4; older versions have a name of their own.
 pub(super) fn squashfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(0, 96)? else {
         return Ok(None);
@@ -104,7 +104,7 @@ pub(super) fn squashfs(device: &mut ProbedDevice) -> io::Result<Option<Superbloc
     }))
 }
 
-/// ISO 9660; its identity is the date of the last change.
+/// ISO 9660; its UUID is the date of the last change.
 pub(super) fn iso9660(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(32768, 2048)? else {
         return Ok(None);

@@ -1,36 +1,36 @@
-//! Encrypted volumes: LUKS 1 and 2, as far as their headers tell without a key.
+//! Encrypted volumes: LUKS 1 and 2, as far as their headers can be read without a key.
 //!
-//! LUKS2 keeps two copies of its header. Each has a binary part of 4 KiB and JSON behind it; a checksum over
-//! both and a number that counts up tell which copy is valid. The second copy lies right behind the first, so
-//! its place tells how long a header is, and one of a longer header may outlive a new, shorter one.
+//! LUKS2 keeps two copies of its header. Each has a binary part of 4 KiB and JSON after it; a checksum over both and a
+//! sequence number determine which copy is valid. The second copy directly follows the first, so its offset depends on
+//! the header size, and one of a longer header may survive a new, shorter one.
 
 use super::{Block, ProbedDevice, Superblock, kind};
 use sha2::{Digest, Sha256};
 use std::io;
 
-/// Where a second copy can lie: behind a header of any of the sizes there are.
-pub const SECOND_COPIES: [u64; 9] = [
+/// Possible offsets of the second copy, in bytes: after a header of any valid size.
+pub const SECOND_COPY_OFFSETS: [u64; 9] = [
     0x4000, 0x8000, 0x1_0000, 0x2_0000, 0x4_0000, 0x8_0000, 0x10_0000, 0x20_0000, 0x40_0000,
 ];
-/// Length of the binary part.
+/// Length of the binary part in bytes.
 pub const BINARY_BYTES: usize = 4096;
 
 const MAGIC: &[u8; 6] = b"LUKS\xba\xbe";
-/// How a second copy begins.
+/// Magic of the second copy.
 pub const SECOND_MAGIC: &[u8; 6] = b"SKUL\xba\xbe";
 const CHECKSUM_AT: usize = 448;
 const CHECKSUM_BYTES: usize = 64;
 
-/// What the header of an encrypted volume tells besides label and UUID.
+/// The header of an encrypted volume, apart from label and UUID.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LuksHeader {
     /// 1 or 2.
     pub version: u16,
-    /// Whom the volume belongs to, as its maker wrote it.
+    /// What the volume belongs to, as its creator recorded it.
     pub subsystem: Option<String>,
-    /// Flags that every opening gets, e.g. `allow-discards`.
+    /// Flags for every activation, e.g. `allow-discards`.
     pub flags: Vec<String>,
-    /// No copy of the header is whole.
+    /// No copy of the header is intact.
     pub damaged: bool,
 }
 
@@ -56,52 +56,52 @@ pub(super) fn luks(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> 
 /// One copy of a LUKS2 header.
 struct HeaderCopy {
     binary: Block,
-    /// The JSON, if the checksum is right.
+    /// The JSON, if the checksum is valid.
     json: Option<Vec<u8>>,
 }
 
-/// As cryptsetup does: the newer of two whole copies; a second one elsewhere only counts where the first is
-/// not whole, as it may be left over from a longer header of an earlier volume.
+/// Like cryptsetup, uses the newer of two intact copies. A second one elsewhere only counts if the first is not intact,
+/// since it may be left over from a longer header of an earlier volume.
 fn luks2(device: &mut ProbedDevice, first: Option<u64>) -> io::Result<Option<Superblock>> {
     let first = match first {
-        Some(at) => copy(device, at, MAGIC)?,
+        Some(at) => read_copy(device, at, MAGIC)?,
         None => None,
     };
     if let Some(first) = first.as_ref().filter(|first| first.json.is_some()) {
-        let second = copy(device, first.binary.be64(8), SECOND_MAGIC)?;
+        let second = read_copy(device, first.binary.be64(8), SECOND_MAGIC)?;
         let second =
             second.filter(|copy| copy.json.is_some() && copy.sequence() > first.sequence());
         return Ok(Some(second.as_ref().unwrap_or(first).superblock()));
     }
-    let mut seen = first;
-    for at in SECOND_COPIES {
-        match copy(device, at, SECOND_MAGIC)? {
+    let mut damaged_copy = first;
+    for at in SECOND_COPY_OFFSETS {
+        match read_copy(device, at, SECOND_MAGIC)? {
             Some(second) if second.json.is_some() => return Ok(Some(second.superblock())),
-            Some(second) => seen = seen.or(Some(second)),
+            Some(second) => damaged_copy = damaged_copy.or(Some(second)),
             None => {}
         }
     }
-    // Damaged as it is, it shows that there was a volume.
-    Ok(seen.map(|copy| copy.superblock()))
+    // Even a damaged copy shows that there was a volume.
+    Ok(damaged_copy.map(|copy| copy.superblock()))
 }
 
-fn copy(device: &mut ProbedDevice, at: u64, magic: &[u8]) -> io::Result<Option<HeaderCopy>> {
+fn read_copy(device: &mut ProbedDevice, at: u64, magic: &[u8]) -> io::Result<Option<HeaderCopy>> {
     let Some(binary) = device.read(at, BINARY_BYTES)? else {
-        // A device too short for the whole of it can still show the beginning.
+        // A device that is too short for the whole copy may still have its beginning.
         let start = device.read(at, 512)?.filter(|b| at == 0 && b.is(0, magic));
         return Ok(start.map(|binary| HeaderCopy { binary, json: None }));
     };
     if !binary.is(0, magic) || binary.be16(6) != 2 || (at != 0 && binary.be64(256) != at) {
         return Ok(None);
     }
-    let json = json(device, at, &binary)?;
+    let json = read_json(device, at, &binary)?;
     Ok(Some(HeaderCopy { binary, json }))
 }
 
-/// The JSON behind a binary part, if length and checksum are right.
-fn json(device: &mut ProbedDevice, at: u64, binary: &Block) -> io::Result<Option<Vec<u8>>> {
+/// The JSON after a binary part, if length and checksum are valid.
+fn read_json(device: &mut ProbedDevice, at: u64, binary: &Block) -> io::Result<Option<Vec<u8>>> {
     let bytes = binary.be64(8);
-    if !SECOND_COPIES.contains(&bytes) || binary.text(72, 32).as_deref() != Some("sha256") {
+    if !SECOND_COPY_OFFSETS.contains(&bytes) || binary.text(72, 32).as_deref() != Some("sha256") {
         return Ok(None);
     }
     let length = usize::try_from(bytes)
@@ -118,12 +118,12 @@ fn json(device: &mut ProbedDevice, at: u64, binary: &Block) -> io::Result<Option
         BINARY_BYTES - CHECKSUM_AT - CHECKSUM_BYTES,
     ));
     hash.update(&json);
-    let is_right = hash.finalize().as_slice() == binary.slice(CHECKSUM_AT, 32);
-    Ok(is_right.then_some(json))
+    let is_valid = hash.finalize().as_slice() == binary.slice(CHECKSUM_AT, 32);
+    Ok(is_valid.then_some(json))
 }
 
 impl HeaderCopy {
-    /// Counts up with every change.
+    /// Incremented with every change.
     fn sequence(&self) -> u64 {
         self.binary.be64(16)
     }
@@ -165,7 +165,7 @@ mod tests {
         image[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
-    /// One copy with its checksum.
+    /// Writes one copy with its checksum.
     fn write(image: &mut [u8], at: u64, sequence: u64, label: &str, json: &str) {
         let start = usize::try_from(at).expect("small");
         let end = start + usize::try_from(HEADER).expect("small");
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_whole_copy_counts() {
+    fn the_newest_intact_copy_is_used() {
         let flags = r#"{"config": {"flags": ["allow-discards"]}}"#;
         let mut image = vec![0; 1 << 20];
         write(&mut image, 0, 4, "old", "{}");
@@ -204,7 +204,7 @@ mod tests {
             (vec!["allow-discards".into()], false)
         );
 
-        // A copy that was cut while it was written does not count.
+        // A copy that was only partly written does not count.
         image[usize::try_from(HEADER).expect("small") + 5000] = 1;
         assert_eq!(found(image.clone()).label.as_deref(), Some("old"));
         image[5000] = 1;
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_copy_of_an_earlier_volume_does_not_count() {
+    fn a_second_copy_of_an_earlier_volume_is_ignored() {
         let mut image = vec![0; 1 << 20];
         write(&mut image, 0, 3, "now", "{}");
         write(&mut image, HEADER, 3, "now", "{}");
@@ -229,7 +229,7 @@ mod tests {
         let mut image = vec![0; 1 << 20];
         write(&mut image, HEADER, 5, "new", "{}");
         assert_eq!(found(image.clone()).kind.as_deref(), Some("crypto_LUKS"));
-        // Moved, it is not a header.
+        // At another offset it is not a header.
         image.rotate_right(0x4000);
         assert_eq!(found(image).kind, None);
     }

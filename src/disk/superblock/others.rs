@@ -1,13 +1,13 @@
-//! Formats that are never made or mounted here, known by a few bytes only so that nobody takes what
-//! holds them for blank.
+//! Formats that are never created or mounted here, recognized by their magic bytes only, so that a device that contains
+//! one is not taken for blank.
 
 use super::{ProbedDevice, Superblock, kind};
 use std::io;
 
-/// Bytes that tell a format: its name as blkid has it, where they are, and what they are.
+/// A format by its magic bytes: its name in blkid, their offset, and the bytes.
 type Magic = (&'static str, u64, &'static [u8]);
 
-/// Whole-device containers, told from their start.
+/// Whole-device containers with their magic at the start.
 const CONTAINERS: &[Magic] = &[
     ("BitLocker", 3, b"-FVE-FS-"),
     ("stratis", 512 + 4, b"!Stra0tis\x86\xff\x02^\x41rh"),
@@ -41,9 +41,9 @@ const FILE_SYSTEMS: &[Magic] = &[
 
 const BCACHEFS: &[u8] = b"\xc6\x85\x73\xf6\x66\xce\x90\xa9\xd9\x6a\x60\xcf\x80\x3d\xf7\xef";
 
-/// Volumes of other systems and of other RAID software, whose marks may sit at the end.
+/// Volumes of other systems and of other RAID software, whose magic may be at the end.
 pub(super) fn containers(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
-    if let Some(found) = first(device, CONTAINERS)? {
+    if let Some(found) = first_match(device, CONTAINERS)? {
         return Ok(Some(found));
     }
     let last = device.bytes / 512 * 512;
@@ -53,7 +53,7 @@ pub(super) fn containers(device: &mut ProbedDevice) -> io::Result<Option<Superbl
     ];
     for (name, before_end, magic) in at_end {
         if let Some(at) = last.checked_sub(before_end)
-            && is_at(device, at, magic)?
+            && has_magic(device, at, magic)?
         {
             return Ok(Some(kind(name)));
         }
@@ -63,7 +63,7 @@ pub(super) fn containers(device: &mut ProbedDevice) -> io::Result<Option<Superbl
 
 /// File systems this program has no other use for.
 pub(super) fn filesystems(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
-    if let Some(found) = first(device, FILE_SYSTEMS)? {
+    if let Some(found) = first_match(device, FILE_SYSTEMS)? {
         return Ok(Some(found));
     }
     match udf(device)? {
@@ -72,30 +72,30 @@ pub(super) fn filesystems(device: &mut ProbedDevice) -> io::Result<Option<Superb
     }
 }
 
-fn first(device: &mut ProbedDevice, all: &[Magic]) -> io::Result<Option<Superblock>> {
+fn first_match(device: &mut ProbedDevice, all: &[Magic]) -> io::Result<Option<Superblock>> {
     for (name, at, magic) in all {
-        if is_at(device, *at, magic)? {
+        if has_magic(device, *at, magic)? {
             return Ok(Some(kind(name)));
         }
     }
     Ok(None)
 }
 
-fn is_at(device: &mut ProbedDevice, at: u64, magic: &[u8]) -> io::Result<bool> {
+fn has_magic(device: &mut ProbedDevice, at: u64, magic: &[u8]) -> io::Result<bool> {
     let found = device.read(at, magic.len())?;
     Ok(found.is_some_and(|block| block.is(0, magic)))
 }
 
-/// UDF: its mark follows that of the sequence it stands in, in units of 2048 bytes or larger.
+/// UDF: its descriptor follows the one that begins the sequence, in units of 2048 bytes or more.
 fn udf(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     for step in [2048_u64, 4096] {
         let start = 32 * 1024;
-        if !is_at(device, start + 1, b"BEA01")? {
+        if !has_magic(device, start + 1, b"BEA01")? {
             continue;
         }
         for block in 1..16 {
             let at = start + block * step + 1;
-            if is_at(device, at, b"NSR02")? || is_at(device, at, b"NSR03")? {
+            if has_magic(device, at, b"NSR02")? || has_magic(device, at, b"NSR03")? {
                 return Ok(Some(kind("udf")));
             }
         }
@@ -103,7 +103,7 @@ fn udf(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     Ok(None)
 }
 
-/// Minix, versions 1 to 3. Two bytes are a weak mark, so the counts beside it must make sense.
+/// Minix, versions 1 to 3. Two bytes are a weak magic, so the counts next to it must be plausible.
 fn minix(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let Some(block) = device.read(1024, 32)? else {
         return Ok(None);

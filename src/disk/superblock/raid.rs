@@ -1,20 +1,20 @@
-//! Members of Linux RAID arrays: what their superblocks say about the array and their part in it.
+//! Members of Linux RAID arrays: what their superblocks record about the array and their role in it.
 //!
-//! Layouts are those of the kernel's `linux/raid/md_p.h`. A superblock with a wrong checksum still marks the
-//! device as a member, but nothing it says is believed.
+//! Layouts are those of the kernel's `linux/raid/md_p.h`. A superblock with a wrong checksum still marks the device as
+//! a member, but its contents are ignored.
 
 use super::{Block, ProbedDevice, Superblock, kind, uuid_text};
 use std::fmt;
 use std::io;
 
-/// Type name of members, as blkid has it.
+/// Type name of members in blkid.
 pub const MEMBER: &str = "linux_raid_member";
 
 const MAGIC: u32 = 0xA92B_4EFC;
 const SECTOR: u64 = 512;
-/// Devices a superblock of version 1 has room for in its 4 KiB.
+/// Maximum number of devices in the 4 KiB of a version 1 superblock.
 const MAX_DEVICES_1: usize = 1920;
-/// Devices a superblock of version 0.90 has room for.
+/// Maximum number of devices in a version 0.90 superblock.
 const MAX_DEVICES_0: usize = 27;
 
 /// A member of an array.
@@ -28,23 +28,23 @@ pub struct RaidMember {
     pub level: Level,
     /// Level-specific arrangement of data and parity.
     pub layout: u32,
-    /// Bytes of one chunk; 0 where there are none.
+    /// Chunk size in bytes; 0 for levels without chunks.
     pub chunk_bytes: u64,
-    /// Devices the array works with, spares not counted.
+    /// Number of devices of the array, without spares.
     pub devices: u32,
-    /// Bytes of each device that the array uses; 0 where devices count with all they have.
+    /// Bytes of each device that the array uses; 0 if it uses all of each device.
     pub used_bytes: u64,
-    /// Where the array's data starts on this member.
+    /// Byte offset of the array's data on this member.
     pub data_offset: u64,
-    /// What this member is to the array.
+    /// The role of this member in the array.
     pub role: MemberRole,
-    /// It does not hold all of its data yet.
+    /// It does not have all of its data yet.
     pub is_rebuilding: bool,
-    /// Number of the last change; of members that went out of the array it stands still.
+    /// Event count of the last change; it no longer changes on members that have left the array.
     pub events: u64,
     /// Data and redundancy agree: nothing was being written, and the first resync is over.
     pub is_clean: bool,
-    /// Its shape is being changed, or it is of a kind with more to it than is told here.
+    /// The array is being reshaped, or has features that are not described here.
     pub is_special: bool,
     /// Roles that had a working device when this was written.
     pub working: Vec<u32>,
@@ -59,7 +59,7 @@ pub enum MetadataVersion {
     V1_0,
     /// 1.1, at the start.
     V1_1,
-    /// 1.2, 4 KiB behind the start.
+    /// 1.2, 4 KiB from the start.
     V1_2,
 }
 
@@ -85,9 +85,9 @@ pub enum Level {
     Raid1,
     /// Stripes, parity on the last device.
     Raid4,
-    /// Stripes, parity in turn.
+    /// Stripes, rotating parity.
     Raid5,
-    /// Stripes, two parities in turn.
+    /// Stripes, two rotating parities.
     Raid6,
     /// Striped mirrors.
     Raid10,
@@ -109,7 +109,7 @@ impl Level {
         }
     }
 
-    /// The level a config asks for, by any of its names.
+    /// The level that a config requests, by any of its names.
     pub fn named(text: &str) -> Option<Self> {
         Some(match text {
             "linear" => Level::Linear,
@@ -139,14 +139,14 @@ impl fmt::Display for Level {
     }
 }
 
-/// What a member is to its array.
+/// The role of a member in its array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberRole {
-    /// It holds the data of this place, from 0.
+    /// It holds the data of this role, counted from 0.
     Active(u32),
-    /// It waits to stand in.
+    /// It is ready to replace a failed member.
     Spare,
-    /// It was found faulty, or has a task of its own.
+    /// It is faulty, or has a special role such as that of a journal.
     Other,
 }
 
@@ -158,7 +158,7 @@ impl RaidMember {
     }
 }
 
-/// Format 1.0 near the end, 1.1 at the start, 1.2 4 KiB behind it, 0.90 in the last whole 64 KiB.
+/// Version 1.0 is near the end, 1.1 at the start, 1.2 4 KiB from the start, 0.90 in the last full 64 KiB.
 pub(super) fn linux_raid(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     let sectors = device.bytes / SECTOR;
     let v1_0 = sectors.checked_sub(16).map(|s| (s & !7) * SECTOR);
@@ -174,15 +174,15 @@ pub(super) fn linux_raid(device: &mut ProbedDevice) -> io::Result<Option<Superbl
         };
         if block.le32(0) == MAGIC && block.le32(4) == 1 && block.le64(144) == offset / SECTOR {
             let devices = usize::try_from(block.le32(220)).unwrap_or(usize::MAX);
-            let whole = match devices <= MAX_DEVICES_1 {
+            let full = match devices <= MAX_DEVICES_1 {
                 true => device.read(offset, 256 + 2 * devices)?,
                 false => None,
             };
             return Ok(Some(Superblock {
                 label: block.text(32, 32),
                 uuid: block.uuid(16),
-                raid: whole
-                    .and_then(|whole| version_1(&whole, metadata))
+                raid: full
+                    .and_then(|full| version_1(&full, metadata))
                     .map(Box::new),
                 ..kind(MEMBER)
             }));
@@ -191,9 +191,11 @@ pub(super) fn linux_raid(device: &mut ProbedDevice) -> io::Result<Option<Superbl
     linux_raid_0_90(device)
 }
 
-/// Sum of 32-bit words with the carry added, as both versions have it; the checksum itself counts as zero.
-fn checksum(block: &Block, bytes: usize, own: usize) -> u32 {
-    let words = (0..bytes / 4).map(|i| 4 * i).filter(|at| *at != own);
+/// The checksum of both versions: the sum of 32-bit words with the carry added; the checksum itself counts as zero.
+fn checksum(block: &Block, bytes: usize, checksum_at: usize) -> u32 {
+    let words = (0..bytes / 4)
+        .map(|i| 4 * i)
+        .filter(|at| *at != checksum_at);
     let sum: u64 = words.map(|at| u64::from(block.le32(at))).sum();
     // An odd number of roles leaves half a word.
     let rest = if bytes % 4 == 2 {
@@ -206,8 +208,8 @@ fn checksum(block: &Block, bytes: usize, own: usize) -> u32 {
 }
 
 const RECOVERY_OFFSET: u32 = 2;
-/// Features that change nothing about where data is: bitmap, recovery, bad blocks, and the mark of a settled
-/// raid0 layout.
+/// Features that do not affect where data is stored: bitmap, recovery, bad blocks, and the flag of a defined raid0
+/// layout.
 const PLAIN_FEATURES: u32 = 1 | RECOVERY_OFFSET | 8 | 4096;
 
 fn version_1(block: &Block, metadata: MetadataVersion) -> Option<RaidMember> {
@@ -272,7 +274,7 @@ fn linux_raid_0_90(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> 
     }))
 }
 
-/// Words of version 0.90 are those of the machine that wrote it; only little-endian ones are read.
+/// Version 0.90 has the byte order of the machine that wrote it; only little-endian superblocks are read.
 fn version_0_90(block: &Block) -> Option<RaidMember> {
     const CLEAN: u32 = 1;
     const FAULTY: u32 = 1;
@@ -287,9 +289,9 @@ fn version_0_90(block: &Block) -> Option<RaidMember> {
         return None;
     }
     let place = |at: usize| (word(at + 3), word(at + 4));
-    let own = place(THIS_DEVICE);
+    let this_device = place(THIS_DEVICE);
     let places = (0..MAX_DEVICES_0).map(|i| place(128 + 32 * i));
-    let role = match own {
+    let role = match this_device {
         (_, state) if state & FAULTY != 0 => MemberRole::Other,
         (role, state) if state & IN_SYNC != 0 && role < devices => MemberRole::Active(role),
         _ => MemberRole::Spare,
@@ -325,7 +327,7 @@ mod tests {
 
     const BYTES: usize = 1 << 20;
 
-    /// A superblock of version 1.2 on a device of 1 MiB; `change` comes before the checksum.
+    /// A superblock of version 1.2 on a device of 1 MiB; `change` is applied before the checksum is computed.
     fn member(mut change: impl FnMut(&mut [u8])) -> Vec<u8> {
         let mut device = vec![0; BYTES];
         let block = &mut device[4096..8192];
@@ -358,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_says_all_about_its_array() {
+    fn a_member_describes_its_array() {
         let found = read(member(|_| ()));
         assert_eq!(found.label.as_deref(), Some("any:data"));
         let raid = found.raid.expect("sound");
@@ -405,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_damaged_is_a_member_of_nothing_known() {
+    fn a_damaged_superblock_gives_a_member_without_details() {
         let mut torn = member(|_| ());
         torn[4096 + 92] ^= 1;
         let huge = member(|block| block[220..224].fill(0xFF));

@@ -7,7 +7,7 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-/// The key of such volumes in the initramfs: a fixed text, no secret.
+/// The key of such volumes in the initramfs: a fixed text, not a secret.
 pub(super) const KEY_FILE: &str = "/etc/luks/cex.key";
 /// Queues of the adapters.
 const QUEUES: &str = "/sys/bus/ap/devices";
@@ -19,20 +19,20 @@ pub(super) struct VolumeKey {
     bits: u64,
 }
 
-/// Makes the key of a volume.
+/// Generates the key of a volume.
 pub(super) fn generate(volume: &str, root: &Path) -> anyhow::Result<VolumeKey> {
-    let repository = below(root, ZKEY_REPOSITORY);
+    let repository = in_root(root, ZKEY_REPOSITORY);
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)
         .create(&repository)
         .with_context(|| format!("cannot create {}", repository.display()))?;
-    let queues = queues(&below(root, QUEUES))?;
+    let queues = queues(&in_root(root, QUEUES))?;
     commands::generate_volume_key(volume, &queues).run()?;
     VolumeKey::find(repository, volume)
 }
 
-fn below(root: &Path, path: &str) -> PathBuf {
+fn in_root(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
@@ -55,7 +55,7 @@ impl VolumeKey {
         self.repository.join(format!("{}.{suffix}", self.name))
     }
 
-    /// What formatting needs to know of it; behind the device.
+    /// The arguments for formatting with this key; they follow the device.
     pub(super) fn arguments(&self) -> Vec<String> {
         let file = self.file("skey").display().to_string();
         let (cipher, bits) = ("paes-xts-plain64", self.bits.to_string());
@@ -71,7 +71,7 @@ impl VolumeKey {
         .into()
     }
 
-    /// The files of the repository that the real root needs, by name.
+    /// The files of the repository that the real root needs, with their names.
     pub(super) fn files(&self) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
         let read = |suffix: &str| -> anyhow::Result<(String, Vec<u8>)> {
             let file = self.file(suffix);
@@ -83,7 +83,7 @@ impl VolumeKey {
     }
 }
 
-/// The queues of adapters in CCA mode, with commas between them.
+/// The queues of adapters in CCA mode, separated by commas.
 fn queues(directory: &Path) -> anyhow::Result<String> {
     let act = || {
         format!(
@@ -100,8 +100,8 @@ fn queues(directory: &Path) -> anyhow::Result<String> {
         if is_directory || !is_queue(&name) {
             continue;
         }
-        let about = fs::read_to_string(entry.path().join("uevent")).with_context(act)?;
-        if about.lines().any(|line| line == "KEY=cca") {
+        let uevent = fs::read_to_string(entry.path().join("uevent")).with_context(act)?;
+        if uevent.lines().any(|line| line == "KEY=cca") {
             found.push(name);
         }
     }
@@ -115,7 +115,7 @@ fn queues(directory: &Path) -> anyhow::Result<String> {
     Ok(found.join(","))
 }
 
-/// `00.0001` anywhere in a name.
+/// True if a name contains the number of a queue, such as `00.0001`.
 fn is_queue(name: &str) -> bool {
     let is_hex = |bytes: &[u8]| bytes.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let bytes = name.as_bytes();
@@ -134,14 +134,14 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         let devices = root.path().join("devices");
         let bus = root.path().join("bus");
-        for (name, about) in [
+        for (name, uevent) in [
             ("01.0002", "DEVTYPE=q\nKEY=cca\n"),
             ("00.0001", "KEY=cca\n"),
             ("02.0003", "KEY=ep11\n"),
             ("card00", "KEY=cca\n"),
         ] {
             fs::create_dir_all(devices.join(name)).expect("made");
-            fs::write(devices.join(name).join("uevent"), about).expect("written");
+            fs::write(devices.join(name).join("uevent"), uevent).expect("written");
             fs::create_dir_all(&bus).expect("made");
             symlink(devices.join(name), bus.join(name)).expect("linked");
         }

@@ -1,4 +1,4 @@
-//! The commands volumes are made with, as values. Keys go by files, never by arguments.
+//! The commands for volumes, as values. Keys are passed in files, never as arguments.
 
 use crate::host::Command;
 use crate::plan::op::{ClevisBinding, CreateLuks, MarkLifetime, OpenMode};
@@ -8,12 +8,12 @@ fn cryptsetup(verb: &str) -> Command {
     Command::new("cryptsetup").arg(verb)
 }
 
-/// Formats a device. Arguments behind the device are those of the volume key, if that is a special one.
+/// Formats a device. `key_arguments` are those of the volume key, if that is a special one; they follow the device.
 pub(super) fn format(
     act: &CreateLuks,
     device: &str,
     key: &str,
-    behind: Option<Vec<String>>,
+    key_arguments: Option<Vec<String>>,
 ) -> Command {
     let mut command =
         cryptsetup("luksFormat").args(["--batch-mode", "--type", "luks2", "--key-file", key]);
@@ -29,11 +29,11 @@ pub(super) fn format(
     command
         .args(act.options.iter())
         .arg(device)
-        .args(behind.unwrap_or_default())
+        .args(key_arguments.unwrap_or_default())
 }
 
-/// Opens a volume. `--persistent` stores the flags in the header, so they need no crypttab option; it also drops
-/// those that are there and not given, so a volume that is kept as it is gets it only with options of the config.
+/// Opens a volume. `--persistent` stores the flags in the header, so they need no crypttab option. It also removes
+/// stored flags that are not given, so an existing volume gets it only if the config has options.
 pub(super) fn open(act: &CreateLuks, device: &str, key: &str) -> Command {
     let mut command = cryptsetup("luksOpen").args([device, &act.name, "--key-file", key]);
     if act.way == OpenMode::Format || !act.open_options.is_empty() {
@@ -45,7 +45,7 @@ pub(super) fn open(act: &CreateLuks, device: &str, key: &str) -> Command {
     command.args(act.open_options.iter())
 }
 
-/// Succeeds if the key opens the volume; opens nothing.
+/// Succeeds if the key opens the volume, without opening it.
 pub(super) fn try_key(device: &str, key: &str) -> Command {
     cryptsetup("open").args(["--test-passphrase", "--key-file", key, device])
 }
@@ -60,7 +60,7 @@ pub(super) fn remove_key(device: &str, key: &str) -> Command {
     cryptsetup("luksRemoveKey").args(["--batch-mode", device, key])
 }
 
-/// Takes the mark off a header. cryptsetup writes the label again with it.
+/// Removes the mark from a header. cryptsetup sets the label together with it.
 pub(super) fn unmark(device: &str, label: Option<&str>) -> Command {
     cryptsetup("config").args([
         device,
@@ -71,14 +71,14 @@ pub(super) fn unmark(device: &str, label: Option<&str>) -> Command {
     ])
 }
 
-/// Binds a volume to a pin. The configuration of a custom pin may hold secrets, so none is shown.
+/// Binds a volume to a pin. The configuration of a custom pin may contain secrets, so it is never shown.
 pub(super) fn bind(binding: &ClevisBinding, device: &str, key: &str) -> Command {
     Command::new("clevis")
         .args(["luks", "bind", "-f", "-k", key, "-d", device, &binding.pin])
         .secret(&binding.config)
 }
 
-/// Encrypts a word with a pin, to see whether it can.
+/// Encrypts a word with a pin, to check that this works.
 pub(super) fn try_pin(binding: &ClevisBinding) -> Command {
     Command::new("clevis")
         .args(["encrypt", &binding.pin])
@@ -91,7 +91,7 @@ pub(super) fn unlock(device: &str, name: &str) -> Command {
     Command::new("clevis").args(["luks", "unlock", "-d", device, "-n", name])
 }
 
-/// Makes a volume key that only the Crypto Express adapters can use.
+/// Generates a volume key that only the Crypto Express adapters can use.
 pub(super) fn generate_volume_key(volume: &str, queues: &str) -> Command {
     Command::new("zkey")
         .args(["generate", "--name", &format!("ignition-luks-{volume}")])
@@ -100,7 +100,7 @@ pub(super) fn generate_volume_key(volume: &str, queues: &str) -> Command {
         .args(["--apqns", queues])
 }
 
-/// Stores in the header what tells a right volume key from a wrong one.
+/// Stores a pattern in the header by which a volume key can be verified.
 pub(super) fn set_verification_pattern(device: &str, key: &str) -> Command {
     Command::new("zkey-cryptsetup").args(["setvp", device, "--key-file", key])
 }
@@ -146,9 +146,9 @@ mod tests {
             options: vec!["--cipher".into(), "c".into()],
             ..act()
         };
-        let behind = vec!["--volume-key-file".into(), "f".into()];
+        let key_arguments = vec!["--volume-key-file".into(), "f".into()];
         assert_eq!(
-            format(&all, "/dev/x", "K", Some(behind)).to_string(),
+            format(&all, "/dev/x", "K", Some(key_arguments)).to_string(),
             format!(
                 "{start} --label \"my label\" --uuid u-1 --subsystem kindling-provisioning --cipher c /dev/x \
                  --volume-key-file f"
@@ -165,8 +165,8 @@ mod tests {
             open_options: vec!["--perf-no_read_workqueue".into()],
             ..act()
         };
-        let want = format!("{start} --allow-discards --perf-no_read_workqueue");
-        assert_eq!(open(&all, "/dev/x", "K").to_string(), want);
+        let expected = format!("{start} --allow-discards --perf-no_read_workqueue");
+        assert_eq!(open(&all, "/dev/x", "K").to_string(), expected);
         let kept = CreateLuks {
             way: OpenMode::Open,
             ..act()

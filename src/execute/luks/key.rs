@@ -24,7 +24,7 @@ pub(super) fn obtain(act: &CreateLuks, context: &Context) -> anyhow::Result<Vec<
             generate().with_context(|| format!("cannot generate a key for volume {name}"))
         }
         KeySource::Kept => {
-            if let Some(key) = context.keys.of(name) {
+            if let Some(key) = context.keys.get(name) {
                 return Ok(key);
             }
             let path = key_file(name);

@@ -1,32 +1,32 @@
-//! How an attempt to get an answer ends without one.
+//! Why an attempt ended without a response.
 
 use crate::fetch::FetchError;
 use crate::fetch::retry::AttemptFailure;
 
-/// Why there is no answer.
+/// Why there is no response.
 pub(super) enum AttemptError {
-    /// The network, the server, or a limit: may go better next time.
+    /// The network, the server or a time limit: worth a retry.
     Transport(FailedAttempt),
-    /// The total limit is over.
+    /// The total time limit has expired.
     OutOfTime,
-    /// The answer is no longer wanted.
+    /// The fetch was cancelled.
     Cancelled,
-    /// Will not.
+    /// A retry would not help.
     Fatal(FetchError),
 }
 
-/// An attempt that is worth another one.
+/// A failed attempt that is worth a retry.
 pub(super) struct FailedAttempt {
-    /// What went wrong.
+    /// What failed.
     pub(super) cause: String,
-    /// How long to wait.
+    /// Decides how long to wait.
     pub(super) failure: AttemptFailure,
-    /// What to do about it, where the cause alone does not say so.
+    /// What to do about it, if that does not follow from the cause.
     pub(super) remedy: Option<&'static str>,
 }
 
 impl FailedAttempt {
-    /// A failure that waiting may mend.
+    /// A failed attempt without a remedy.
     pub(super) fn new(cause: impl Into<String>, failure: AttemptFailure) -> Self {
         Self {
             cause: cause.into(),
@@ -35,7 +35,7 @@ impl FailedAttempt {
         }
     }
 
-    /// The same with something to do.
+    /// The same with a remedy.
     #[must_use]
     pub(super) fn with_remedy(self, remedy: Option<&'static str>) -> Self {
         Self { remedy, ..self }

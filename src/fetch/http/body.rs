@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
-/// How long to wait for bytes before looking whether the fetch was cancelled.
-const CANCEL_CHECK: Duration = Duration::from_millis(500);
+/// How often to check whether the fetch was cancelled while waiting for bytes.
+const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct ResponseBody<'a> {
-    engine: Arc<ConnectionDriver>,
+    driver: Arc<ConnectionDriver>,
     events: &'a dyn FetchEvents,
     response: Response,
     announced_bytes: Option<u64>,
@@ -25,7 +25,7 @@ pub(super) struct ResponseBody<'a> {
     limit: Duration,
     attempts: u32,
     chunk: Bytes,
-    /// True if what comes is compared with a digest.
+    /// True if the body will be compared with a digest.
     has_digest: bool,
 }
 
@@ -37,9 +37,9 @@ impl<'a> ResponseBody<'a> {
         attempts: u32,
         events: &'a dyn FetchEvents,
     ) -> Self {
-        let ResponseHead { response, engine } = answer;
+        let ResponseHead { response, driver } = answer;
         ResponseBody {
-            engine,
+            driver,
             events,
             announced_bytes: response.content_length(),
             response,
@@ -52,14 +52,14 @@ impl<'a> ResponseBody<'a> {
         }
     }
 
-    /// The same of what is compared with a digest in the end.
+    /// Sets whether the body will be compared with a digest.
     pub(super) fn with_digest(self, has_digest: bool) -> Self {
         ResponseBody { has_digest, ..self }
     }
 }
 
 impl ResponseBody<'_> {
-    /// The next bytes that came in; none at the end.
+    /// The next received bytes; none at the end.
     fn next_chunk(&mut self) -> Result<Option<Bytes>, BodyError> {
         loop {
             let now = Instant::now();
@@ -69,32 +69,32 @@ impl ResponseBody<'_> {
             if self.deadline.is_some_and(|d| d <= now) {
                 return Err(self.out_of_time());
             }
-            let look = now + CANCEL_CHECK;
-            let until = self.deadline.map_or(look, |d| d.min(look));
+            let next_check = now + CANCEL_CHECK_INTERVAL;
+            let until = self.deadline.map_or(next_check, |d| d.min(next_check));
             let response = &mut self.response;
             let next = async { timeout_at(until.into(), response.chunk()).await };
             match self
-                .engine
+                .driver
                 .run(next)
                 .map_err(|e| BodyError::Broken(e.to_string()))?
             {
                 Ok(Ok(chunk)) => return Ok(chunk),
-                Ok(Err(error)) if self.ends_here(&error) => return Ok(None),
+                Ok(Err(error)) if self.is_end_of_body(&error) => return Ok(None),
                 Ok(Err(error)) => return Err(self.broken(&error)),
                 Err(_elapsed) => {}
             }
         }
     }
 
-    /// Some servers close a connection without the farewell of TLS (`close_notify`). Where nothing says how long a body
-    /// is, it may be cut off as well; so it counts as its end only if a digest will tell.
-    fn ends_here(&self, error: &reqwest::Error) -> bool {
+    /// Some servers close a TLS connection without `close_notify`. If the length of the body is unknown, it may just as
+    /// well have been truncated; so this counts as the end of the body only if a digest will detect truncation.
+    fn is_end_of_body(&self, error: &reqwest::Error) -> bool {
         let headers = self.response.headers();
         self.has_digest
             && self.announced_bytes.is_none()
             && !headers.contains_key(TRANSFER_ENCODING)
             && self.response.version() <= Version::HTTP_11
-            && is_unannounced_end(error)
+            && is_unexpected_eof(error)
     }
 
     fn out_of_time(&self) -> BodyError {
@@ -120,8 +120,8 @@ impl ResponseBody<'_> {
     }
 }
 
-/// True if TLS met the end of the connection, but no farewell.
-fn is_unannounced_end(error: &reqwest::Error) -> bool {
+/// True if the TLS connection ended without `close_notify`.
+fn is_unexpected_eof(error: &reqwest::Error) -> bool {
     let mut next = error.source();
     while let Some(error) = next {
         let io = error.downcast_ref::<io::Error>();

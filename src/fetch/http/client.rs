@@ -1,8 +1,8 @@
-//! The HTTP clients of one set of settings, and the thread-shared engine that drives them.
+//! The HTTP clients of one set of settings, and the runtime, shared between threads, that drives their connections.
 
 use super::attempt_error::{AttemptError, FailedAttempt};
 use super::clock::SystemClock;
-use super::connecting::{ExchangeProgress, Watch};
+use super::connecting::{ExchangeProgress, WatchLayer};
 use super::crypto;
 use super::direct::{self, DirectRequest, Transport};
 use super::trust::{self, ServerVerifier};
@@ -26,75 +26,75 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout_at;
 
-/// 30 s for TCP and 10 s for TLS; the client has one limit for both.
-const CONNECT: Duration = Duration::from_secs(40);
-/// How long to wait before looking whether the answer is still wanted.
-const CANCEL_CHECK: Duration = Duration::from_millis(100);
+/// 30 s for TCP and 10 s for TLS; the client has a single limit for both.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
+/// How often to check whether the fetch was cancelled while waiting for a response.
+const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
-/// A server that vanished in the middle of a body is missed after a minute, not after the kernel's two hours.
+/// A server that vanishes in the middle of a body is detected after a minute, not after the kernel's two hours.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_RETRIES: u32 = 3;
-/// The file with the certificates that are trusted instead of those of the system, as OpenSSL names it.
+/// OpenSSL's environment variable for the file with certificates that are trusted instead of those of the system.
 const ROOTS_VARIABLE: &str = "SSL_CERT_FILE";
-/// The bundles of distributions have a quarter of a mebibyte.
+/// Far more than the bundles of distributions, which have a quarter of a mebibyte.
 const MAX_ROOTS_BYTES: u64 = 16 << 20;
-/// What is offered to a server over TLS, best first. Without TLS it is always HTTP/1.1.
+/// Protocols offered with ALPN, in order of preference. Without TLS, HTTP/1.1 is used.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// HTTP with one set of settings.
+/// HTTP clients with one set of settings.
 #[derive(Debug, Default)]
 pub(in crate::fetch) struct Http {
     settings: Settings,
     shared: Arc<SharedClient>,
-    /// Without any roots: loading those of the system takes longer than most fetches.
+    /// Has no roots: loading those of the system takes longer than most fetches.
     plain: Lazy<Client>,
     tls: Lazy<Client>,
 }
 
-/// What does not depend on settings.
+/// Everything that does not depend on the settings.
 #[derive(Debug, Default)]
 struct SharedClient {
-    engine: Lazy<Arc<ConnectionDriver>>,
+    driver: Lazy<Arc<ConnectionDriver>>,
     system_roots: OnceLock<Vec<CertificateDer<'static>>>,
-    /// Redirects from places with TLS to places without.
+    /// Redirects from https URLs to http URLs.
     downgrades: Mutex<BTreeSet<(String, String)>>,
 }
 
-/// Drives connections while some thread waits for one; there is no thread of its own.
+/// Drives connections while any thread waits for one; it has no thread of its own.
 #[derive(Debug)]
 pub(super) struct ConnectionDriver(Option<Runtime>);
 
-/// Made at most once, unless making it fails.
+/// Initialized at most once, unless the initialization fails.
 #[derive(Debug)]
 struct Lazy<T>(Mutex<Option<T>>);
 
-/// One request on its way.
+/// One request to be sent.
 pub(super) struct Outgoing<'a> {
     pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
-    pub way: &'a Transport,
+    pub transport: &'a Transport,
     pub deadline: Option<Instant>,
-    /// Says when to stop.
+    /// Decides about cancellation.
     pub events: &'a dyn FetchEvents,
 }
 
-/// Response headers, and what drives the body that follows them.
+/// A response whose body is yet to be read, and the driver for that.
 pub(super) struct ResponseHead {
     pub response: Response,
-    pub engine: Arc<ConnectionDriver>,
+    pub driver: Arc<ConnectionDriver>,
 }
 
-/// The engine is being dropped; never seen while somebody holds it.
+/// The driver is being dropped; does not happen while anything holds a reference.
 #[derive(Debug, thiserror::Error)]
 #[error("the HTTP client is shut down")]
 pub(super) struct ShutDown;
 
 impl Outgoing<'_> {
-    /// Servers may refuse what should have a body and does not say that it has none (411 Length Required). The
-    /// client says so of bodies only that are there.
-    fn say_if_nothing_is_sent_along(&mut self) {
+    /// Servers may refuse `PUT` and `POST` requests without a `Content-Length` (411 Length Required), which the client
+    /// sends only for bodies that are not empty.
+    fn set_length_of_empty_body(&mut self) {
         if self.body.is_empty() && matches!(self.method, Method::PUT | Method::POST) {
             self.headers
                 .insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -122,44 +122,44 @@ impl Http {
         &self.settings
     }
 
-    /// Notes a redirect from a place with TLS to one without; true if it is the first of this kind.
-    pub(super) fn note_downgrade(&self, from: &str, to: &str) -> bool {
-        self.downgrades_noted().insert((from.into(), to.into()))
+    /// Records a redirect from an https URL to an http URL; true if it is new.
+    pub(super) fn record_downgrade(&self, from: &str, to: &str) -> bool {
+        self.lock_downgrades().insert((from.into(), to.into()))
     }
 
-    /// The redirects from places with TLS to places without, so far.
+    /// The redirects from https URLs to http URLs so far.
     pub(in crate::fetch) fn downgrades(&self) -> Vec<(String, String)> {
-        self.downgrades_noted().iter().cloned().collect()
+        self.lock_downgrades().iter().cloned().collect()
     }
 
-    fn downgrades_noted(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
-        let noted = self.shared.downgrades.lock();
-        noted.unwrap_or_else(PoisonError::into_inner)
+    fn lock_downgrades(&self) -> MutexGuard<'_, BTreeSet<(String, String)>> {
+        let downgrades = self.shared.downgrades.lock();
+        downgrades.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// When a fetch that begins now must end.
+    /// Deadline for a fetch that starts now.
     pub(in crate::fetch) fn deadline(&self) -> Option<Instant> {
         self.settings.total.map(|total| Instant::now() + total)
     }
 
-    /// Sends a request and waits for the response headers. Follows nothing.
+    /// Sends a request and waits for the response headers. Does not follow redirects.
     pub(super) fn send(&self, mut outgoing: Outgoing<'_>) -> Result<ResponseHead, AttemptError> {
-        outgoing.say_if_nothing_is_sent_along();
-        let engine = self
+        outgoing.set_length_of_empty_body();
+        let driver = self
             .shared
-            .engine
+            .driver
             .get(|| ConnectionDriver::new().map(Arc::new))?;
         let (events, total) = (outgoing.events, outgoing.deadline);
-        let outcome = match outgoing.way {
-            Transport::Usual => {
+        let outcome = match outgoing.transport {
+            Transport::Default => {
                 let (url, method) = (outgoing.url, outgoing.method.clone());
                 let request = self.request(outgoing)?;
                 let (shown, method) = (shown_url(url.as_str()), method.to_string());
-                let failed = |error: reqwest::Error| transport(&error, method, shown);
+                let failed = |error: reqwest::Error| transport_error(&error, method, shown);
                 let sending = async { request.send().await.map_err(failed) };
-                engine.run(self.exchange(sending, total, events))
+                driver.run(self.exchange(sending, total, events))
             }
-            way => {
+            transport => {
                 let direct = DirectRequest {
                     tls: match outgoing.url.scheme() {
                         "https" => {
@@ -167,26 +167,26 @@ impl Http {
                         }
                         _ => None,
                     },
-                    way,
+                    transport,
                     method: outgoing.method,
                     url: outgoing.url,
                     headers: outgoing.headers,
                 };
-                engine.run(self.exchange(direct::exchange(direct), total, events))
+                driver.run(self.exchange(direct::exchange(direct), total, events))
             }
         };
-        let response = outcome.map_err(|gone| client_error(&gone))??;
-        Ok(ResponseHead { response, engine })
+        let response = outcome.map_err(|shut_down| client_error(&shut_down))??;
+        Ok(ResponseHead { response, driver })
     }
 
     fn request(&self, outgoing: Outgoing<'_>) -> Result<RequestBuilder, AttemptError> {
-        let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_by_tls();
+        let tls = outgoing.url.scheme() == "https" || self.settings.proxies.http_proxy_uses_tls();
         let client = if tls {
             self.tls.get(|| self.client(self.trusted()))?
         } else {
             self.plain.get(|| self.client(Vec::new()))?
         };
-        // The URL comes first: user info in it becomes a header, which the others may replace.
+        // The URL is set first: its user info becomes a header, which the other headers may replace.
         let request = client.request(outgoing.method, outgoing.url.clone());
         let request = request.headers(outgoing.headers);
         Ok(match outgoing.body.is_empty() {
@@ -212,7 +212,7 @@ impl Http {
             let next = headers
                 .into_iter()
                 .chain(total)
-                .fold(now + CANCEL_CHECK, Instant::min);
+                .fold(now + CANCEL_CHECK_INTERVAL, Instant::min);
             if let Ok(outcome) = timeout_at(next.into(), exchange.as_mut()).await {
                 return outcome;
             }
@@ -233,7 +233,7 @@ impl Http {
         }
     }
 
-    /// TLS with these certificates trusted, offering these protocols.
+    /// Configures TLS to trust these certificates and to offer these protocols.
     fn tls_config(
         &self,
         trusted: Vec<CertificateDer<'static>>,
@@ -257,7 +257,7 @@ impl Http {
         let proxies = self.settings.proxies.clone();
         let choose = move |url: &Url| {
             let target = ProxyTarget {
-                https: url.scheme() == "https",
+                is_https: url.scheme() == "https",
                 host: url.host_str()?,
                 port: url.port_or_known_default()?,
             };
@@ -267,19 +267,19 @@ impl Http {
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // Switches off what the environment says, too.
+            // Also ignores the proxies from the environment.
             .no_proxy()
             .proxy(Proxy::custom(choose))
-            .connect_timeout(CONNECT)
+            .connect_timeout(CONNECT_TIMEOUT)
             .tcp_keepalive(TCP_KEEPALIVE)
             .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
             .tcp_keepalive_retries(KEEPALIVE_RETRIES)
-            .connector_layer(Watch)
+            .connector_layer(WatchLayer)
             .build()
             .map_err(|e| client_error(&e))
     }
 
-    /// System roots and those of the settings.
+    /// The roots of the system and of the settings.
     fn trusted(&self) -> Vec<CertificateDer<'static>> {
         let system = self.shared.system_roots.get_or_init(system_roots);
         let trusted = system.iter().chain(&self.settings.extra_roots);
@@ -287,8 +287,8 @@ impl Http {
     }
 }
 
-/// Certificates that the system trusts. What [`ROOTS_VARIABLE`] names may be the pipe of a shell, or anything: it is neither
-/// waited for nor read without end.
+/// Certificates that the system trusts. [`ROOTS_VARIABLE`] may name a pipe from a shell, or any other file: reading it
+/// neither blocks nor is unlimited.
 fn system_roots() -> Vec<CertificateDer<'static>> {
     let is_special = |path: &PathBuf| {
         let about = path.metadata();
@@ -312,7 +312,7 @@ impl ConnectionDriver {
             .map_err(|e| client_error(&e))
     }
 
-    /// Runs `future`, and with it whatever else is going on, until it is done.
+    /// Runs `future` to completion, along with all other connections.
     pub(super) fn run<T>(&self, future: impl Future<Output = T>) -> Result<T, ShutDown> {
         self.0
             .as_ref()
@@ -322,7 +322,7 @@ impl ConnectionDriver {
 }
 
 impl Drop for ConnectionDriver {
-    /// Does not wait for names that are still being looked up.
+    /// Does not wait for pending name lookups.
     fn drop(&mut self) {
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
@@ -347,7 +347,7 @@ impl<T: Clone> Lazy<T> {
     }
 }
 
-fn transport(error: &reqwest::Error, method: String, url: String) -> AttemptError {
+fn transport_error(error: &reqwest::Error, method: String, url: String) -> AttemptError {
     let cause = cause(error);
     match trust::final_problem(error) {
         Some(problem) => AttemptError::Fatal(FetchError::Tls {
@@ -358,13 +358,15 @@ fn transport(error: &reqwest::Error, method: String, url: String) -> AttemptErro
         }),
         None => {
             let remedy = trust::clock_remedy(error).or_else(|| proxy_remedy(error));
-            AttemptError::Transport(FailedAttempt::new(cause, failure(error)).with_remedy(remedy))
+            AttemptError::Transport(
+                FailedAttempt::new(cause, classify_failure(error)).with_remedy(remedy),
+            )
         }
     }
 }
 
-/// What to do about a proxy that wants to know who asks. The type of that error is private to the connector, so its text
-/// has to do.
+/// Remedy for a proxy that requires authentication. The type of that error is private to the connector, so its text
+/// is compared.
 fn proxy_remedy(error: &reqwest::Error) -> Option<&'static str> {
     let mut next = error.source();
     while let Some(source) = next {
@@ -376,10 +378,10 @@ fn proxy_remedy(error: &reqwest::Error) -> Option<&'static str> {
     None
 }
 
-/// What to make of a request without an answer. A server that ends connections that stand has too many of them.
-fn failure(error: &reqwest::Error) -> AttemptFailure {
+/// Classifies a request without a response. A server that closes established connections has too many of them.
+fn classify_failure(error: &reqwest::Error) -> AttemptFailure {
     match (error.is_connect(), error.is_timeout()) {
-        (true, true) => AttemptFailure::Silent(CONNECT),
+        (true, true) => AttemptFailure::Silent(CONNECT_TIMEOUT),
         (true, false) => AttemptFailure::Unreachable,
         (false, _) => AttemptFailure::Refused { not_before: None },
     }
@@ -389,12 +391,12 @@ fn client_error(error: &dyn Error) -> AttemptError {
     AttemptError::Fatal(FetchError::Client(error.to_string()))
 }
 
-/// The reasons below the client's own text, which only says that sending failed and names the URL.
+/// The causes of the client's error, whose own text only says that sending failed and names the URL.
 pub(super) fn cause(error: &reqwest::Error) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut next = error.source();
     while let Some(source) = next {
-        let text = trust::in_words_of(source).unwrap_or_else(|| source.to_string());
+        let text = trust::describe_error(source).unwrap_or_else(|| source.to_string());
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
         }

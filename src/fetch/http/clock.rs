@@ -1,12 +1,12 @@
-//! The clock that certificates are judged by.
+//! The clock for validity checks of certificates.
 
 use crate::text::time::unix_seconds;
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
 use std::time::{Duration, SystemTime};
 
-/// The system's clock. One that is set before 1970 counts as 1970: certificates are then not yet valid, which is an
-/// error, where the default of the library panics.
+/// The system clock. A time before 1970 counts as 1970: certificates are then not yet valid, which is an error; the
+/// default of the library would panic.
 #[derive(Debug)]
 pub(super) struct SystemClock;
 

@@ -1,8 +1,8 @@
-//! Tells connecting from waiting for an answer.
+//! Distinguishes connecting from waiting for a response.
 //!
-//! The limit for response headers begins when the connection stands; names that resolve slowly and
-//! links that come up slowly have a limit of their own. The client has no such distinction, so a
-//! layer around its connector notes when connecting begins and ends.
+//! The time limit for response headers starts when the connection is established; names that resolve slowly and
+//! links that come up slowly have a limit of their own. The client does not make this distinction, so a layer around
+//! its connector records when connecting begins and ends.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,22 +12,22 @@ use std::time::{Duration, Instant};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// While a connection is being made, the header limit is looked at again this often.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// How often the time limit for headers is checked again while a connection is being established.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 tokio::task_local! {
     /// The exchange whose connector is running.
     static CURRENT: Arc<ExchangeProgress>;
 }
 
-/// How far one exchange is.
+/// The state of one exchange.
 #[derive(Debug)]
 pub(super) struct ExchangeProgress(Mutex<ExchangeState>);
 
 #[derive(Debug, Clone, Copy)]
 enum ExchangeState {
     Connecting,
-    /// Connected at that time, or on a connection that stood already.
+    /// Connected at that time, or reusing an established connection.
     Waiting(Instant),
 }
 
@@ -38,15 +38,15 @@ impl ExchangeProgress {
         ))))
     }
 
-    /// When to look whether `limit` is over, given that it is now `now`.
+    /// When to check whether `limit` has expired, given the current time `now`.
     pub(super) fn deadline(&self, limit: Duration, now: Instant) -> Instant {
         match *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            ExchangeState::Connecting => now + LOOK_AGAIN,
+            ExchangeState::Connecting => now + POLL_INTERVAL,
             ExchangeState::Waiting(since) => since + limit,
         }
     }
 
-    /// Runs `exchange` so that its connector reports here.
+    /// Runs `exchange` so that its connector reports to this state.
     pub(super) async fn watch<F: Future>(self: Arc<Self>, exchange: F) -> F::Output {
         CURRENT.scope(self, exchange).await
     }
@@ -56,8 +56,8 @@ impl ExchangeProgress {
     }
 }
 
-/// Runs a connector, and reports to the exchange it runs for.
-pub(super) async fn note<F: Future>(connector: F) -> F::Output {
+/// Runs a connector, and reports its progress to the exchange it runs for.
+pub(super) async fn track<F: Future>(connector: F) -> F::Output {
     let progress = CURRENT.try_with(Arc::clone).ok();
     if let Some(progress) = &progress {
         progress.set(ExchangeState::Connecting);
@@ -69,14 +69,14 @@ pub(super) async fn note<F: Future>(connector: F) -> F::Output {
     connected
 }
 
-/// Makes connectors report to the exchange they run for.
+/// Layer that makes connectors report to the exchange they run for.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Watch;
+pub(super) struct WatchLayer;
 
 #[derive(Debug, Clone)]
 pub(super) struct WatchedConnector<S>(S);
 
-impl<S> Layer<S> for Watch {
+impl<S> Layer<S> for WatchLayer {
     type Service = WatchedConnector<S>;
 
     fn layer(&self, inner: S) -> WatchedConnector<S> {
@@ -98,6 +98,6 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        Box::pin(note(self.0.call(request)))
+        Box::pin(track(self.0.call(request)))
     }
 }

@@ -1,7 +1,7 @@
-//! The cryptography of TLS: that of *ring*, and what *ring* has not: P-521, and ECDSA with a hash that is longer or
-//! shorter than its curve, as `openssl req -x509` makes with a digest of the user's choice.
+//! The cryptography of TLS: *ring*, plus what *ring* lacks: P-521, and ECDSA with a hash that is longer or shorter
+//! than its curve, as in certificates of `openssl req -x509` with a digest of the user's choice.
 //!
-//! What is added is pure Rust that verifying OpenPGP and OpenSSH signatures needs anyway.
+//! The additions are pure Rust crates that verifying OpenPGP and OpenSSH signatures needs anyway.
 
 use p521::elliptic_curve::sec1::ToEncodedPoint;
 use p521::{PublicKey, SecretKey};
@@ -17,20 +17,20 @@ use rustls::{Error, NamedGroup, PeerMisbehaved, SignatureScheme};
 use sha2::{Digest, Sha256, Sha384, Sha512};
 use std::sync::{Arc, LazyLock};
 
-static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(extended()));
+static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(extended_provider()));
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// What TLS is made of.
+/// The cryptography for TLS.
 pub(super) fn provider() -> Arc<CryptoProvider> {
     Arc::clone(&PROVIDER)
 }
 
-fn extended() -> CryptoProvider {
+fn extended_provider() -> CryptoProvider {
     let ring = rustls::crypto::ring::default_provider();
     let random = ring.secure_random;
     let mut kx_groups = ring.kx_groups.clone();
-    // Like the verifiers, made once.
+    // Leaked only once, like the verifiers.
     kx_groups.push(Box::leak(Box::new(P521KeyExchange { random })));
     CryptoProvider {
         kx_groups,
@@ -39,9 +39,9 @@ fn extended() -> CryptoProvider {
     }
 }
 
-/// The verifiers of `ring`, and ours. They live as long as the process, which makes them once.
+/// The verifiers of `ring`, and ours. They are leaked: the process creates them once.
 fn algorithms(ring: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
-    // TLS 1.3 ties the curve to the hash, and counts the first alone; before it any curve may come with any hash.
+    // TLS 1.3 ties the curve to the hash and uses only the first entry; before it, any curve may be used with any hash.
     let added: [(SignatureScheme, &[Algorithm]); 3] = [
         (
             SignatureScheme::ECDSA_NISTP521_SHA512,
@@ -69,7 +69,7 @@ fn algorithms(ring: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     }
 }
 
-/// A way to verify signatures.
+/// ECDSA with one curve and hash.
 #[derive(Debug)]
 struct Ecdsa {
     curve: Curve,
@@ -96,7 +96,7 @@ static P521_SHA256: Ecdsa = Ecdsa::new(Curve::P521, Hash::Sha256);
 static P521_SHA384: Ecdsa = Ecdsa::new(Curve::P521, Hash::Sha384);
 static P521_SHA512: Ecdsa = Ecdsa::new(Curve::P521, Hash::Sha512);
 
-/// Verifies with the types of one curve. A macro, as the curves share no trait that is short to name.
+/// Verifies with the types of one curve. A macro, since the trait bounds that the curves share are long.
 macro_rules! verify {
     ($curve:ident, $key:expr, $hash:expr, $signature:expr) => {{
         use $curve::ecdsa::signature::hazmat::PrehashVerifier;
@@ -115,7 +115,7 @@ impl Ecdsa {
 }
 
 impl Hash {
-    fn of(self, message: &[u8]) -> Vec<u8> {
+    fn digest(self, message: &[u8]) -> Vec<u8> {
         match self {
             Hash::Sha256 => Sha256::digest(message).to_vec(),
             Hash::Sha384 => Sha384::digest(message).to_vec(),
@@ -147,12 +147,12 @@ impl SignatureVerificationAlgorithm for Ecdsa {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let hash = self.hash.of(message);
+        let hash = self.hash.digest(message);
         match self.curve {
             Curve::P256 => verify!(p256, public_key, &hash, signature),
             Curve::P384 => verify!(p384, public_key, &hash, signature),
             Curve::P521 => {
-                // As a number it is the same; the library takes none that are shorter than half the curve.
+                // Padding does not change the number; the library refuses hashes shorter than half the curve.
                 let mut padded = vec![0; P521_BYTES.saturating_sub(hash.len())];
                 padded.extend(hash);
                 verify!(p521, public_key, &padded, signature)
@@ -161,22 +161,22 @@ impl SignatureVerificationAlgorithm for Ecdsa {
     }
 }
 
-/// Bytes of a number below the order of P-521.
+/// Length of a P-521 scalar in bytes.
 const P521_BYTES: usize = 66;
 
-/// What is left of the first of them: 521 bits are 65 bytes and one bit.
-const P521_FIRST_BITS: u8 = 1;
+/// Mask for the first byte: 521 bits are 65 bytes and one bit.
+const P521_FIRST_BYTE_MASK: u8 = 1;
 
-/// How a point begins that has both its coordinates.
+/// First byte of an uncompressed point.
 const UNCOMPRESSED: u8 = 4;
 
-/// The curve P-521 for key exchanges; the last one that is offered.
+/// Key exchange with P-521; offered last.
 #[derive(Debug)]
 struct P521KeyExchange {
     random: &'static dyn SecureRandom,
 }
 
-/// An exchange under way.
+/// A key exchange in progress.
 struct Exchange {
     secret: SecretKey,
     public: Vec<u8>,
@@ -187,8 +187,8 @@ impl SupportedKxGroup for P521KeyExchange {
         loop {
             let mut bytes = [0; P521_BYTES];
             self.random.fill(&mut bytes)?;
-            bytes[0] &= P521_FIRST_BITS;
-            // All but a vanishing part of the numbers are secrets.
+            bytes[0] &= P521_FIRST_BYTE_MASK;
+            // Almost all numbers are valid secrets.
             if let Ok(secret) = SecretKey::from_slice(&bytes) {
                 let public = secret.public_key().to_encoded_point(false);
                 let public = public.as_bytes().to_vec();

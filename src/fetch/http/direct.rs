@@ -1,4 +1,4 @@
-//! Connections that the client cannot make: from a certain port, by a certain interface, to the hypervisor.
+//! Connections that the client cannot make: from a given port, through a given interface, or to the hypervisor.
 
 use super::attempt_error::{AttemptError, FailedAttempt};
 use super::{connecting, trust};
@@ -26,58 +26,59 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// As for any connection.
-const CONNECT: Duration = Duration::from_secs(40);
-/// The highest port that is looked for; what is above it belongs to services that bind ports themselves.
-const HIGHEST_PORT: u16 = 1022;
-/// Looks for a free port end here: then something else is wrong.
-const MAX_LOOKS: u32 = 4096;
+/// Same as in the client.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
+/// The highest source port that is tried: higher ones may belong to services that bind ports themselves.
+const MAX_PORT: u16 = 1022;
+/// Maximum number of attempts to find a free port; if all of them fail, the cause is a different one.
+const MAX_PORT_ATTEMPTS: u32 = 4096;
 
 /// How the first hop of a fetch is made.
 #[derive(Debug)]
 pub(in crate::fetch) enum Transport {
-    /// By the client.
-    Usual,
+    /// With the client.
+    Default,
     /// From a privileged port.
     Port(Mutex<Port>),
-    /// By the interface with this index.
+    /// Through the interface with this index.
     Interface(u32),
-    /// By the interface that the URL names as the zone of its address; looked up for each attempt, as it may come late.
+    /// Through the interface that the URL names as the zone of its address; looked up for each attempt, as it may
+    /// appear late.
     Zone(String),
-    /// To a port of the hypervisor, whatever the URL says.
+    /// To a port of the hypervisor; the host in the URL is ignored.
     Hypervisor {
-        /// Port of VSOCK.
+        /// VSOCK port.
         port: u32,
     },
 }
 
-/// A port of ours.
+/// A local source port.
 #[derive(Debug)]
 pub(in crate::fetch) struct Port {
     number: u16,
-    /// Moves the bytes of the last connection from it.
+    /// The task that drives the last connection from this port.
     last: Option<JoinHandle<()>>,
 }
 
-/// One request over such a connection.
+/// A request over such a connection.
 pub(super) struct DirectRequest<'a> {
-    pub way: &'a Transport,
+    pub transport: &'a Transport,
     pub method: Method,
     pub url: &'a Url,
     pub headers: HeaderMap,
-    /// What TLS is made with; none without it.
+    /// The TLS config; none for plain HTTP.
     pub tls: Option<Arc<ClientConfig>>,
 }
 
 impl Transport {
-    /// The way of a route to `url`.
+    /// The transport for a route to `url`.
     pub(super) fn of(route: &Route, url: &Url) -> Result<Self, FetchError> {
         let failed = |cause: String| FetchError::Route {
             url: url.to_string(),
             cause,
         };
         Ok(match route {
-            Route::Usual => Transport::Usual,
+            Route::Default => Transport::Default,
             Route::PrivilegedPort => Transport::Port(Mutex::new(Port {
                 number: free_port(url).map_err(failed)?,
                 last: None,
@@ -92,31 +93,31 @@ impl Transport {
 }
 
 impl Transport {
-    /// The way to the place that this one was redirected to.
+    /// The transport for the URL that a request was redirected to.
     pub(super) fn after_redirect(&self, from: &Url, to: &Url, zone: Option<String>) -> Self {
         match (zone, self) {
             (Some(zone), _) => Transport::Zone(zone),
-            // The place is behind the same interface.
+            // The same host is behind the same interface.
             (None, Transport::Zone(zone)) if from.host() == to.host() => {
                 Transport::Zone(zone.clone())
             }
-            _ => Transport::Usual,
+            _ => Transport::Default,
         }
     }
 }
 
 impl Port {
-    fn of(own: &Mutex<Port>) -> MutexGuard<'_, Port> {
-        own.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(port: &Mutex<Port>) -> MutexGuard<'_, Port> {
+        port.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A privileged port that nobody uses in the family of the URL's host.
+/// Finds a privileged port that is free in the address family of the URL's host.
 fn free_port(url: &Url) -> Result<u16, String> {
     let wildcard = wildcard(address(url));
     let mut last = String::new();
-    for _ in 0..MAX_LOOKS {
-        let port = fastrand::u16(1..=HIGHEST_PORT);
+    for _ in 0..MAX_PORT_ATTEMPTS {
+        let port = fastrand::u16(1..=MAX_PORT);
         match TcpListener::bind((wildcard, port)) {
             Ok(_) => return Ok(port),
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
@@ -125,10 +126,10 @@ fn free_port(url: &Url) -> Result<u16, String> {
             Err(error) => last = error.to_string(),
         }
     }
-    Err(format!("no port from 1 to {HIGHEST_PORT} is free: {last}"))
+    Err(format!("no port from 1 to {MAX_PORT} is free: {last}"))
 }
 
-/// All addresses of ours in the family of a host.
+/// The wildcard address in the address family of a host.
 fn wildcard(host: Option<IpAddr>) -> IpAddr {
     match host {
         Some(IpAddr::V4(_)) => Ipv4Addr::UNSPECIFIED.into(),
@@ -146,26 +147,26 @@ fn address(url: &Url) -> Option<IpAddr> {
 
 /// Sends a request and waits for the response headers.
 pub(super) async fn exchange(direct: DirectRequest<'_>) -> Result<Response, AttemptError> {
-    let transport =
+    let transport_error =
         |error: io::Error| AttemptError::transport(error.to_string(), AttemptFailure::Unreachable);
-    match direct.way {
-        Transport::Usual | Transport::Port(_) | Transport::Interface(_) | Transport::Zone(_) => {
-            let connecting = connecting::note(secured(&direct));
-            let stream = timeout(CONNECT, connecting).await;
-            let late = |_| {
+    match direct.transport {
+        Transport::Default | Transport::Port(_) | Transport::Interface(_) | Transport::Zone(_) => {
+            let connecting = connecting::track(open_stream(&direct));
+            let stream = timeout(CONNECT_TIMEOUT, connecting).await;
+            let timed_out = |_| {
                 let cause = io::Error::from(ErrorKind::TimedOut).to_string();
-                AttemptError::transport(cause, AttemptFailure::Silent(CONNECT))
+                AttemptError::transport(cause, AttemptFailure::Silent(CONNECT_TIMEOUT))
             };
-            let stream = stream.map_err(late)?;
+            let stream = stream.map_err(timed_out)?;
             match stream {
-                Ok(Stream::Plain(stream)) => talk(stream, direct).await,
-                Ok(Stream::Tls(stream)) => talk(*stream, direct).await,
-                Err(error) => Err(refused(&error, &direct)),
+                Ok(Stream::Plain(stream)) => send_over(stream, direct).await,
+                Ok(Stream::Tls(stream)) => send_over(*stream, direct).await,
+                Err(error) => Err(connect_error(&error, &direct)),
             }
         }
         Transport::Hypervisor { port } => {
-            let stream = hypervisor(*port).map_err(transport)?;
-            talk(stream, direct).await
+            let stream = connect_to_hypervisor(*port).map_err(transport_error)?;
+            send_over(stream, direct).await
         }
     }
 }
@@ -176,9 +177,9 @@ enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// Connects, with TLS if the URL is one of https.
-async fn secured(direct: &DirectRequest<'_>) -> io::Result<Stream> {
-    let stream = connect(direct.way, direct.url).await?;
+/// Connects, with TLS for an https URL.
+async fn open_stream(direct: &DirectRequest<'_>) -> io::Result<Stream> {
+    let stream = connect(direct.transport, direct.url).await?;
     let Some(tls) = &direct.tls else {
         return Ok(Stream::Plain(stream));
     };
@@ -192,8 +193,8 @@ async fn secured(direct: &DirectRequest<'_>) -> io::Result<Stream> {
 }
 
 /// Why there is no connection.
-fn refused(error: &io::Error, direct: &DirectRequest<'_>) -> AttemptError {
-    let cause = trust::in_words_of(error).unwrap_or_else(|| error.to_string());
+fn connect_error(error: &io::Error, direct: &DirectRequest<'_>) -> AttemptError {
+    let cause = trust::describe_error(error).unwrap_or_else(|| error.to_string());
     match trust::final_problem(error) {
         Some(problem) => AttemptError::Fatal(FetchError::Tls {
             method: direct.method.to_string(),
@@ -208,7 +209,7 @@ fn refused(error: &io::Error, direct: &DirectRequest<'_>) -> AttemptError {
     }
 }
 
-/// The index of the interface that a zone names, or is.
+/// The index of the interface that a zone is the name or the index of.
 fn zone_index(zone: &str) -> io::Result<u32> {
     let index = nix::net::if_::if_nametoindex(zone).ok();
     let index = index.or_else(|| zone.parse().ok());
@@ -218,31 +219,31 @@ fn zone_index(zone: &str) -> io::Result<u32> {
     })
 }
 
-async fn connect(way: &Transport, url: &Url) -> io::Result<TcpStream> {
+async fn connect(transport: &Transport, url: &Url) -> io::Result<TcpStream> {
     let port = url.port_or_known_default().unwrap_or(80);
     let host = address(url).ok_or_else(|| io::Error::other("its host is not an address"))?;
     let socket = match host {
         IpAddr::V4(_) => TcpSocket::new_v4()?,
         IpAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    if let Transport::Port(own) = way {
+    if let Transport::Port(source) = transport {
         let wildcard = wildcard(Some(host));
-        // The kernel refuses the same connection twice: that of the attempt before must have gone, and without
-        // lingering.
-        let last = Port::of(own).last.take();
+        // The kernel refuses a second connection with the same ports: that of the previous attempt must be closed
+        // completely, without TIME_WAIT.
+        let last = Port::lock(source).last.take();
         if let Some(last) = last {
             last.abort();
             let _ = last.await;
         }
         socket.set_zero_linger()?;
         socket.set_reuseaddr(true)?;
-        let mut own = Port::of(own);
-        if socket.bind((wildcard, own.number).into()).is_err() {
-            own.number = free_port(url).map_err(io::Error::other)?;
-            socket.bind((wildcard, own.number).into())?;
+        let mut source = Port::lock(source);
+        if socket.bind((wildcard, source.number).into()).is_err() {
+            source.number = free_port(url).map_err(io::Error::other)?;
+            socket.bind((wildcard, source.number).into())?;
         }
     }
-    let to = match (host, way) {
+    let to = match (host, transport) {
         (IpAddr::V6(host), Transport::Interface(index)) => {
             SocketAddrV6::new(host, port, 0, *index).into()
         }
@@ -252,52 +253,55 @@ async fn connect(way: &Transport, url: &Url) -> io::Result<TcpStream> {
         _ => SocketAddr::new(host, port),
     };
     let connected = socket.connect(to).await;
-    if let (Err(error), Transport::Port(own)) = (&connected, way)
+    if let (Err(error), Transport::Port(source)) = (&connected, transport)
         && matches!(
             error.kind(),
             ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable
         )
     {
-        // Somebody else lingers on it; the next attempt has another one.
+        // The port is still in use; the next attempt uses another one.
         let another = free_port(url).map_err(io::Error::other)?;
-        Port::of(own).number = another;
+        Port::lock(source).number = another;
     }
     connected
 }
 
-/// A connection to the hypervisor. Nothing is far away here: it stands, or is refused, at once.
-fn hypervisor(port: u32) -> io::Result<UnixStream> {
+/// Connects to the hypervisor. This does not block: the connection is established or refused at once.
+fn connect_to_hypervisor(port: u32) -> io::Result<UnixStream> {
     let flags = SockFlag::SOCK_CLOEXEC;
     let socket = socket::socket(AddressFamily::Vsock, SockType::Stream, flags, None)?;
     let host = VsockAddr::new(nix::libc::VMADDR_CID_HOST, port);
     socket::connect(socket.as_raw_fd(), &host)?;
     let stream = std::os::unix::net::UnixStream::from(socket);
     stream.set_nonblocking(true)?;
-    // Reading and writing do not care which family a stream is of.
+    // The address family does not matter for reading and writing.
     UnixStream::from_std(stream)
 }
 
-async fn talk<S>(stream: S, direct: DirectRequest<'_>) -> Result<Response, AttemptError>
+async fn send_over<S>(stream: S, direct: DirectRequest<'_>) -> Result<Response, AttemptError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let transport = |error: hyper::Error| {
+    let transport_error = |error: hyper::Error| {
         AttemptError::transport(
-            in_words(&error),
+            describe(&error),
             AttemptFailure::Refused { not_before: None },
         )
     };
     let handshake = http1::handshake(TokioIo::new(stream)).await;
-    let (mut sender, connection) = handshake.map_err(transport)?;
-    // It moves bytes while the body is read, and ends with the body; what went wrong is seen there.
-    let moving = tokio::spawn(async move {
+    let (mut sender, connection) = handshake.map_err(transport_error)?;
+    // Drives the connection while the body is read, and ends with it; errors show up when reading the body.
+    let driver = tokio::spawn(async move {
         let _ = connection.await;
     });
-    if let Transport::Port(own) = direct.way {
-        Port::of(own).last = Some(moving);
+    if let Transport::Port(source) = direct.transport {
+        Port::lock(source).last = Some(driver);
     }
     let request = request(direct)?;
-    let response = sender.send_request(request).await.map_err(transport)?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(transport_error)?;
     Ok(Response::from(response.map(Body::wrap)))
 }
 
@@ -331,7 +335,7 @@ fn request(direct: DirectRequest<'_>) -> Result<hyper::Request<Body>, AttemptErr
     Ok(request)
 }
 
-fn in_words(error: &hyper::Error) -> String {
+fn describe(error: &hyper::Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
@@ -349,7 +353,7 @@ mod tests {
     #[test]
     fn ports_are_those_of_root() {
         match free_port(&url("http://127.0.0.1/")) {
-            Ok(port) => assert!((1..=HIGHEST_PORT).contains(&port), "{port}"),
+            Ok(port) => assert!((1..=MAX_PORT).contains(&port), "{port}"),
             Err(cause) => assert!(cause.contains("only root"), "{cause}"),
         }
     }
@@ -366,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn interfaces_must_be_there() {
+    fn interfaces_must_exist() {
         let route = Route::Interface("no-such-if".into());
         let error = Transport::of(&route, &url("http://[fe80::1]/")).expect_err("none");
         assert!(

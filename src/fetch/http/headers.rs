@@ -1,10 +1,10 @@
-//! Headers of requests.
+//! Request headers.
 
 use crate::fetch::{FetchError, Request};
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use std::str::FromStr;
 
-/// Headers a config cannot set: they belong to the transport.
+/// Headers that a config cannot set: they belong to the transport.
 const TRANSPORT_HEADERS: [&str; 4] = ["host", "content-length", "transfer-encoding", "trailer"];
 
 fn default_headers(user_agent: &str, accept: &'static str) -> HeaderMap {
@@ -17,14 +17,14 @@ fn default_headers(user_agent: &str, accept: &'static str) -> HeaderMap {
     headers
 }
 
-/// What is sent where nothing of a request may be.
+/// Headers for hops that must not see those of the request.
 pub(in crate::fetch) fn redirected_headers(user_agent: &str) -> HeaderMap {
     default_headers(user_agent, "*/*")
 }
 
-/// Our headers and those of the request, which win; the last of a name counts.
+/// Our headers and those of the request, which take precedence; the last one of each name counts.
 pub(super) fn own_headers(request: &Request, user_agent: &str) -> Result<HeaderMap, FetchError> {
-    // The version in here names a media type servers select by; it is not the newest we read.
+    // The version is part of a media type that servers match on; it is not the newest that we support.
     let accept = "application/vnd.coreos.ignition+json;version=3.6.0, */*;q=0.1";
     let mut headers = default_headers(user_agent, accept);
     for (name, value) in &request.headers {

@@ -1,4 +1,4 @@
-//! What a fetch asks for, over all its attempts.
+//! What a fetch requests, for all its attempts.
 
 use super::client::Http;
 use super::headers::own_headers;
@@ -9,22 +9,22 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Url};
 use std::time::Instant;
 
-/// What to ask for, and how.
+/// What to request, and how.
 pub(in crate::fetch) struct RequestSpec<'a> {
     pub url: Url,
-    /// The same for messages.
+    /// The redacted URL.
     pub shown: String,
     /// `GET`, or `HEAD`.
     pub method: Method,
     /// Headers of the first hop.
     pub headers: Headers<'a>,
-    /// Whose rules hold.
+    /// When to retry.
     pub policy: RetryPolicy,
-    /// True if what comes is compared with a digest in the end.
+    /// True if the body will be compared with a digest.
     pub has_digest: bool,
     /// How the first hop is made.
-    pub way: Transport,
-    /// When there must be an end of it.
+    pub transport: Transport,
+    /// When the fetch has to end.
     pub deadline: Option<Instant>,
 }
 
@@ -32,27 +32,27 @@ pub(in crate::fetch) struct RequestSpec<'a> {
 pub(in crate::fetch) enum Headers<'a> {
     /// The same for every attempt.
     Fixed(HeaderMap),
-    /// Made for each attempt: a signature bears its time.
-    Made(Box<dyn Fn() -> HeaderMap + 'a>),
+    /// Made for each attempt: a signature includes the time.
+    PerAttempt(Box<dyn Fn() -> HeaderMap + 'a>),
 }
 
 impl RequestSpec<'static> {
-    /// The order for what is asked for with an address of the web.
+    /// The specification for a request to a web server.
     pub(super) fn of(request: &Request, http: &Http) -> Result<Self, FetchError> {
         let (url, zone) = target(request)?;
         let service = &request.service;
-        let way = match zone {
+        let transport = match zone {
             Some(zone) => Transport::Zone(zone),
             None => Transport::of(&service.route, &url)?,
         };
         Ok(RequestSpec {
-            way,
+            transport,
             url,
             shown: request.shown_url(),
             method: service.method.into(),
             headers: Headers::Fixed(own_headers(request, &http.settings().user_agent)?),
             policy: RetryPolicy::Web {
-                again: service.again,
+                retry_statuses: service.retry_statuses,
             },
             has_digest: request.digest.is_some(),
             deadline: http.deadline(),
@@ -61,17 +61,17 @@ impl RequestSpec<'static> {
 }
 
 impl Headers<'_> {
-    /// Those of an attempt that begins now.
+    /// The headers for an attempt that begins now.
     pub(super) fn now(&self) -> HeaderMap {
         match self {
             Headers::Fixed(headers) => headers.clone(),
-            Headers::Made(make) => make(),
+            Headers::PerAttempt(make) => make(),
         }
     }
 }
 
-/// The URL as the client wants it. Its parser repairs what ours leaves alone, e.g. it finds a host
-/// in `http:///h` and takes backslashes for slashes, so such texts are dealt with first.
+/// The URL in the form the client needs. Its parser repairs what ours does not, e.g. it finds a host in `http:///h`
+/// and treats backslashes as slashes, so such cases are handled first.
 fn target(request: &Request) -> Result<(Url, Option<String>), FetchError> {
     let invalid = |cause: &str| request.invalid(cause.into());
     let parsed = crate::config::url::parse(&request.url).map_err(|e| invalid(&e.to_string()))?;
@@ -84,14 +84,14 @@ fn target(request: &Request) -> Result<(Url, Option<String>), FetchError> {
         .next()
         .unwrap_or_default()
         .replace('\\', "%5C");
-    let (text, zone) = without_zone(&text);
+    let (text, zone) = split_zone(&text);
     let url = Url::parse(&text).map_err(|e| invalid(&e.to_string()))?;
     Ok((url, zone))
 }
 
-/// A URL without the zone of its IPv6 address (`[fe80::1%25eth0]`, RFC 6874), and the zone, unescaped. It says which
-/// interface of this machine leads there, and is for nobody else: neither for the server nor for a proxy.
-pub(super) fn without_zone(url: &str) -> (String, Option<String>) {
+/// Splits the zone from the IPv6 address in a URL (`[fe80::1%25eth0]`, RFC 6874) and unescapes it. A zone names an
+/// interface of this machine, and must not be sent to a server or proxy.
+pub(super) fn split_zone(url: &str) -> (String, Option<String>) {
     let split = || {
         let start = url.find("//")? + 2;
         let end = url[start..]
@@ -118,7 +118,7 @@ pub(super) fn without_zone(url: &str) -> (String, Option<String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::without_zone;
+    use super::split_zone;
 
     #[test]
     fn zones_are_taken_from_hosts_only() {
@@ -143,7 +143,7 @@ mod tests {
             ("/a", "/a", None),
         ] {
             let expected = (rest.to_owned(), zone.map(str::to_owned));
-            assert_eq!(without_zone(url), expected, "{url}");
+            assert_eq!(split_zone(url), expected, "{url}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! A body that goes on when its connection breaks.
+//! A body that is resumed when its connection breaks.
 //!
-//! Bytes that were handed on are in the sink already, so what comes next has to be the rest of the same thing. With
-//! a digest to compare with in the end, a server that can is asked for the rest alone; from any other everything
-//! comes once more, and what was handed on before is compared and dropped. Stores of clouds promise to send a part only
-//! of the object that is meant, so there it needs no digest.
+//! Delivered bytes are in the sink already, so what follows has to be the remainder of the same data. If a digest will
+//! be checked in the end, a server that supports it is asked for the remainder only; any other sends everything again,
+//! and what was delivered before is compared and dropped. Cloud object stores guarantee that a range is of the same
+//! object, so there no digest is needed.
 
 use super::attempt_error::FailedAttempt;
 use super::body::ResponseBody;
 use super::client::ResponseHead;
-use super::handed_on::HandedOn;
+use super::delivered::Delivered;
 use super::retry_policy::{FIRST_PAUSE, Failures, Precondition};
 use super::{Attempt, FailedBy, Fetch, REFUSED, RetryPolicy};
 use crate::fetch::pipeline::BodyError;
@@ -21,59 +21,63 @@ use reqwest::{Response, StatusCode};
 use std::io::{self, Read};
 use std::time::Duration;
 
-/// Connections that break one after the other without a single new byte: then it is of no use.
+/// Give up after this many consecutive connections without a single new byte.
 const MAX_STALLED_ATTEMPTS: u32 = 4;
 
-/// The body of a fetch, over as many connections as it takes.
+/// The body of a fetch, over as many connections as needed.
 pub(super) struct ResumableBody<'a> {
     fetch: Fetch<'a>,
     body: ResponseBody<'a>,
-    /// How the rest may be asked for; `None` where everything has to come once more.
-    rest: Option<Remainder>,
+    /// How to request the remainder; `None` if everything has to be sent again.
+    range_support: Option<RangeSupport>,
     attempts: u32,
-    /// Breaks since the last new byte.
-    vain: u32,
-    handed_on: HandedOn,
+    /// Number of connections that broke since the last new byte.
+    stalled_attempts: u32,
+    delivered: Delivered,
 }
 
-/// What the server said that makes it able to send a part.
-struct Remainder {
-    /// Names the very bytes that are meant.
+/// What is needed to request a range from a server that supports it.
+struct RangeSupport {
+    /// Identifies this version of the data.
     validator: Option<HeaderValue>,
 }
 
 impl<'a> ResumableBody<'a> {
     pub(super) fn new(fetch: Fetch<'a>, answer: ResponseHead, attempts: u32) -> Self {
         ResumableBody {
-            rest: Remainder::of(&answer.response, fetch.order.policy, fetch.order.has_digest),
+            range_support: RangeSupport::of(
+                &answer.response,
+                fetch.spec.policy,
+                fetch.spec.has_digest,
+            ),
             body: fetch.body(answer, attempts),
             fetch,
             attempts,
-            vain: 0,
-            handed_on: HandedOn::default(),
+            stalled_attempts: 0,
+            delivered: Delivered::default(),
         }
     }
 
-    /// Connects again until there is a body that stands where the old one broke.
+    /// Reconnects until there is a body that continues where the old one broke.
     fn reconnect(&mut self, cause: String) -> Result<(), io::Error> {
-        self.broke(cause.clone())?;
-        let mut retry = Retry::new(FIRST_PAUSE * 2_u32.pow(self.vain - 1));
+        self.count_break(cause.clone())?;
+        let mut retry = Retry::new(FIRST_PAUSE * 2_u32.pow(self.stalled_attempts - 1));
         let mut last = FailedAttempt::new(cause, REFUSED);
-        let mut failed = Failures::default();
+        let mut failures = Failures::default();
         loop {
             let pause = retry.pause(last.failure, self.fetch.remaining());
             self.pause(&last.cause, pause)?;
-            match self.again()? {
-                ResumeResult::Stands(body) => {
+            match self.resume()? {
+                ResumeResult::Resumed(body) => {
                     self.body = *body;
                     return Ok(());
                 }
                 ResumeResult::Broken(why) => {
-                    self.broke(why.clone())?;
+                    self.count_break(why.clone())?;
                     last = FailedAttempt::new(why, REFUSED);
                 }
                 ResumeResult::Failed(attempt, by) => {
-                    if failed.are_enough(self.fetch.order.policy, by) {
+                    if failures.reach_limit(self.fetch.spec.policy, by) {
                         return Err(BodyError::Broken(attempt.cause).into());
                     }
                     last = attempt;
@@ -82,10 +86,10 @@ impl<'a> ResumableBody<'a> {
         }
     }
 
-    /// A connection broke that had stood.
-    fn broke(&mut self, cause: String) -> Result<(), BodyError> {
-        self.vain += 1;
-        match self.vain < MAX_STALLED_ATTEMPTS {
+    /// Counts an established connection that broke.
+    fn count_break(&mut self, cause: String) -> Result<(), BodyError> {
+        self.stalled_attempts += 1;
+        match self.stalled_attempts < MAX_STALLED_ATTEMPTS {
             true => Ok(()),
             false => Err(BodyError::Broken(cause)),
         }
@@ -93,7 +97,7 @@ impl<'a> ResumableBody<'a> {
 
     fn pause(&self, cause: &str, pause: Duration) -> Result<(), BodyError> {
         let left = self.fetch.remaining();
-        self.fetch.tell_retry(cause, pause);
+        self.fetch.report_retry(cause, pause);
         let until = left.map_or(pause, |left| left.min(pause));
         self.fetch.sleep(until).map_err(|_| BodyError::Cancelled)?;
         match left.is_some_and(|left| left <= pause) {
@@ -102,34 +106,36 @@ impl<'a> ResumableBody<'a> {
         }
     }
 
-    fn again(&mut self) -> Result<ResumeResult<'a>, io::Error> {
+    fn resume(&mut self) -> Result<ResumeResult<'a>, io::Error> {
         self.attempts += 1;
-        self.fetch.tell_attempt(self.attempts);
-        let part = self.part();
-        match self.fetch.attempt(&part) {
-            Attempt::Success(answer) => self.answered(answer),
+        self.fetch.report_attempt(self.attempts);
+        let range_headers = self.range_headers();
+        match self.fetch.attempt(&range_headers) {
+            Attempt::Success(answer) => self.accept(answer),
             Attempt::Failed(failed, by) => Ok(ResumeResult::Failed(failed, by)),
             Attempt::OutOfTime => Err(self.out_of_time().into()),
-            // A server that will not send a part may still send the whole.
-            Attempt::Final(error) if !part.is_empty() => Ok(self.without_parts(error.to_string())),
+            // A server that refuses to send a range may still send everything.
+            Attempt::Final(error) if !range_headers.is_empty() => {
+                Ok(self.disable_ranges(error.to_string()))
+            }
             Attempt::Final(error) => Err(BodyError::Broken(error.to_string()).into()),
         }
     }
 
-    fn answered(&mut self, answer: ResponseHead) -> Result<ResumeResult<'a>, io::Error> {
-        let is_part = answer.response.status() == StatusCode::PARTIAL_CONTENT;
-        if is_part && starts_at(&answer.response) != Some(self.handed_on.bytes) {
+    fn accept(&mut self, answer: ResponseHead) -> Result<ResumeResult<'a>, io::Error> {
+        let is_range = answer.response.status() == StatusCode::PARTIAL_CONTENT;
+        if is_range && range_start(&answer.response) != Some(self.delivered.bytes) {
             let cause = "the server sent a different range than requested";
-            return Ok(self.without_parts(cause.into()));
+            return Ok(self.disable_ranges(cause.into()));
         }
         let mut body = self.fetch.body(answer, self.attempts);
-        let skipped = if is_part {
+        let skipped = if is_range {
             Ok(())
         } else {
-            self.handed_on.skip(&mut body)
+            self.delivered.skip(&mut body)
         };
         match skipped {
-            Ok(()) => Ok(ResumeResult::Stands(Box::new(body))),
+            Ok(()) => Ok(ResumeResult::Resumed(Box::new(body))),
             Err(error) => match error.downcast::<BodyError>()? {
                 BodyError::Broken(cause) => Ok(ResumeResult::Broken(cause)),
                 other => Err(other.into()),
@@ -137,25 +143,30 @@ impl<'a> ResumableBody<'a> {
         }
     }
 
-    fn without_parts(&mut self, cause: String) -> ResumeResult<'a> {
-        self.rest = None;
+    fn disable_ranges(&mut self, cause: String) -> ResumeResult<'a> {
+        self.range_support = None;
         ResumeResult::Failed(FailedAttempt::new(cause, REFUSED), FailedBy::Server)
     }
 
-    /// The headers that ask for the rest.
-    fn part(&self) -> HeaderMap {
+    /// The headers that request the remainder.
+    fn range_headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        let Some(rest) = self.rest.as_ref().filter(|_| self.handed_on.bytes > 0) else {
+        let Some(range_support) = self
+            .range_support
+            .as_ref()
+            .filter(|_| self.delivered.bytes > 0)
+        else {
             return headers;
         };
-        let range = format!("bytes={}-", self.handed_on.bytes);
+        let range = format!("bytes={}-", self.delivered.bytes);
         headers.extend(
             HeaderValue::try_from(range)
                 .ok()
                 .map(|range| (RANGE, range)),
         );
         headers.extend(
-            rest.validator
+            range_support
+                .validator
                 .clone()
                 .map(|validator| (self.precondition(), validator)),
         );
@@ -163,7 +174,7 @@ impl<'a> ResumableBody<'a> {
     }
 
     fn precondition(&self) -> HeaderName {
-        match self.fetch.order.policy.precondition() {
+        match self.fetch.spec.policy.precondition() {
             Precondition::IfRange => IF_RANGE,
             Precondition::IfMatch => IF_MATCH,
         }
@@ -173,35 +184,35 @@ impl<'a> ResumableBody<'a> {
         BodyError::OutOfTime {
             limit: self.fetch.http.settings().total.unwrap_or_default(),
             attempts: self.attempts,
-            received_bytes: self.handed_on.bytes,
+            received_bytes: self.delivered.bytes,
         }
     }
 }
 
-/// How another attempt went.
+/// The result of an attempt to resume.
 enum ResumeResult<'a> {
-    Stands(Box<ResponseBody<'a>>),
-    /// It stood, and broke before it came to where the old one broke.
+    Resumed(Box<ResponseBody<'a>>),
+    /// The connection broke before it reached the point where the old one broke.
     Broken(String),
     Failed(FailedAttempt, FailedBy),
 }
 
-impl Remainder {
+impl RangeSupport {
     fn of(response: &Response, policy: RetryPolicy, has_digest: bool) -> Option<Self> {
         let headers = response.headers();
         match policy.precondition() {
-            // Not every server minds it, so there has to be something to compare with in the end.
+            // Not every server honours it, so a digest has to be checked in the end.
             Precondition::IfRange => {
                 let unit = headers.get(ACCEPT_RANGES).filter(|_| has_digest)?;
                 unit.as_bytes()
                     .eq_ignore_ascii_case(b"bytes")
-                    .then(|| Remainder {
+                    .then(|| RangeSupport {
                         validator: validator(headers),
                     })
             }
             Precondition::IfMatch => {
                 let tag = strong_tag(headers)?.clone();
-                Some(Remainder {
+                Some(RangeSupport {
                     validator: Some(tag),
                 })
             }
@@ -215,14 +226,14 @@ fn validator(headers: &HeaderMap) -> Option<HeaderValue> {
         .cloned()
 }
 
-/// A weak entity tag stands for bytes that are alike, not the same.
+/// A weak entity tag only means that the data is equivalent, not identical.
 fn strong_tag(headers: &HeaderMap) -> Option<&HeaderValue> {
     let tag = headers.get(ETAG);
     tag.filter(|tag| !tag.as_bytes().starts_with(b"W/"))
 }
 
-/// Where a part begins, by `Content-Range: bytes 5-9/10`.
-fn starts_at(response: &Response) -> Option<u64> {
+/// Start of the range in `Content-Range: bytes 5-9/10`.
+fn range_start(response: &Response) -> Option<u64> {
     let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
     let (first, _) = range.strip_prefix("bytes ")?.split_once('-')?;
     first.trim().parse().ok()
@@ -233,8 +244,8 @@ impl Read for ResumableBody<'_> {
         loop {
             let error = match self.body.read(buffer) {
                 Ok(read) => {
-                    self.handed_on.add(&buffer[..read]);
-                    self.vain = if read > 0 { 0 } else { self.vain };
+                    self.delivered.add(&buffer[..read]);
+                    self.stalled_attempts = if read > 0 { 0 } else { self.stalled_attempts };
                     return Ok(read);
                 }
                 Err(error) => error,

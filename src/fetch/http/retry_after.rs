@@ -1,20 +1,20 @@
-//! When a server that is busy wants to be asked again.
+//! The `Retry-After` header of a busy server.
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use std::time::{Duration, SystemTime};
 
-/// Longer than this nobody waits in front of a machine that boots: then it is asked all the same.
-const LONGEST: Duration = Duration::from_secs(300);
+/// Longer waits are cut to this: nobody waits longer for a machine to boot.
+const MAX_WAIT: Duration = Duration::from_secs(300);
 
-/// How long to wait by `Retry-After` (RFC 9110, 10.2.3): seconds, or a date, which the clock of a machine that boots
-/// for the first time may be wrong about.
+/// How long to wait according to `Retry-After` (RFC 9110, 10.2.3): seconds, or a date, which is unreliable if the clock
+/// of a machine that boots for the first time is wrong.
 pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
         Err(_) => until(httpdate::parse_http_date(text).ok()?),
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(MAX_WAIT))
 }
 
 fn until(date: SystemTime) -> Duration {
@@ -35,13 +35,13 @@ mod tests {
     fn seconds_and_dates() {
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("0"), Some(Duration::ZERO));
-        assert_eq!(wait("999999"), Some(LONGEST));
+        assert_eq!(wait("999999"), Some(MAX_WAIT));
         assert_eq!(wait("Thu, 01 Jan 2015 00:00:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(wait("Tue, 31 Dec 2199 23:59:59 GMT"), Some(LONGEST));
+        assert_eq!(wait("Tue, 31 Dec 2199 23:59:59 GMT"), Some(MAX_WAIT));
     }
 
     #[test]
-    fn anything_else_says_nothing() {
+    fn anything_else_is_ignored() {
         for text in ["", "soon", "-1", "1.5", "99999999999999999999999"] {
             assert_eq!(wait(text), None, "{text:?}");
         }

@@ -1,4 +1,4 @@
-//! What services make of statuses, and how often they are asked.
+//! What statuses mean for each kind of service, and how often requests are retried.
 
 use super::{FailedBy, retry_after};
 use reqwest::{Response, StatusCode};
@@ -9,49 +9,50 @@ use std::time::Duration;
 pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const FIRST_PAUSE_AZURE: Duration = Duration::from_millis(800);
 /// Longer error bodies are truncated.
-const EXPLANATION_BYTES: u64 = 8 * 1024;
-const EXPLANATION_CHARACTERS: usize = 200;
+const MAX_EXPLANATION_BYTES: u64 = 8 * 1024;
+const MAX_EXPLANATION_CHARS: usize = 200;
 
-/// Whose rules a fetch follows.
+/// The kind of service, whose rules a fetch follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::fetch) enum RetryPolicy {
-    /// Any server: asked until the total limit.
+    /// Any web server: retried until the total time limit.
     Web {
-        /// Statuses worth another attempt, besides those of any server.
-        again: &'static [u16],
+        /// Additional statuses that are worth a retry.
+        retry_statuses: &'static [u16],
     },
-    /// An object of Amazon S3. A missing network has the patience of the web, a busy service has not.
+    /// An object of Amazon S3. Retried until the total time limit while the network is missing, but not if the service
+    /// is busy.
     S3,
-    /// A bucket of Amazon S3, which is asked for its region: refusals tell it, too.
+    /// A request for the region of an Amazon S3 bucket: refusals include it, too.
     S3Bucket,
-    /// A blob of Azure, asked with a token; behind it stands an attempt without.
+    /// An Azure blob, requested with a token; an attempt without one follows as a fallback.
     Azure,
 }
 
-/// Attempts that failed, by who made them fail.
+/// Failed attempts, by what made them fail.
 #[derive(Debug, Default)]
 pub(super) struct Failures([u32; 2]);
 
 impl Failures {
-    /// Counts one more; true if no other should follow.
-    pub(super) fn are_enough(&mut self, policy: RetryPolicy, by: FailedBy) -> bool {
+    /// Counts a failed attempt; true if no other one should follow.
+    pub(super) fn reach_limit(&mut self, policy: RetryPolicy, by: FailedBy) -> bool {
         let count = &mut self.0[by as usize];
         *count += 1;
         policy.max_attempts(by) == Some(*count)
     }
 }
 
-/// What an answer is worth.
+/// How a response is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
     Good,
     NotFound,
-    /// Worth another attempt.
+    /// Worth a retry.
     Busy,
     Refused,
 }
 
-/// How to request a range such that a changed object is not resumed.
+/// How to request a range so that a changed object is not resumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Precondition {
     IfRange,
@@ -59,7 +60,7 @@ pub(super) enum Precondition {
 }
 
 impl RetryPolicy {
-    /// The region of a bucket is in this header of any answer, refusals too.
+    /// Header with the region of a bucket, in any response including refusals.
     pub(in crate::fetch) const BUCKET_REGION: &'static str = "x-amz-bucket-region";
 
     pub(super) fn first_pause(self) -> Duration {
@@ -69,7 +70,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Attempts after which a fetch gives up, by what made them fail.
+    /// Maximum number of attempts, by what made them fail; none for no limit.
     fn max_attempts(self, by: FailedBy) -> Option<u32> {
         match (self, by) {
             (RetryPolicy::S3 | RetryPolicy::S3Bucket, FailedBy::Server) => Some(3),
@@ -78,7 +79,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Stores answer themselves; what is sent along is for nobody else.
+    /// Object stores do not redirect, and the credentials must not be sent anywhere else.
     pub(super) fn follows_redirects(self) -> bool {
         matches!(self, RetryPolicy::Web { .. })
     }
@@ -90,24 +91,26 @@ impl RetryPolicy {
         }
     }
 
-    /// True if the bodies of refusals have a code and a message.
-    pub(super) fn explains(self) -> bool {
+    /// True if the body of a refusal has a code and a message.
+    pub(super) fn has_error_body(self) -> bool {
         !matches!(self, RetryPolicy::Web { .. })
     }
 
-    pub(super) fn verdict(self, response: &Response, wants_part: bool) -> Verdict {
+    pub(super) fn verdict(self, response: &Response, is_range: bool) -> Verdict {
         let status = response.status();
-        let told = || response.headers().contains_key(RetryPolicy::BUCKET_REGION);
+        let has_region = || response.headers().contains_key(RetryPolicy::BUCKET_REGION);
         match (self, status.as_u16()) {
-            (RetryPolicy::S3Bucket, _) if told() => Verdict::Good,
+            (RetryPolicy::S3Bucket, _) if has_region() => Verdict::Good,
             (RetryPolicy::S3Bucket, code) if code < 500 && code != 429 => Verdict::Good,
             (_, 200) => Verdict::Good,
-            (_, 206) if wants_part => Verdict::Good,
-            (RetryPolicy::Web { again }, code) if again.contains(&code) => Verdict::Busy,
+            (_, 206) if is_range => Verdict::Good,
+            (RetryPolicy::Web { retry_statuses }, code) if retry_statuses.contains(&code) => {
+                Verdict::Busy
+            }
             (RetryPolicy::Web { .. }, 204) => Verdict::Good,
             (RetryPolicy::Web { .. }, 404) => Verdict::NotFound,
-            // A server that says when to come again wants us to.
-            (RetryPolicy::Web { .. }, code) if code >= 500 || wants_us_again(response) => {
+            // A server that sends `Retry-After` wants a retry.
+            (RetryPolicy::Web { .. }, code) if code >= 500 || wants_retry(response) => {
                 Verdict::Busy
             }
             (
@@ -120,23 +123,22 @@ impl RetryPolicy {
     }
 }
 
-fn wants_us_again(response: &Response) -> bool {
+fn wants_retry(response: &Response) -> bool {
     response.status() == StatusCode::TOO_MANY_REQUESTS
         && retry_after::of(response.headers()).is_some()
 }
 
-/// `CODE: MESSAGE` of an error as S3 and Azure describe it. Nothing else of it is for messages: it may quote what
-/// was signed.
+/// `CODE: MESSAGE` of an error document of S3 or Azure. The rest is not shown: it may quote what was signed.
 pub(super) fn explanation(body: impl Read) -> Option<String> {
     let mut bytes = Vec::new();
-    // A part will do.
-    let _ = body.take(EXPLANATION_BYTES).read_to_end(&mut bytes);
+    // A truncated body is good enough.
+    let _ = body.take(MAX_EXPLANATION_BYTES).read_to_end(&mut bytes);
     let text = String::from_utf8_lossy(&bytes);
     let code = element(&text, "Code")?;
     let line = |text: &str| -> String {
         let line = text.lines().next().unwrap_or_default();
         let shown = line.chars().filter(|c| !c.is_control());
-        shown.take(EXPLANATION_CHARACTERS).collect()
+        shown.take(MAX_EXPLANATION_CHARS).collect()
     };
     match element(&text, "Message") {
         Some(message) => Some(format!("{}: {}", line(code), line(message))),

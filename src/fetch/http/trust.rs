@@ -1,12 +1,12 @@
-//! Whom to trust, and why not: certificates are judged by webpki, refusals are put into words that help.
+//! Verifies server certificates with webpki, and makes its errors more helpful.
 //!
-//! At a first boot most refusals have one of two causes: an authority that nobody told the machine about, and a
-//! clock that was never set.
+//! On a first boot most refusals have one of two causes: an authority that the machine does not know, and a clock that
+//! was never set.
 
 mod authority;
 mod certificate;
+mod description;
 mod problem;
-mod words;
 
 pub(super) use problem::{clock_remedy, of as final_problem};
 
@@ -21,28 +21,28 @@ use rustls::{
 use std::io;
 use std::sync::Arc;
 
-/// Judges the certificates of servers.
+/// Verifies the certificates of servers.
 #[derive(Debug)]
 pub(super) struct ServerVerifier {
     provider: Arc<CryptoProvider>,
-    /// `None` without a single root: then nobody is trusted.
-    judge: Option<Arc<WebPkiServerVerifier>>,
-    /// The roots as they were given.
+    /// `None` if there are no roots: then no server is trusted.
+    webpki: Option<Arc<WebPkiServerVerifier>>,
+    /// The roots.
     trusted: Vec<CertificateDer<'static>>,
 }
 
 /// Why a certificate is refused.
 #[derive(Debug, thiserror::Error)]
-#[error("{words}")]
+#[error("{message}")]
 struct CertificateRefusal {
-    words: String,
-    /// What to do about it; `None` for one that only the time decides, which waiting may mend.
+    message: String,
+    /// What to do about it; `None` if it depends on the time, so that waiting may help.
     remedy: Option<&'static str>,
 }
 
 impl ServerVerifier {
-    /// Trust in these certificates. Those that cannot be read are not trusted, that is all: the error comes with the
-    /// first server that needed them.
+    /// Trusts these certificates. Those that cannot be parsed are skipped: the first server that needs them causes an
+    /// error.
     pub(super) fn new(
         trusted: Vec<CertificateDer<'static>>,
         provider: Arc<CryptoProvider>,
@@ -52,32 +52,32 @@ impl ServerVerifier {
         let builder =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
         Self {
-            judge: builder.build().ok(),
+            webpki: builder.build().ok(),
             provider,
             trusted,
         }
     }
 
-    /// What webpki says, and for what it refuses whatever else speaks for it, what is to be said of that.
-    fn judge(&self, case: &PresentedChain<'_>, ocsp_response: &[u8]) -> Result<(), Error> {
-        let judged = match &self.judge {
-            Some(judge) => judge.verify_server_cert(
-                case.end_entity,
-                case.intermediates,
-                case.name,
+    /// Verifies with webpki, and then itself the kinds of certificates that webpki always refuses.
+    fn verify(&self, chain: &PresentedChain<'_>, ocsp_response: &[u8]) -> Result<(), Error> {
+        let verified = match &self.webpki {
+            Some(webpki) => webpki.verify_server_cert(
+                chain.end_entity,
+                chain.intermediates,
+                chain.name,
                 ocsp_response,
-                case.now,
+                chain.now,
             ),
             None => Err(CertificateError::UnknownIssuer.into()),
         };
-        match judged {
+        match verified {
             Ok(_) => Ok(()),
             Err(Error::InvalidCertificate(CertificateError::Other(OtherError(why))))
                 if why.downcast_ref() == Some(&webpki::Error::CaUsedAsEndEntity) =>
             {
-                case.judge()
+                chain.verify()
             }
-            Err(Error::InvalidCertificate(_)) if case.is_listed() => case.judge(),
+            Err(Error::InvalidCertificate(_)) if chain.is_listed() => chain.verify(),
             Err(error) => Err(error),
         }
     }
@@ -92,7 +92,7 @@ impl ServerCertVerifier for ServerVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let case = PresentedChain {
+        let chain = PresentedChain {
             end_entity,
             intermediates,
             trusted: &self.trusted,
@@ -100,11 +100,11 @@ impl ServerCertVerifier for ServerVerifier {
             name: server_name,
             now,
         };
-        // Such a key can sign no handshake with us, so that is said before anything else is.
-        if let Some(words) = authority::weak_server_key(&case) {
-            return Err(refused(words, Some(problem::STRONG_KEY)));
+        // We accept no handshake signed with such a key, so this is reported before anything else.
+        if let Some(message) = authority::weak_server_key(&chain) {
+            return Err(refusal(message, Some(problem::STRONG_KEY)));
         }
-        let Err(error) = self.judge(&case, ocsp_response) else {
+        let Err(error) = self.verify(&chain, ocsp_response) else {
             return Ok(ServerCertVerified::assertion());
         };
         let Error::InvalidCertificate(cause) = &error else {
@@ -113,13 +113,13 @@ impl ServerCertVerifier for ServerVerifier {
         if matches!(
             cause,
             CertificateError::BadSignature | CertificateError::UnknownIssuer
-        ) && let Some(words) = authority::weak_key(&case)
+        ) && let Some(message) = authority::weak_key(&chain)
         {
-            return Err(refused(words, Some(problem::STRONG_KEY)));
+            return Err(refusal(message, Some(problem::STRONG_KEY)));
         }
         let last = intermediates.last().unwrap_or(end_entity);
-        Err(match words::in_words(cause, last) {
-            Some(words) => refused(words, problem::certificate(cause)),
+        Err(match description::describe(cause, last) {
+            Some(message) => refusal(message, problem::certificate_remedy(cause)),
             None => error,
         })
     }
@@ -151,10 +151,10 @@ impl ServerCertVerifier for ServerVerifier {
     }
 }
 
-/// The words of a refusal somewhere in an error of a connection, which the library would show in the form for
-/// programmers.
-pub(super) fn in_words_of(error: &(dyn std::error::Error + 'static)) -> Option<String> {
-    // Errors of the connection are wrapped more than once, and what wraps shows what it wraps.
+/// A readable description of a TLS error somewhere in a connection error, which the library would show in its `Debug`
+/// form.
+pub(super) fn describe_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    // Connection errors are wrapped more than once, and each wrapper shows what it wraps.
     let inner = error
         .downcast_ref::<io::Error>()
         .and_then(io::Error::get_ref);
@@ -163,12 +163,12 @@ pub(super) fn in_words_of(error: &(dyn std::error::Error + 'static)) -> Option<S
             Some(format!("invalid peer certificate: {why}"))
         }
         (Some(error), _) => problem::describe(error),
-        (_, Some(inner)) => in_words_of(inner),
+        (_, Some(inner)) => describe_error(inner),
         _ => None,
     }
 }
 
-fn refused(words: String, remedy: Option<&'static str>) -> Error {
-    let other = OtherError(Arc::new(CertificateRefusal { words, remedy }));
+fn refusal(message: String, remedy: Option<&'static str>) -> Error {
+    let other = OtherError(Arc::new(CertificateRefusal { message, remedy }));
     Error::InvalidCertificate(CertificateError::Other(other))
 }

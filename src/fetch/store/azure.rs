@@ -1,10 +1,10 @@
-//! Blobs of Azure, which have addresses of the web: on a machine of Azure they are asked for as who it is first.
+//! Azure blobs, which have https URLs: a machine in Azure first requests them with its managed identity.
 
 use super::Stores;
 use super::metadata::MetadataClient;
 use crate::config::url;
 use crate::fetch::byte_stream::ByteStream;
-use crate::fetch::http::{self, HandedOn, Headers, Http, RequestSpec, RetryPolicy, Transport};
+use crate::fetch::http::{self, Delivered, Headers, Http, RequestSpec, RetryPolicy, Transport};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::{Cloud, FetchError, FetchEvent, FetchEvents, Request};
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
@@ -13,14 +13,14 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 const DOMAIN: &str = ".blob.core.windows.net";
-/// Of the interface of the store; tokens need one at least as new as 2017-11-09.
+/// Version of the store's API; tokens need at least 2017-11-09.
 const VERSION: (HeaderName, HeaderValue) = (
     HeaderName::from_static("x-ms-version"),
     HeaderValue::from_static("2020-10-02"),
 );
 
-/// The blob of `request`, if this machine has a name there that could open it. A query may hold a signature that
-/// opens it, or name a version: such requests go as they are.
+/// The URL of the blob, if the identity of this machine may grant access to it. A query may contain a signature that
+/// grants access, or name a version: such requests are sent unchanged.
 pub(in crate::fetch) fn blob(stores: &Stores, request: &Request) -> Option<Url> {
     if stores.cloud != Cloud::Azure {
         return None;
@@ -39,7 +39,7 @@ pub(in crate::fetch) fn blob(stores: &Stores, request: &Request) -> Option<Url> 
     url?.ok()
 }
 
-/// Opens a blob as who this machine is; if that fails, now or later, everything comes by way of the web.
+/// Opens a blob with the identity of this machine; if that fails, now or later, requests it anonymously.
 pub(in crate::fetch) fn open<'a>(
     stores: &'a Stores,
     http: &'a Http,
@@ -47,7 +47,7 @@ pub(in crate::fetch) fn open<'a>(
     request: &'a Request,
     events: &'a dyn FetchEvents,
 ) -> Result<ByteStream<'a>, FetchError> {
-    let plain = Plain {
+    let anonymous = AnonymousFetch {
         http,
         request,
         events,
@@ -56,14 +56,14 @@ pub(in crate::fetch) fn open<'a>(
         Ok(opened) => Ok(ByteStream {
             attempts: opened.attempts,
             length_bytes: opened.length_bytes,
-            body: Box::new(Blob {
+            body: Box::new(FallbackBody {
                 body: opened.body,
-                handed_on: HandedOn::default(),
-                plain: Some(plain),
+                delivered: Delivered::default(),
+                anonymous: Some(anonymous),
             }),
         }),
         Err(cancelled @ FetchError::Cancelled { .. }) => Err(cancelled),
-        Err(error) => plain.instead(&error.to_string()),
+        Err(error) => anonymous.open_instead(&error.to_string()),
     }
 }
 
@@ -90,8 +90,8 @@ fn authenticated<'a>(
     value.set_sensitive(true);
     let mut headers = http::redirected_headers(&http.settings().user_agent);
     headers.extend([(AUTHORIZATION, value), VERSION]);
-    let order = RequestSpec {
-        way: Transport::Usual,
+    let spec = RequestSpec {
+        transport: Transport::Default,
         url: blob,
         shown,
         method: Method::GET,
@@ -100,18 +100,18 @@ fn authenticated<'a>(
         has_digest: request.digest.is_some(),
         deadline: http.deadline(),
     };
-    http::open_order(http, order, events)
+    http::open_spec(http, spec, events)
 }
 
-/// The way of the web.
-struct Plain<'a> {
+/// The same request without the identity of this machine.
+struct AnonymousFetch<'a> {
     http: &'a Http,
     request: &'a Request,
     events: &'a dyn FetchEvents,
 }
 
-impl<'a> Plain<'a> {
-    fn instead(&self, cause: &str) -> Result<ByteStream<'a>, FetchError> {
+impl<'a> AnonymousFetch<'a> {
+    fn open_instead(&self, cause: &str) -> Result<ByteStream<'a>, FetchError> {
         self.events.event(FetchEvent::Retry {
             method: "GET",
             url: &self.request.shown_url(),
@@ -122,36 +122,36 @@ impl<'a> Plain<'a> {
     }
 }
 
-/// A body that comes by way of the web when it breaks for good.
-struct Blob<'a> {
+/// A body that falls back to an anonymous request when it breaks for good.
+struct FallbackBody<'a> {
     body: Box<dyn Read + 'a>,
-    handed_on: HandedOn,
-    plain: Option<Plain<'a>>,
+    delivered: Delivered,
+    anonymous: Option<AnonymousFetch<'a>>,
 }
 
-impl Blob<'_> {
-    fn instead(&mut self, error: BodyError) -> io::Result<()> {
-        let plain = match (&error, self.plain.take()) {
+impl FallbackBody<'_> {
+    fn fall_back(&mut self, error: BodyError) -> io::Result<()> {
+        let anonymous = match (&error, self.anonymous.take()) {
             (BodyError::Cancelled, _) | (_, None) => return Err(error.into()),
-            (_, Some(plain)) => plain,
+            (_, Some(anonymous)) => anonymous,
         };
-        let opened = plain.instead(&error.to_string());
+        let opened = anonymous.open_instead(&error.to_string());
         let mut opened = opened.map_err(|error| BodyError::Broken(error.to_string()))?;
-        self.handed_on.skip(&mut *opened.body)?;
+        self.delivered.skip(&mut *opened.body)?;
         self.body = opened.body;
         Ok(())
     }
 }
 
-impl Read for Blob<'_> {
+impl Read for FallbackBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             match self.body.read(buffer) {
                 Ok(read) => {
-                    self.handed_on.add(&buffer[..read]);
+                    self.delivered.add(&buffer[..read]);
                     return Ok(read);
                 }
-                Err(error) => self.instead(error.downcast::<BodyError>()?)?,
+                Err(error) => self.fall_back(error.downcast::<BodyError>()?)?,
             }
         }
     }

@@ -1,27 +1,27 @@
-//! Where the servers of Amazon S3 are.
+//! Endpoint URLs of Amazon S3.
 
 use super::PATH;
 use super::object::{Bucket, Object, is_label};
 use percent_encoding::{percent_encode, utf8_percent_encode};
 use reqwest::Url;
 
-/// Where to ask for the region of a bucket, given a region to ask in.
+/// URL to query for the region of a bucket, given a region to query in.
 pub(super) fn of_bucket(name: &str, region: &str) -> Option<Url> {
     let suffix = suffix(region);
-    let text = match is_host(name) {
+    let text = match is_host_label(name) {
         true => format!("https://{name}.s3.{region}.{suffix}/"),
         false => format!("https://s3.{region}.{suffix}/{name}"),
     };
     Url::parse(&text).ok()
 }
 
-/// Where an object of a bucket in `region` is. None for keys that a URL cannot carry: those with a segment `.` or
-/// `..`, which name something else there.
+/// URL of an object in a bucket in `region`. None for keys that a URL cannot express: those with a segment `.` or
+/// `..`, which have another meaning there.
 pub(super) fn of_object(object: &Object, region: &str) -> Option<Url> {
     let suffix = suffix(region);
     let key = percent_encode(&object.key, PATH).to_string();
     let (host, path) = match &object.bucket {
-        Bucket::Named { name, .. } if is_host(name) => (
+        Bucket::Named { name, .. } if is_host_label(name) => (
             format!("{name}.s3.dualstack.{region}.{suffix}"),
             format!("/{key}"),
         ),
@@ -45,8 +45,8 @@ pub(super) fn of_object(object: &Object, region: &str) -> Option<Url> {
     (url.path() == path).then_some(url)
 }
 
-/// The certificates of Amazon are good for one label before theirs.
-fn is_host(bucket: &str) -> bool {
+/// The wildcard certificates of Amazon match only one label.
+fn is_host_label(bucket: &str) -> bool {
     bucket.len() >= 3 && is_label(bucket)
 }
 

@@ -1,9 +1,9 @@
-//! What a machine of Google's says it may do: tokens of its service account.
+//! Access tokens of the service account of a machine in Google Cloud.
 
-use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, Patience};
+use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, RetryLimits};
 use super::ttl_cache::TtlCache;
 use crate::fetch::FetchEvents;
-use crate::fetch::http::{Http, Question, ask};
+use crate::fetch::http::{Http, OneShotRequest, send_once};
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs};
 use std::sync::{Arc, mpsc};
@@ -13,26 +13,26 @@ use std::time::Duration;
 const ACCOUNT: &str = "/computeMetadata/v1/instance/service-accounts/default/";
 const TOKEN_QUERY: &str =
     "token?scopes=https%3A%2F%2Fwww.googleapis.com%2Fauth%2Fdevstorage.read_only";
-/// The service wants to see that it is meant, and says that it is the one.
+/// The metadata service requires this header, and sends it back.
 const FLAVOR: (&str, &str) = ("metadata-flavor", "Google");
-/// Its name, from the root, so that no search list makes another of it.
+/// Its name, fully qualified, so that no search list applies.
 const NAME: &str = "metadata.google.internal.:80";
 const OWN_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
 const PRODUCT_NAME: &str = "/sys/class/dmi/id/product_name";
 
-const PROBE: Duration = Duration::from_secs(5);
-const ONE_QUESTION: Duration = Duration::from_secs(5);
-const TIMEOUT: Patience = Patience {
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const RETRY_LIMITS: RetryLimits = RetryLimits {
     attempts: 6,
     first_pause: Duration::from_millis(200),
-    longest_pause: Duration::from_secs(5),
+    max_pause: Duration::from_secs(5),
     total: Duration::from_secs(60),
 };
-/// A token is renewed so long before it is over.
-const RESERVE: Duration = Duration::from_secs(225);
-const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 3600);
+/// A token is renewed this long before it expires.
+const RENEW_BEFORE: Duration = Duration::from_secs(225);
+const MAX_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What the service said.
+/// Cached answers of the metadata service.
 #[derive(Debug, Default)]
 pub(super) struct Google {
     account: TtlCache<Account>,
@@ -42,7 +42,7 @@ pub(super) struct Google {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Account {
     Default,
-    /// This is not a machine of Google's, or one without.
+    /// The machine is not in Google Cloud, or has no service account.
     None,
 }
 
@@ -54,7 +54,7 @@ struct Token {
 }
 
 impl Google {
-    /// The value of the header that opens the store; none for a machine that has to ask anonymously.
+    /// The value of the `Authorization` header; none if requests have to be anonymous.
     pub(super) fn authorization(
         &self,
         http: &Arc<Http>,
@@ -63,7 +63,7 @@ impl Google {
         let metadata = MetadataClient { http, events };
         let account = self
             .account
-            .get(|| Ok((account(http, metadata), FOR_EVER)))?;
+            .get(|| Ok((account(http, metadata), MAX_LIFETIME)))?;
         match account {
             Account::None => Ok(None),
             Account::Default => self.token.get(|| token(metadata)).map(Some),
@@ -83,7 +83,7 @@ fn token(metadata: MetadataClient<'_>) -> Result<(String, Duration), String> {
     read(&document)
 }
 
-/// Reads a token. It is in no error.
+/// Parses a token. Errors do not contain it.
 fn read(document: &[u8]) -> Result<(String, Duration), String> {
     let bad = || String::from("the metadata service sent a malformed token");
     let token: Token = serde_json::from_slice(document).map_err(|_| bad())?;
@@ -91,56 +91,56 @@ fn read(document: &[u8]) -> Result<(String, Duration), String> {
     if !visible(&token.access_token) || !visible(&token.token_type) {
         return Err(bad());
     }
-    let holds = Duration::from_secs(token.expires_in).saturating_sub(RESERVE);
+    let lifetime = Duration::from_secs(token.expires_in).saturating_sub(RENEW_BEFORE);
     let value = format!("{} {}", token.token_type, token.access_token);
-    Ok((value, holds.min(FOR_EVER)))
+    Ok((value, lifetime.min(MAX_LIFETIME)))
 }
 
 fn get(metadata: MetadataClient<'_>, what: &str) -> Result<Vec<u8>, String> {
-    let outcome = metadata.patiently(TIMEOUT, |left| {
+    let outcome = metadata.with_retries(RETRY_LIMITS, |left| {
         let url = format!("{ADDRESS}{ACCOUNT}{what}");
-        let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[FLAVOR]);
-        match metadata.ask(&question) {
-            Err(cause) => MetadataAttempt::NotNow(cause),
-            Ok(reply) => match reply.status.as_u16() {
-                200 => MetadataAttempt::Done(reply.body),
+        let request = OneShotRequest::get(&url, left.min(REQUEST_TIMEOUT)).with_headers(&[FLAVOR]);
+        match metadata.send(&request) {
+            Err(cause) => MetadataAttempt::Retry(cause),
+            Ok(response) => match response.status.as_u16() {
+                200 => MetadataAttempt::Done(response.body),
                 code if code >= 500 || code == 429 => {
-                    MetadataAttempt::NotNow(format!("it answered {}", reply.status))
+                    MetadataAttempt::Retry(format!("it answered {}", response.status))
                 }
-                _ => MetadataAttempt::Never(format!("it answered {}", reply.status)),
+                _ => MetadataAttempt::Fatal(format!("it answered {}", response.status)),
             },
         }
     });
     outcome.map_err(|cause| format!("the metadata service: {cause}"))
 }
 
-/// True for a machine of Google's. Where the firmware says so, that is it, even if the network is still missing;
-/// elsewhere service and name are looked for at once, and the first answer decides.
+/// True for a machine in Google Cloud. If the firmware says so, that is enough, even while there is no network;
+/// otherwise the service and its name are probed in parallel, and the first answer decides.
 fn is_google(http: &Arc<Http>) -> bool {
     if firmware_is_google() {
         return true;
     }
     let (sender, answers) = mpsc::channel();
-    let own = sender.clone();
+    let http_sender = sender.clone();
     let http = Arc::clone(http);
-    // A question that cannot be asked has no answer.
-    let _ = Builder::new().spawn(move || own.send(answers_as_google(&http)));
-    let _ = Builder::new().spawn(move || sender.send(has_name()));
-    answers.recv_timeout(PROBE).unwrap_or(false)
+    // A thread that cannot be started sends no answer.
+    let _ = Builder::new().spawn(move || http_sender.send(answers_as_google(&http)));
+    let _ = Builder::new().spawn(move || sender.send(name_resolves()));
+    answers.recv_timeout(PROBE_TIMEOUT).unwrap_or(false)
 }
 
 fn answers_as_google(http: &Http) -> bool {
-    let question = Question::get(ADDRESS, PROBE);
+    let request = OneShotRequest::get(ADDRESS, PROBE_TIMEOUT);
     let (name, value) = FLAVOR;
-    ask(http, &question).is_ok_and(|reply| {
-        reply
+    send_once(http, &request).is_ok_and(|response| {
+        response
             .headers
             .get(name)
             .is_some_and(|flavor| flavor == value)
     })
 }
 
-fn has_name() -> bool {
+fn name_resolves() -> bool {
     let addresses = NAME.to_socket_addrs();
     addresses.is_ok_and(|mut all| all.any(|address| address.ip() == OWN_ADDRESS))
 }

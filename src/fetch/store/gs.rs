@@ -7,7 +7,7 @@ use crate::fetch::http::{self, Http};
 use crate::fetch::{FetchError, FetchEvents, Request};
 use percent_encoding::{percent_encode, utf8_percent_encode};
 
-/// Opens the object that `request` means, with a token if this machine is one of Google's.
+/// Opens the requested object, with a token if this machine is in Google Cloud.
 pub(in crate::fetch) fn open<'a>(
     stores: &'a Stores,
     http: &'a Http,
@@ -32,7 +32,7 @@ pub(in crate::fetch) fn open<'a>(
     http::open(http, &object, events)
 }
 
-/// Where the object is. Its whole name is one segment.
+/// The URL of the object. Its entire name is one path segment.
 fn object_url(request: &Request) -> Result<String, FetchError> {
     let invalid = |cause: &str| request.invalid(cause.into());
     let url = url::parse(&request.url).map_err(|error| invalid(&error.to_string()))?;

@@ -1,35 +1,36 @@
-//! The managed identity of a virtual machine of Azure, by the Instance Metadata Service.
+//! The managed identity of an Azure virtual machine, from the Instance Metadata Service.
 
-use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, Patience};
+use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, RetryLimits};
 use super::ttl_cache::TtlCache;
-use crate::fetch::http::Question;
+use crate::fetch::http::OneShotRequest;
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
 const TOKEN: &str = "/metadata/identity/oauth2/token";
 const TOKEN_QUERY: &str = "?api-version=2018-02-01&resource=https%3A%2F%2Fstorage.azure.com";
-/// The service is there on every machine, but the network may not be yet.
-const PROBE: Duration = Duration::from_secs(1);
-const PROBE_TIMEOUT: Patience = Patience {
+/// Every machine has the service, but the network may not be up yet.
+const PROBE_REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+const PROBE_LIMITS: RetryLimits = RetryLimits {
     attempts: 10,
     first_pause: Duration::from_millis(200),
-    longest_pause: Duration::from_secs(2),
+    max_pause: Duration::from_secs(2),
     total: Duration::from_secs(10),
 };
-const ONE_QUESTION: Duration = Duration::from_secs(60);
-/// The service may need a while after a machine was made.
-const TIMEOUT: Patience = Patience {
+const TOKEN_REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+/// The service may need a while after a machine was created.
+const TOKEN_LIMITS: RetryLimits = RetryLimits {
     attempts: 7,
     first_pause: Duration::from_secs(2),
-    longest_pause: Duration::from_secs(25),
+    max_pause: Duration::from_secs(25),
     total: Duration::from_secs(120),
 };
-const RESERVE: Duration = Duration::from_secs(300);
-const SHORTEST_USE: Duration = Duration::from_secs(1);
+/// A token is renewed this long before it expires.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const MIN_USE: Duration = Duration::from_secs(1);
 const MAX_USE: Duration = Duration::from_secs(24 * 3600);
 
-/// What the service said.
+/// Cached answers of the metadata service.
 #[derive(Debug, Default)]
 pub(super) struct ManagedIdentity {
     token: TtlCache<String>,
@@ -38,12 +39,12 @@ pub(super) struct ManagedIdentity {
 #[derive(Deserialize)]
 struct Token {
     access_token: String,
-    /// Seconds; a number or the text of one.
+    /// Seconds, as a number or a string.
     expires_in: Value,
 }
 
 impl ManagedIdentity {
-    /// The value of the header that opens the store, or in words why there is none.
+    /// The value of the `Authorization` header, or a description of why there is none.
     pub(super) fn authorization(&self, metadata: MetadataClient<'_>) -> Result<String, String> {
         self.token.get(|| {
             let token = probe(metadata).and_then(|()| get(metadata));
@@ -53,37 +54,38 @@ impl ManagedIdentity {
     }
 }
 
-/// Any answer means that the service is there.
+/// Any answer means that the service can be reached.
 fn probe(metadata: MetadataClient<'_>) -> Result<(), String> {
-    metadata.patiently(PROBE_TIMEOUT, |left| {
+    metadata.with_retries(PROBE_LIMITS, |left| {
         let url = format!("{ADDRESS}{TOKEN}");
-        let question = Question::get(&url, left.min(PROBE));
-        match metadata.ask(&question) {
+        let request = OneShotRequest::get(&url, left.min(PROBE_REQUEST_TIMEOUT));
+        match metadata.send(&request) {
             Ok(_) => MetadataAttempt::Done(()),
-            Err(cause) => MetadataAttempt::NotNow(cause),
+            Err(cause) => MetadataAttempt::Retry(cause),
         }
     })
 }
 
 fn get(metadata: MetadataClient<'_>) -> Result<Vec<u8>, String> {
-    metadata.patiently(TIMEOUT, |left| {
+    metadata.with_retries(TOKEN_LIMITS, |left| {
         let url = format!("{ADDRESS}{TOKEN}{TOKEN_QUERY}");
-        let question = Question::get(&url, left.min(ONE_QUESTION)).with(&[("metadata", "true")]);
-        match metadata.ask(&question) {
-            Err(cause) => MetadataAttempt::NotNow(cause),
-            Ok(reply) => match reply.status.as_u16() {
-                200 => MetadataAttempt::Done(reply.body),
-                400 => MetadataAttempt::Never("the machine has no identity".into()),
+        let request = OneShotRequest::get(&url, left.min(TOKEN_REQUEST_TIMEOUT))
+            .with_headers(&[("metadata", "true")]);
+        match metadata.send(&request) {
+            Err(cause) => MetadataAttempt::Retry(cause),
+            Ok(response) => match response.status.as_u16() {
+                200 => MetadataAttempt::Done(response.body),
+                400 => MetadataAttempt::Fatal("the machine has no identity".into()),
                 404 | 410 | 429 | 500.. => {
-                    MetadataAttempt::NotNow(format!("it answered {}", reply.status))
+                    MetadataAttempt::Retry(format!("it answered {}", response.status))
                 }
-                _ => MetadataAttempt::Never(format!("it answered {}", reply.status)),
+                _ => MetadataAttempt::Fatal(format!("it answered {}", response.status)),
             },
         }
     })
 }
 
-/// Reads a token. It is in no error.
+/// Parses a token. Errors do not contain it.
 fn read(document: &[u8]) -> Result<(String, Duration), String> {
     let bad = || String::from("the metadata service sent a malformed token");
     let token: Token = serde_json::from_slice(document).map_err(|_| bad())?;
@@ -95,8 +97,8 @@ fn read(document: &[u8]) -> Result<(String, Duration), String> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad());
     }
-    let left = Duration::from_secs(seconds.ok_or_else(bad)?).saturating_sub(RESERVE);
-    Ok((format!("Bearer {text}"), left.clamp(SHORTEST_USE, MAX_USE)))
+    let left = Duration::from_secs(seconds.ok_or_else(bad)?).saturating_sub(RENEW_BEFORE);
+    Ok((format!("Bearer {text}"), left.clamp(MIN_USE, MAX_USE)))
 }
 
 #[cfg(test)]

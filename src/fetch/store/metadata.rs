@@ -1,74 +1,74 @@
-//! Asks the service that describes a machine to itself, which every cloud has at one address.
+//! Client for the instance metadata service, which every cloud has at the same address.
 
 use crate::fetch::FetchEvents;
-use crate::fetch::http::{Http, Question, Reply, ask};
+use crate::fetch::http::{Http, OneShotRequest, OneShotResponse, send_once};
 use crate::fetch::pause;
 use crate::fetch::retry::{AttemptFailure, Retry};
 use std::time::{Duration, Instant};
 
-/// The service, at an address that needs no name and no route.
+/// The link-local address of the service: it needs no name lookup and no route.
 pub(super) const ADDRESS: &str = "http://169.254.169.254";
 
-/// How long to go on asking.
+/// When to give up.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Patience {
-    /// Questions in all.
+pub(super) struct RetryLimits {
+    /// Maximum number of attempts.
     pub attempts: u32,
-    /// The longest pause before the second one; doubles.
+    /// Maximum pause before the second attempt; it doubles.
     pub first_pause: Duration,
-    /// No pause is longer.
-    pub longest_pause: Duration,
-    /// For everything together.
+    /// Maximum of all pauses.
+    pub max_pause: Duration,
+    /// Total time limit.
     pub total: Duration,
 }
 
-/// The service as one fetch sees it.
+/// A client for one fetch.
 #[derive(Clone, Copy)]
 pub(super) struct MetadataClient<'a> {
-    /// Without proxies.
+    /// HTTP without proxies.
     pub http: &'a Http,
-    /// Says when to stop.
+    /// Decides about cancellation.
     pub events: &'a dyn FetchEvents,
 }
 
-/// What came of one attempt.
+/// The result of one attempt.
 pub(super) enum MetadataAttempt<T> {
-    /// An answer.
+    /// Success.
     Done(T),
-    /// None that will ever come.
-    Never(String),
-    /// None, but the next attempt may bring one.
-    NotNow(String),
+    /// Failed, and a retry would not help.
+    Fatal(String),
+    /// Failed, but worth a retry.
+    Retry(String),
 }
 
 impl MetadataClient<'_> {
-    /// Asks once.
-    pub(super) fn ask(&self, question: &Question<'_>) -> Result<Reply, String> {
-        ask(self.http, question)
+    /// Sends a request once.
+    pub(super) fn send(&self, request: &OneShotRequest<'_>) -> Result<OneShotResponse, String> {
+        send_once(self.http, request)
     }
 
-    /// Tries until there is an answer, or enough. `attempt` is told what is left of the time.
-    pub(super) fn patiently<T>(
+    /// Retries until `attempt` succeeds, fails for good, or a limit is reached. `attempt` gets the remaining time.
+    pub(super) fn with_retries<T>(
         &self,
-        patience: Patience,
+        limits: RetryLimits,
         mut attempt: impl FnMut(Duration) -> MetadataAttempt<T>,
     ) -> Result<T, String> {
-        let end = Instant::now() + patience.total;
-        let mut retry = Retry::new(patience.first_pause).at_most(patience.longest_pause);
+        let end = Instant::now() + limits.total;
+        let mut retry = Retry::new(limits.first_pause).with_max_quick_pause(limits.max_pause);
         let mut last = String::from("no time left");
-        for number in 1..=patience.attempts {
+        for number in 1..=limits.attempts {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             match attempt(left) {
                 MetadataAttempt::Done(answer) => return Ok(answer),
-                MetadataAttempt::Never(cause) => return Err(cause),
-                MetadataAttempt::NotNow(cause) => last = cause,
+                MetadataAttempt::Fatal(cause) => return Err(cause),
+                MetadataAttempt::Retry(cause) => last = cause,
             }
-            if number < patience.attempts {
+            if number < limits.attempts {
                 let left = end.saturating_duration_since(Instant::now());
-                // These are asked a few times only, and quickly.
+                // There are only a few attempts, and the pauses are short.
                 let pause = retry.pause(AttemptFailure::Unreachable, Some(left));
                 self.sleep(pause.min(left))?;
             }

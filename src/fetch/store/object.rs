@@ -1,4 +1,4 @@
-//! Which object of Amazon S3 a URL means.
+//! Parses URLs of Amazon S3 objects.
 
 use crate::config::url::{self, Url};
 use crate::fetch::{FetchError, Request, Scheme};
@@ -6,34 +6,34 @@ use crate::fetch::{FetchError, Request, Scheme};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Object {
     pub bucket: Bucket,
-    /// Its name there; any bytes.
+    /// Its name in the bucket; any bytes.
     pub key: Vec<u8>,
-    /// One version of it; else the newest.
+    /// The requested version; none for the newest.
     pub version: Option<String>,
 }
 
-/// What holds objects.
+/// A container of objects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Bucket {
-    /// A bucket, in a region that has to be found out.
+    /// A bucket in a region that has to be looked up.
     Named {
         name: String,
-        /// Where to ask for the region.
+        /// The region to query for the actual region.
         hint: Option<&'static str>,
     },
-    /// An access point to one.
+    /// An access point to a bucket.
     AccessPoint {
-        /// Its whole resource name.
+        /// Its full resource name.
         arn: String,
         name: String,
-        /// Whose it is.
+        /// The account that owns it.
         account: String,
         region: String,
     },
 }
 
 impl Bucket {
-    /// How messages call it.
+    /// Name for messages.
     pub(super) fn shown(&self) -> &str {
         match self {
             Bucket::Named { name, .. } => name,
@@ -43,7 +43,7 @@ impl Bucket {
 }
 
 impl Object {
-    /// The object of an `s3:` or `arn:` URL.
+    /// Parses an `s3:` or `arn:` URL.
     pub(super) fn of(scheme: Scheme, request: &Request) -> Result<Self, FetchError> {
         let invalid = |cause: &str| request.invalid(cause.into());
         let url = url::parse(&request.url).map_err(|error| invalid(&error.to_string()))?;
@@ -53,8 +53,8 @@ impl Object {
             return Err(invalid("invalid S3 object VersionId: it is empty"));
         }
         let (bucket, key) = match scheme {
-            Scheme::Arn => by_arn(&url).ok_or_else(|| invalid("invalid S3 ARN format"))?,
-            _ => by_name(&url).map_err(invalid)?,
+            Scheme::Arn => parse_arn(&url).ok_or_else(|| invalid("invalid S3 ARN format"))?,
+            _ => parse_s3_url(&url).map_err(invalid)?,
         };
         if key.is_empty() {
             return Err(invalid("it names a bucket, but no object in it"));
@@ -67,7 +67,7 @@ impl Object {
     }
 }
 
-fn by_name(url: &Url) -> Result<(Bucket, Vec<u8>), &'static str> {
+fn parse_s3_url(url: &Url) -> Result<(Bucket, Vec<u8>), &'static str> {
     let authority = url.authority.as_ref().ok_or("it names no bucket")?;
     if authority.userinfo.is_some() || authority.port.is_some() || !is_bucket(&authority.host) {
         return Err("what follows s3:// is not the name of a bucket");
@@ -81,8 +81,8 @@ fn by_name(url: &Url) -> Result<(Bucket, Vec<u8>), &'static str> {
     Ok((bucket, key[slashes..].to_vec()))
 }
 
-/// Keys in resource names have no escapes.
-fn by_arn(url: &Url) -> Option<(Bucket, Vec<u8>)> {
+/// Keys in resource names are not percent-encoded.
+fn parse_arn(url: &Url) -> Option<(Bucket, Vec<u8>)> {
     let text = format!("arn:{}", url.opaque.as_deref()?);
     let fields: Vec<&str> = text.splitn(6, ':').collect();
     let [_, partition, "s3", region, account, resource] = fields[..] else {
@@ -121,13 +121,13 @@ fn hint(partition: &str) -> Option<&'static str> {
     }
 }
 
-/// Old names may have capitals and underscores. What has other characters would make another URL.
+/// Old names may have upper-case letters and underscores. Other characters would change the URL.
 fn is_bucket(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     !name.trim_matches('.').is_empty() && name.bytes().all(fits)
 }
 
-/// True for what can be one label of a host name.
+/// True if `text` is a valid label of a host name.
 pub(super) fn is_label(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     (1..=63).contains(&text.len())
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object() {
+    fn invalid_urls() {
         let format = "invalid S3 ARN format";
         let cases = [
             (

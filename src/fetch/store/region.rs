@@ -1,4 +1,4 @@
-//! Finds out in which region a bucket of Amazon S3 is.
+//! Looks up the region of an Amazon S3 bucket.
 
 use super::endpoint;
 use super::object::is_label;
@@ -10,13 +10,13 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Where buckets are looked for if nothing says better.
-pub(super) const USUAL: &str = "us-east-1";
+/// The region to query if there is no better one.
+pub(super) const DEFAULT_REGION: &str = "us-east-1";
 
-/// A clock that is wrong by more is put right for signatures, which are good for fifteen minutes.
-const TOLERABLE: Duration = Duration::from_secs(240);
+/// A larger error of our clock is corrected for signatures, which are valid for fifteen minutes.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(240);
 
-/// What was found out.
+/// Cache of bucket locations.
 #[derive(Debug, Default)]
 pub(super) struct Regions(Mutex<HashMap<String, BucketLocation>>);
 
@@ -24,19 +24,19 @@ pub(super) struct Regions(Mutex<HashMap<String, BucketLocation>>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BucketLocation {
     pub region: String,
-    /// How wrong our clock is.
+    /// The error of our clock.
     pub clock: Clock,
 }
 
-/// Our clock, as the service sees it.
+/// The error of our clock, relative to the service.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Clock {
-    /// Right enough.
+    /// Close enough.
     #[default]
     Right,
-    /// So much behind.
+    /// Behind by this much.
     Slow(Duration),
-    /// So much ahead.
+    /// Ahead by this much.
     Fast(Duration),
 }
 
@@ -47,13 +47,13 @@ impl Clock {
             return Clock::Right;
         };
         match theirs.duration_since(now) {
-            Ok(behind) if behind > TOLERABLE => Clock::Slow(behind),
-            Err(ahead) if ahead.duration() > TOLERABLE => Clock::Fast(ahead.duration()),
+            Ok(behind) if behind > MAX_CLOCK_SKEW => Clock::Slow(behind),
+            Err(ahead) if ahead.duration() > MAX_CLOCK_SKEW => Clock::Fast(ahead.duration()),
             _ => Clock::Right,
         }
     }
 
-    /// The time by the clock of the service.
+    /// The current time of the service.
     pub(super) fn now(self) -> SystemTime {
         let ours = SystemTime::now();
         match self {
@@ -65,7 +65,7 @@ impl Clock {
 }
 
 impl Regions {
-    /// Where bucket `name` is. `hint` is a region to ask in.
+    /// Returns the location of bucket `name`. `hint` is a region to query in.
     pub(super) fn find(
         &self,
         name: &str,
@@ -78,9 +78,9 @@ impl Regions {
         if let Some(known) = lock().get(name) {
             return Ok(known.clone());
         }
-        let place = discover(name, hint, http, deadline, events)?;
-        lock().insert(name.into(), place.clone());
-        Ok(place)
+        let location = discover(name, hint, http, deadline, events)?;
+        lock().insert(name.into(), location.clone());
+        Ok(location)
     }
 }
 
@@ -92,15 +92,15 @@ fn discover(
     events: &dyn FetchEvents,
 ) -> Result<BucketLocation, FetchError> {
     let refused = |cause: String| FetchError::Bucket { cause };
-    let unsure = |why: &str| {
+    let undetermined = |why: &str| {
         refused(format!(
             "couldn't determine the region for bucket {name:?}: {why}"
         ))
     };
-    let url =
-        endpoint::of_bucket(name, hint).ok_or_else(|| unsure("its name is not valid in a URL"))?;
-    let order = RequestSpec {
-        way: Transport::Usual,
+    let url = endpoint::of_bucket(name, hint)
+        .ok_or_else(|| undetermined("its name is not valid in a URL"))?;
+    let spec = RequestSpec {
+        transport: Transport::Default,
         shown: url.to_string(),
         url,
         method: Method::HEAD,
@@ -109,18 +109,18 @@ fn discover(
         has_digest: false,
         deadline,
     };
-    let (status, headers) = http::head(http, order, events)?;
+    let (status, headers) = http::head(http, spec, events)?;
     let region = headers.get(RetryPolicy::BUCKET_REGION);
     match region.and_then(|region| region.to_str().ok()) {
         Some(region) if is_label(region) => Ok(BucketLocation {
             region: region.into(),
             clock: Clock::of(&headers, SystemTime::now()),
         }),
-        Some(_) => Err(unsure("the server named an invalid region")),
+        Some(_) => Err(undetermined("the server named an invalid region")),
         None if status == StatusCode::NOT_FOUND => {
             Err(refused(format!("could not find bucket {name:?}")))
         }
-        None => Err(unsure(&format!(
+        None => Err(undetermined(&format!(
             "the server answered {status}, and no region"
         ))),
     }

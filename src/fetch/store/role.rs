@@ -1,9 +1,9 @@
-//! The role of an EC2 instance, and its region, by the Instance Metadata Service.
+//! The role of an EC2 instance and its region, from the Instance Metadata Service.
 
-use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, Patience};
+use super::metadata::{ADDRESS, MetadataAttempt, MetadataClient, RetryLimits};
 use super::sigv4::Credentials;
 use super::ttl_cache::TtlCache;
-use crate::fetch::http::Question;
+use crate::fetch::http::OneShotRequest;
 use reqwest::Method;
 use serde::Deserialize;
 use std::time::{Duration, SystemTime};
@@ -12,28 +12,28 @@ const TOKEN: &str = "/latest/api/token";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
 const IDENTITY: &str = "/latest/dynamic/instance-identity/document";
 
-/// The service answers in no time, or not at all, e.g. when its answers may not pass a router.
-const ONE_QUESTION: Duration = Duration::from_secs(1);
-const TIMEOUT: Patience = Patience {
+/// The service answers at once or not at all, e.g. if the hop limit of its answers is too low.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+const RETRY_LIMITS: RetryLimits = RetryLimits {
     attempts: 3,
     first_pause: Duration::from_millis(250),
-    longest_pause: Duration::from_secs(1),
+    max_pause: Duration::from_secs(1),
     total: Duration::from_secs(5),
 };
-const REGION_TIMEOUT: Patience = Patience {
+const REGION_LIMITS: RetryLimits = RetryLimits {
     total: Duration::from_secs(15),
-    ..TIMEOUT
+    ..RETRY_LIMITS
 };
-/// Credentials are asked for again after that, if they are good for longer.
+/// Credentials are requested again after this time at the latest.
 const MAX_USE: Duration = Duration::from_secs(3600);
-/// And so long before they are over.
-const RESERVE: Duration = Duration::from_secs(300);
-/// And not more often than this, whatever our clock says.
-const SHORTEST_USE: Duration = Duration::from_secs(60);
-/// An instance does not move.
-const FOR_EVER: Duration = Duration::from_secs(7 * 24 * 3600);
+/// They are renewed this long before they expire.
+const RENEW_BEFORE: Duration = Duration::from_secs(300);
+/// They are not requested more often than this, even if our clock is wrong.
+const MIN_USE: Duration = Duration::from_secs(60);
+/// The region of an instance does not change.
+const REGION_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What the service said.
+/// Cached answers of the metadata service.
 #[derive(Debug, Default)]
 pub(super) struct InstanceRole {
     credentials: TtlCache<Credentials>,
@@ -41,31 +41,31 @@ pub(super) struct InstanceRole {
 }
 
 impl InstanceRole {
-    /// The credentials of the role, or in words why there are none.
+    /// The credentials of the role, or a description of why there are none.
     pub(super) fn credentials(&self, metadata: MetadataClient<'_>) -> Result<Credentials, String> {
         self.credentials.get(|| {
             let service = Imds { metadata };
             let missing = "the instance has no role";
-            let names = service.get(ROLES, TIMEOUT)?.ok_or(missing)?;
+            let names = service.get(ROLES, RETRY_LIMITS)?.ok_or(missing)?;
             let names = String::from_utf8_lossy(&names).into_owned();
             let name = names.lines().next().map(str::trim).unwrap_or_default();
             if name.is_empty() || name.contains(['/', '?', '#']) {
                 return Err(missing.into());
             }
-            let document = service.get(&format!("{ROLES}{name}"), TIMEOUT)?;
+            let document = service.get(&format!("{ROLES}{name}"), RETRY_LIMITS)?;
             let document = document.ok_or("the role of the instance has no credentials")?;
             read(&document, SystemTime::now())
         })
     }
 
-    /// The region the instance is in.
+    /// The region of the instance.
     pub(super) fn region(&self, metadata: MetadataClient<'_>) -> Result<String, String> {
         self.region.get(|| {
-            let document = Imds { metadata }.get(IDENTITY, REGION_TIMEOUT)?;
+            let document = Imds { metadata }.get(IDENTITY, REGION_LIMITS)?;
             let document = document.ok_or("the instance has no identity document")?;
             let identity: Identity = serde_json::from_slice(&document)
                 .map_err(|_| "the identity document of the instance names no region")?;
-            Ok((identity.region, FOR_EVER))
+            Ok((identity.region, REGION_LIFETIME))
         })
     }
 }
@@ -85,7 +85,7 @@ struct Document {
     expiration: Option<String>,
 }
 
-/// Reads a document of credentials, and says how long they are good for. Its contents are in no error.
+/// Parses a credentials document, and returns how long to use them. Errors do not contain any of it.
 fn read(document: &[u8], now: SystemTime) -> Result<(Credentials, Duration), String> {
     let bad = |what: &str| format!("the credentials of the role are {what}");
     let document: Document =
@@ -99,13 +99,13 @@ fn read(document: &[u8], now: SystemTime) -> Result<(Credentials, Duration), Str
     let expiration =
         humantime::parse_rfc3339_weak(&expiration).map_err(|_| bad("without an expiry time"))?;
     let left = expiration.duration_since(now).unwrap_or_default();
-    let use_for = left.saturating_sub(RESERVE);
+    let use_for = left.saturating_sub(RENEW_BEFORE);
     let credentials = Credentials {
         access_key_id: part(document.access_key_id)?,
         secret_access_key: part(document.secret_access_key)?,
         session_token: Some(part(document.token)?),
     };
-    Ok((credentials, use_for.clamp(SHORTEST_USE, MAX_USE)))
+    Ok((credentials, use_for.clamp(MIN_USE, MAX_USE)))
 }
 
 struct Imds<'a> {
@@ -113,51 +113,51 @@ struct Imds<'a> {
 }
 
 impl Imds<'_> {
-    /// What is at `path`; none if the service says that there is nothing.
-    fn get(&self, path: &str, patience: Patience) -> Result<Option<Vec<u8>>, String> {
-        let outcome = self.metadata.patiently(patience, |left| {
+    /// The document at `path`; none if it does not exist.
+    fn get(&self, path: &str, limits: RetryLimits) -> Result<Option<Vec<u8>>, String> {
+        let outcome = self.metadata.with_retries(limits, |left| {
             let token = match self.token(left) {
                 Ok(token) => token,
-                Err(cause) => return MetadataAttempt::Never(cause),
+                Err(cause) => return MetadataAttempt::Fatal(cause),
             };
             let header = [(
                 "x-aws-ec2-metadata-token",
                 token.as_deref().unwrap_or_default(),
             )];
             let url = format!("{ADDRESS}{path}");
-            let question = Question::get(&url, left.min(ONE_QUESTION));
-            let question = question.with(if token.is_some() { &header } else { &[] });
-            match self.metadata.ask(&question) {
-                Ok(reply) => match reply.status.as_u16() {
-                    200 => MetadataAttempt::Done(Some(reply.body)),
+            let request = OneShotRequest::get(&url, left.min(REQUEST_TIMEOUT));
+            let request = request.with_headers(if token.is_some() { &header } else { &[] });
+            match self.metadata.send(&request) {
+                Ok(response) => match response.status.as_u16() {
+                    200 => MetadataAttempt::Done(Some(response.body)),
                     404 => MetadataAttempt::Done(None),
-                    // A token that is over, or none where one is needed; the next attempt brings a new one.
-                    401 => MetadataAttempt::NotNow(format!("it answered {}", reply.status)),
+                    // The token has expired, or is missing where one is required; the next attempt gets a new one.
+                    401 => MetadataAttempt::Retry(format!("it answered {}", response.status)),
                     code if code >= 500 || code == 429 => {
-                        MetadataAttempt::NotNow(format!("it answered {}", reply.status))
+                        MetadataAttempt::Retry(format!("it answered {}", response.status))
                     }
-                    _ => MetadataAttempt::Never(format!("it answered {}", reply.status)),
+                    _ => MetadataAttempt::Fatal(format!("it answered {}", response.status)),
                 },
-                Err(cause) => MetadataAttempt::NotNow(cause),
+                Err(cause) => MetadataAttempt::Retry(cause),
             }
         });
         outcome.map_err(|cause| format!("the metadata service of the instance: {cause}"))
     }
 
-    /// What version 2 of the service wants to see. Where it cannot be had, version 1 may do.
+    /// The session token for IMDSv2. If there is none, IMDSv1 may work.
     fn token(&self, left: std::time::Duration) -> Result<Option<String>, String> {
         let url = format!("{ADDRESS}{TOKEN}");
-        let question = Question {
+        let request = OneShotRequest {
             method: Method::PUT,
             headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "300")],
-            ..Question::get(&url, left.min(ONE_QUESTION))
+            ..OneShotRequest::get(&url, left.min(REQUEST_TIMEOUT))
         };
-        let Ok(reply) = self.metadata.ask(&question) else {
+        let Ok(response) = self.metadata.send(&request) else {
             return Ok(None);
         };
-        match reply.status.as_u16() {
-            200 => Ok(String::from_utf8(reply.body).ok()),
-            400 => Err(format!("it gives no token: {}", reply.status)),
+        match response.status.as_u16() {
+            200 => Ok(String::from_utf8(response.body).ok()),
+            400 => Err(format!("it gives no token: {}", response.status)),
             _ => Ok(None),
         }
     }
@@ -186,8 +186,8 @@ mod tests {
         let cases = [
             ("2026-01-01T06:00:00Z", MAX_USE),
             ("2026-01-01T00:30:00Z", Duration::from_secs(1500)),
-            ("2026-01-01T00:01:00Z", SHORTEST_USE),
-            ("2025-01-01T00:01:00Z", SHORTEST_USE),
+            ("2026-01-01T00:01:00Z", MIN_USE),
+            ("2025-01-01T00:01:00Z", MIN_USE),
         ];
         for (expiration, good_for) in cases {
             assert_eq!(of(expiration, "success"), Ok(good_for), "{expiration}");

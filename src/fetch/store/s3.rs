@@ -2,7 +2,7 @@
 
 use super::metadata::MetadataClient;
 use super::object::{Bucket, Object};
-use super::region::{BucketLocation, Clock, USUAL};
+use super::region::{BucketLocation, Clock, DEFAULT_REGION};
 use super::sigv4::{self, Credentials};
 use super::{Stores, endpoint};
 use crate::fetch::byte_stream::ByteStream;
@@ -11,7 +11,7 @@ use crate::fetch::{Cloud, Compression, FetchError, FetchEvents, Request, Scheme}
 use reqwest::Method;
 use std::time::Instant;
 
-/// Opens the object that `request` means.
+/// Opens the requested object.
 pub(in crate::fetch) fn open<'a>(
     stores: &'a Stores,
     http: &'a Http,
@@ -35,26 +35,30 @@ pub(in crate::fetch) fn open<'a>(
     download.open()
 }
 
-/// `error`, if it is of the network or the store, in the form that names the object of an `s3:` or `arn:` request.
-pub(in crate::fetch) fn named(scheme: Scheme, request: &Request, error: FetchError) -> FetchError {
-    let of_transport = matches!(
+/// Adds the object of an `s3:` or `arn:` request to `error`, if it is an error of the network or the store.
+pub(in crate::fetch) fn with_object(
+    scheme: Scheme,
+    request: &Request,
+    error: FetchError,
+) -> FetchError {
+    let is_transport_error = matches!(
         error,
         FetchError::Status { .. }
             | FetchError::OutOfTime { .. }
             | FetchError::Body { .. }
             | FetchError::Bucket { .. }
     );
-    // The host of any other URL reads like a bucket, too.
-    if !of_transport || !matches!(scheme, Scheme::S3 | Scheme::Arn) {
+    // The host of any other URL would parse as a bucket, too.
+    if !is_transport_error || !matches!(scheme, Scheme::S3 | Scheme::Arn) {
         return error;
     }
     match Object::of(scheme, request) {
-        Ok(object) => of_object(&object, error, None),
+        Ok(object) => object_error(&object, error, None),
         _ => error,
     }
 }
 
-fn of_object(object: &Object, cause: FetchError, authenticated: Option<String>) -> FetchError {
+fn object_error(object: &Object, cause: FetchError, authenticated: Option<String>) -> FetchError {
     FetchError::Object {
         key: String::from_utf8_lossy(&object.key).into_owned(),
         bucket: object.bucket.shown().into(),
@@ -76,15 +80,15 @@ impl<'a> Download<'a, '_> {
     fn open(&self) -> Result<ByteStream<'a>, FetchError> {
         match self.credentials() {
             Ok(credentials) => self.get(credentials),
-            // Objects that everybody may read can be had all the same.
+            // Public objects can be fetched anyway.
             Err(why) => self.get(None).map_err(|cause| match cause {
                 FetchError::Cancelled { .. } | FetchError::InvalidUrl { .. } => cause,
-                cause => of_object(&self.object, cause, Some(why)),
+                cause => object_error(&self.object, cause, Some(why)),
             }),
         }
     }
 
-    /// What opens the store; none on machines that have no such thing.
+    /// The credentials for the store; none on machines that have no role.
     fn credentials(&self) -> Result<Option<Credentials>, String> {
         match self.stores.cloud {
             Cloud::Aws => self.stores.role.credentials(self.metadata()).map(Some),
@@ -100,7 +104,7 @@ impl<'a> Download<'a, '_> {
     }
 
     fn get(&self, credentials: Option<Credentials>) -> Result<ByteStream<'a>, FetchError> {
-        let BucketLocation { region, clock } = self.place()?;
+        let BucketLocation { region, clock } = self.locate()?;
         let url = endpoint::of_object(&self.object, &region).ok_or_else(|| {
             let cause =
                 "no URL can carry this key: `.` and `..` between slashes mean something else there";
@@ -111,7 +115,7 @@ impl<'a> Download<'a, '_> {
             None => Headers::Fixed(common),
             Some(credentials) => {
                 let url = url.clone();
-                Headers::Made(Box::new(move || {
+                Headers::PerAttempt(Box::new(move || {
                     let mut headers = common.clone();
                     let signed =
                         sigv4::sign(&Method::GET, &url, &region, &credentials, clock.now());
@@ -120,8 +124,8 @@ impl<'a> Download<'a, '_> {
                 }))
             }
         };
-        let order = RequestSpec {
-            way: Transport::Usual,
+        let spec = RequestSpec {
+            transport: Transport::Default,
             shown: crate::fetch::shown_url(url.as_str()),
             url,
             method: Method::GET,
@@ -130,10 +134,10 @@ impl<'a> Download<'a, '_> {
             has_digest: self.request.digest.is_some(),
             deadline: self.deadline,
         };
-        http::open_order(self.http, order, self.events)
+        http::open_spec(self.http, spec, self.events)
     }
 
-    fn place(&self) -> Result<BucketLocation, FetchError> {
+    fn locate(&self) -> Result<BucketLocation, FetchError> {
         match &self.object.bucket {
             Bucket::AccessPoint { region, .. } => Ok(BucketLocation {
                 region: region.clone(),
@@ -147,7 +151,7 @@ impl<'a> Download<'a, '_> {
         }
     }
 
-    /// The region of this machine, where most of what it wants is likely to be.
+    /// The region of this machine: most of its objects are likely to be there.
     fn own_region(&self) -> String {
         let known = match self.stores.cloud {
             Cloud::Aws => self.stores.role.region(self.metadata()).ok(),
@@ -155,6 +159,6 @@ impl<'a> Download<'a, '_> {
         };
         known
             .filter(|region| super::object::is_label(region))
-            .unwrap_or_else(|| USUAL.into())
+            .unwrap_or_else(|| DEFAULT_REGION.into())
     }
 }

@@ -1,7 +1,7 @@
 //! Amazon's Signature Version 4.
 //!
-//! Written here because what is needed is one form of it (a request without a body, signed by its headers), which is
-//! two pages over HMAC; the libraries for it bring a date library, an XML reader and an asynchronous framework.
+//! Implemented here because only one form of it is needed (a request without a body, signed in its headers), which is
+//! two pages on top of HMAC; the libraries for it pull in a date library, an XML reader and an asynchronous framework.
 
 use crate::text::hex;
 use hmac::{Hmac, KeyInit, Mac};
@@ -12,16 +12,16 @@ use std::time::SystemTime;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "s3";
-/// SHA-256 of nothing.
-const NO_BODY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+/// SHA-256 of an empty body.
+const EMPTY_BODY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-/// What proves who we are. Neither shown nor printed.
+/// AWS credentials. `Debug` does not show them.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Credentials {
-    /// Public name of the key.
+    /// Identifies the key; not secret.
     pub access_key_id: String,
     pub secret_access_key: String,
-    /// What makes a key of a role good for a while.
+    /// Required for the temporary key of a role.
     pub session_token: Option<String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn sign(
     let time = timestamp(at);
     let mut signed = vec![
         ("host", host(url)),
-        ("x-amz-content-sha256", NO_BODY.into()),
+        ("x-amz-content-sha256", EMPTY_BODY_SHA256.into()),
         ("x-amz-date", time.clone()),
     ];
     signed.extend(
@@ -78,7 +78,7 @@ fn header(name: HeaderName, value: &str) -> Option<(HeaderName, HeaderValue)> {
     Some((name, value))
 }
 
-/// The request as both sides write it down. Its path is the one that is sent.
+/// The canonical request. Its path is the one that is sent.
 fn canonical(method: &Method, url: &Url, signed: &[(&str, String)], names: &str) -> String {
     let mut parameters: Vec<&str> = url.query().unwrap_or_default().split('&').collect();
     parameters.sort_unstable();
@@ -88,18 +88,18 @@ fn canonical(method: &Method, url: &Url, signed: &[(&str, String)], names: &str)
         .map(|(name, value)| format!("{name}:{}\n", value.trim()))
         .collect();
     let path = url.path();
-    let body = NO_BODY;
+    let body = EMPTY_BODY_SHA256;
     format!("{method}\n{path}\n{query}\n{headers}\n{names}\n{body}")
 }
 
-/// The key of a day, a region and a service.
+/// The signing key for a day, a region and a service.
 fn key(credentials: &Credentials, scope: &str) -> Vec<u8> {
     let first = format!("AWS4{}", credentials.secret_access_key).into_bytes();
     scope.split('/').fold(first, |key, part| hmac(&key, part))
 }
 
 fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    // Keys of every length are fine.
+    // Any key length is valid.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else {
         return Vec::new();
     };
@@ -107,7 +107,7 @@ fn hmac(key: &[u8], text: &str) -> Vec<u8> {
     mac.finalize().into_bytes().to_vec()
 }
 
-/// As the client writes it: with a port only if that is not the usual one.
+/// The `Host` header as the client sends it: with a port only if it is not the default.
 fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    /// Of the examples in Amazon's documentation; so are the signatures.
+    /// From the examples in Amazon's documentation, like the signatures.
     fn credentials() -> Credentials {
         Credentials {
             access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent() {
+    fn signed_headers_of_a_request() {
         let role = Credentials {
             session_token: Some("t0ken".into()),
             ..credentials()

@@ -1,12 +1,12 @@
-//! Answers that are asked for once and hold for a while.
+//! Caches a value with a lifetime.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Failures are kept as well: many files are fetched one after the other.
-const FAILURES_HOLD: Duration = Duration::from_secs(30);
+/// Failures are cached as well, for many files that are fetched one after the other.
+const FAILURE_LIFETIME: Duration = Duration::from_secs(30);
 
-/// Such an answer. Whoever comes while it is being asked for waits for it.
+/// A cached value. Concurrent callers wait while it is being fetched.
 #[derive(Debug)]
 pub(super) struct TtlCache<T>(Mutex<Option<CacheEntry<T>>>);
 
@@ -23,21 +23,21 @@ impl<T> Default for TtlCache<T> {
 }
 
 impl<T: Clone> TtlCache<T> {
-    /// The answer; `ask` gives a new one, and how long it holds.
+    /// The cached value; `fetch` returns a new one and its lifetime.
     pub(super) fn get(
         &self,
-        ask: impl FnOnce() -> Result<(T, Duration), String>,
+        fetch: impl FnOnce() -> Result<(T, Duration), String>,
     ) -> Result<T, String> {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = held.as_ref().filter(|held| Instant::now() < held.until) {
+        let mut entry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = entry.as_ref().filter(|entry| Instant::now() < entry.until) {
             return known.result.clone();
         }
-        let (result, holds) = match ask() {
-            Ok((answer, holds)) => (Ok(answer), holds),
-            Err(cause) => (Err(cause), FAILURES_HOLD),
+        let (result, lifetime) = match fetch() {
+            Ok((answer, lifetime)) => (Ok(answer), lifetime),
+            Err(cause) => (Err(cause), FAILURE_LIFETIME),
         };
-        let until = Instant::now() + holds;
-        *held = Some(CacheEntry {
+        let until = Instant::now() + lifetime;
+        *entry = Some(CacheEntry {
             result: result.clone(),
             until,
         });
@@ -50,19 +50,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_are_asked_for_again_when_they_are_over() {
-        let kept = TtlCache::default();
+    fn expired_values_are_fetched_again() {
+        let cache = TtlCache::default();
         let hour = Duration::from_secs(3600);
-        assert_eq!(kept.get(|| Ok((1, Duration::ZERO))), Ok(1));
-        assert_eq!(kept.get(|| Ok((2, hour))), Ok(2));
-        assert_eq!(kept.get(|| Ok((3, hour))), Ok(2));
+        assert_eq!(cache.get(|| Ok((1, Duration::ZERO))), Ok(1));
+        assert_eq!(cache.get(|| Ok((2, hour))), Ok(2));
+        assert_eq!(cache.get(|| Ok((3, hour))), Ok(2));
     }
 
     #[test]
-    fn failures_hold_for_a_moment() {
-        let kept = TtlCache::<u8>::default();
-        assert_eq!(kept.get(|| Err("a".into())), Err("a".into()));
-        let again = kept.get(|| Ok((1, Duration::ZERO)));
-        assert_eq!(again, Err("a".into()));
+    fn failures_are_cached_briefly() {
+        let cache = TtlCache::<u8>::default();
+        assert_eq!(cache.get(|| Err("a".into())), Err("a".into()));
+        let second = cache.get(|| Ok((1, Duration::ZERO)));
+        assert_eq!(second, Err("a".into()));
     }
 }

@@ -1,15 +1,15 @@
-//! TFTP packets: RFC 1350, with options after RFC 2347 to 2349.
+//! TFTP packets: RFC 1350, with options as in RFC 2347 to 2349.
 
-/// What a server without options sends in a block, and the least before the last one.
+/// Block size without options.
 pub const DEFAULT_BLOCK_BYTES: usize = 512;
-/// The largest block there is (RFC 2348).
-pub const LARGEST_BLOCK_BYTES: usize = 65464;
+/// Maximum block size (RFC 2348).
+pub const MAX_BLOCK_BYTES: usize = 65464;
 /// Length of the DATA header: opcode and block number.
 pub const HEADER_BYTES: usize = 4;
-/// Longest name of a file: with opcode, mode and options a request still fits any datagram.
+/// Maximum length of a file name: with opcode, mode and options, a request still fits any datagram.
 pub const MAX_NAME_BYTES: usize = 504;
 
-/// Error code of a transfer identifier nobody knows.
+/// Error 5: unknown transfer ID.
 pub const UNKNOWN_TRANSFER: u16 = 5;
 /// Error 8: option negotiation refused (RFC 2347).
 pub const OPTIONS_REFUSED: u16 = 8;
@@ -20,23 +20,23 @@ const ACKNOWLEDGMENT: u16 = 4;
 const ERROR: u16 = 5;
 const OPTION_ACKNOWLEDGMENT: u16 = 6;
 
-/// A packet of a server.
+/// A packet from a server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum TftpPacket<'a> {
-    /// A part of the file.
+    /// A block of the file.
     Data {
-        /// Number of the block, from 1; starts again at 0 after 65535.
+        /// Number of the block, starting at 1; wraps to 0 after 65535.
         block: u16,
-        /// Shorter than the others: the last one.
+        /// Contents; shorter than a full block in the last one.
         bytes: &'a [u8],
     },
-    /// What the server grants of what it was asked for.
+    /// The options that the server accepted.
     Options(TransferOptions),
-    /// The end.
+    /// The transfer has failed.
     Error {
         /// Code of RFC 1350, section 5.
         code: u16,
-        /// Words of the server, without control characters, at most 200 characters.
+        /// Message of the server, without control characters, at most 200 characters.
         message: String,
     },
 }
@@ -44,13 +44,13 @@ pub enum TftpPacket<'a> {
 /// Options of a transfer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TransferOptions {
-    /// Bytes of a block; checked.
+    /// Block size in bytes; within the valid range.
     pub block_bytes: Option<usize>,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub file_bytes: Option<u64>,
 }
 
-/// Reads a packet of a server; none if it is not one a server may send.
+/// Parses a packet from a server; none if it is not one a server may send.
 pub fn parse(packet: &[u8]) -> Option<TftpPacket<'_>> {
     let (opcode, rest) = number(packet)?;
     match opcode {
@@ -61,7 +61,7 @@ pub fn parse(packet: &[u8]) -> Option<TftpPacket<'_>> {
         OPTION_ACKNOWLEDGMENT => options(rest).map(TftpPacket::Options),
         ERROR => {
             let (code, text) = number(rest)?;
-            let message = shown(text);
+            let message = sanitized(text);
             Some(TftpPacket::Error { code, message })
         }
         _ => None,
@@ -73,7 +73,7 @@ fn number(bytes: &[u8]) -> Option<(u16, &[u8])> {
     Some((u16::from_be_bytes(*number), rest))
 }
 
-/// Pairs of texts that end with NUL. Names may come in any case; those we do not know mean nothing to us.
+/// Parses pairs of NUL-terminated strings. Names are case-insensitive; unknown options are ignored.
 fn options(mut bytes: &[u8]) -> Option<TransferOptions> {
     let mut options = TransferOptions::default();
     while !bytes.is_empty() {
@@ -82,7 +82,7 @@ fn options(mut bytes: &[u8]) -> Option<TransferOptions> {
         bytes = rest;
         if name.eq_ignore_ascii_case("blksize") {
             let block_bytes = value.parse().ok()?;
-            if !(8..=LARGEST_BLOCK_BYTES).contains(&block_bytes) {
+            if !(8..=MAX_BLOCK_BYTES).contains(&block_bytes) {
                 return None;
             }
             options.block_bytes = Some(block_bytes);
@@ -99,8 +99,8 @@ fn text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     Some((text, &bytes[end + 1..]))
 }
 
-/// What a server says may be anything; a terminal must not obey it.
-fn shown(text: &[u8]) -> String {
+/// Sanitizes a message of the server: a terminal must not interpret control characters in it.
+fn sanitized(text: &[u8]) -> String {
     let end = memchr::memchr(0, text).unwrap_or(text.len());
     let text = String::from_utf8_lossy(&text[..end]);
     text.chars()
@@ -111,7 +111,7 @@ fn shown(text: &[u8]) -> String {
         .to_owned()
 }
 
-/// Asks for the file `name`, and for `block_bytes` in a block where that is some; then for the size of the file, too.
+/// A request for the file `name`. If `block_bytes` is some, it also requests this block size and the size of the file.
 pub fn read_request(name: &[u8], block_bytes: Option<usize>) -> Vec<u8> {
     let mut packet = READ_REQUEST.to_be_bytes().to_vec();
     packet.extend_from_slice(name);
@@ -122,12 +122,12 @@ pub fn read_request(name: &[u8], block_bytes: Option<usize>) -> Vec<u8> {
     packet
 }
 
-/// Says that `block` came.
+/// Acknowledges `block`.
 pub fn acknowledgment(block: u16) -> Vec<u8> {
     [ACKNOWLEDGMENT.to_be_bytes(), block.to_be_bytes()].concat()
 }
 
-/// Ends a transfer.
+/// An error packet, which ends a transfer.
 pub fn error(code: u16, message: &str) -> Vec<u8> {
     let mut packet = [ERROR.to_be_bytes(), code.to_be_bytes()].concat();
     packet.extend_from_slice(message.as_bytes());
@@ -184,10 +184,10 @@ mod tests {
     }
 
     #[test]
-    fn packets_of_ours() {
+    fn our_packets() {
         assert_eq!(read_request(b"/a b", None), b"\0\x01/a b\0octet\0");
-        let asking = read_request(b"/a", Some(1428));
-        assert_eq!(asking, b"\0\x01/a\0octet\0tsize\x000\0blksize\x001428\0");
+        let request = read_request(b"/a", Some(1428));
+        assert_eq!(request, b"\0\x01/a\0octet\0tsize\x000\0blksize\x001428\0");
         assert_eq!(acknowledgment(258), b"\0\x04\x01\x02");
         assert_eq!(error(5, "who"), b"\0\x05\0\x05who\0");
     }

@@ -1,6 +1,6 @@
-//! One transfer: block by block, each acknowledged, each waited for.
+//! One transfer: block by block, each of which is acknowledged.
 
-use super::packet::{self, DEFAULT_BLOCK_BYTES, HEADER_BYTES, LARGEST_BLOCK_BYTES, TftpPacket};
+use super::packet::{self, DEFAULT_BLOCK_BYTES, HEADER_BYTES, MAX_BLOCK_BYTES, TftpPacket};
 use crate::fetch::pause::{self, Cancelled};
 use crate::fetch::pipeline::BodyError;
 use crate::fetch::retry::{AttemptFailure, Retry};
@@ -9,33 +9,33 @@ use std::io::{self, ErrorKind, Read};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Receive timeout for one packet. Unexpected packets do not extend it.
-const WINDOW: Duration = Duration::from_secs(5);
-/// How often one packet is sent at most.
+/// Timeout for receiving one packet. Unexpected packets do not extend it.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum number of times one packet is sent.
 const MAX_SENDS: u32 = 6;
-/// Of a request, how often it asks for options: a server that cannot read them may say nothing at all.
+/// How many of the requests include options: a server that does not support them may not answer at all.
 const SENDS_WITH_OPTIONS: u32 = 2;
-/// Before a packet is sent for the second time, up to this long is slept, so that many machines do not keep in step.
+/// Maximum pause before a packet is sent for the second time, so that many machines do not stay synchronized.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// How long to wait before looking whether the fetch was cancelled.
-const CANCEL_CHECK: Duration = Duration::from_millis(250);
-/// Between two answers to the same block. Servers repeat themselves after a second or more.
-const REMINDER_PAUSE: Duration = Duration::from_millis(900);
-/// Data of a block that fits Ethernet with the headers of IPv4 or IPv6, and room for a tunnel.
+/// How often to check whether the fetch was cancelled.
+const CANCEL_CHECK_INTERVAL: Duration = Duration::from_millis(250);
+/// Minimum time between two acknowledgments of the same block. Servers resend after a second or more.
+const MIN_RESEND_INTERVAL: Duration = Duration::from_millis(900);
+/// Block size that fits into an Ethernet frame with IPv4 or IPv6 headers, with space left for a tunnel.
 const BLOCK_BYTES: usize = 1428;
 
-/// Why a transfer did not begin.
+/// Why a transfer could not be started.
 #[derive(Debug)]
-pub(super) enum TransferRefusal {
-    /// The server said no.
+pub(super) enum StartError {
+    /// The server sent an error.
     Error { code: u16, message: String },
-    /// Nobody answered.
+    /// No server answered.
     Silent { sends: u32, last: Option<String> },
     /// The fetch was cancelled.
     Cancelled,
 }
 
-/// How long a fetch may take, and when that is over.
+/// How long a fetch may take, and when that time is up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TimeLimit {
     limit: Duration,
@@ -43,27 +43,27 @@ pub(super) struct TimeLimit {
 }
 
 impl TimeLimit {
-    /// A limit that begins to run.
+    /// Starts the time limit.
     pub(super) fn from_now(limit: Duration) -> Self {
         let end = Instant::now() + limit;
         TimeLimit { limit, end }
     }
 }
 
-/// A transfer that has begun, as a stream of the file's bytes.
+/// A transfer in progress, as a stream of the file's bytes.
 pub(super) struct Transfer<'a> {
     socket: UdpSocket,
-    /// Where the server sends from: its address, and the port of this transfer.
+    /// The server's address and its port for this transfer.
     peer: SocketAddr,
     events: &'a dyn FetchEvents,
-    /// For messages.
+    /// The redacted URL.
     url: String,
-    /// What the server waits for; sent again when it stays silent.
+    /// The last packet sent; resent if the server does not answer.
     last_sent: Vec<u8>,
     last_sent_at: Instant,
-    /// The last packet that came.
+    /// The last packet received.
     buffer: Box<[u8]>,
-    /// The part of it that was not read yet.
+    /// The part of it that has not been read yet.
     unread: std::ops::Range<usize>,
     block_bytes: usize,
     announced_bytes: Option<u64>,
@@ -74,24 +74,24 @@ pub(super) struct Transfer<'a> {
     limit: Option<TimeLimit>,
 }
 
-/// What begins a transfer.
-struct Begun {
+/// The first answer of a server.
+struct FirstAnswer {
     peer: SocketAddr,
     options: packet::TransferOptions,
-    /// The first block, in the buffer, with its length; not there after options.
-    first: Option<usize>,
+    /// Length of the packet with the first block in the buffer; none if the server sent options.
+    first_block: Option<usize>,
 }
 
 impl<'a> Transfer<'a> {
-    /// Asks all of `servers` in turn for the file `name` until one answers.
+    /// Requests the file `name` from all of `servers` in turn until one answers.
     pub(super) fn begin(
         servers: &[SocketAddr],
         name: &[u8],
         url: String,
         events: &'a dyn FetchEvents,
-    ) -> Result<Self, TransferRefusal> {
+    ) -> Result<Self, StartError> {
         let mut sockets: Vec<Option<UdpSocket>> = servers.iter().map(|_| None).collect();
-        let mut buffer = vec![0; HEADER_BYTES + LARGEST_BLOCK_BYTES].into_boxed_slice();
+        let mut buffer = vec![0; HEADER_BYTES + MAX_BLOCK_BYTES].into_boxed_slice();
         let mut last = None;
         let mut with_options = true;
         let mut send = 0;
@@ -101,76 +101,76 @@ impl<'a> Transfer<'a> {
             let server = servers[turn];
             if send > 0 {
                 pause(&mut retry, events, &url, last.as_deref())
-                    .map_err(|_| TransferRefusal::Cancelled)?;
+                    .map_err(|_| StartError::Cancelled)?;
             }
             send += 1;
             with_options &= send <= SENDS_WITH_OPTIONS;
-            let asked = ask(&mut sockets[turn], server, name, with_options)
-                .map_err(|error| WaitEnd::Socket(error.to_string()))
-                .and_then(|socket| wait(socket, server, &mut buffer, events));
-            match asked {
-                Ok(begun) => {
+            let answer = send_request(&mut sockets[turn], server, name, with_options)
+                .map_err(|error| ReceiveError::Socket(error.to_string()))
+                .and_then(|socket| wait_for_answer(socket, server, &mut buffer, events));
+            match answer {
+                Ok(answer) => {
                     let Some(socket) = sockets[turn].take() else {
                         break;
                     };
-                    return Ok(Self::begun(socket, begun, buffer, url, events));
+                    return Ok(Self::start(socket, answer, buffer, url, events));
                 }
-                // The next request comes at once, without what this server cannot do with.
-                Err(WaitEnd::Refused {
+                // The next request is sent at once, without options.
+                Err(ReceiveError::Refused {
                     code: packet::OPTIONS_REFUSED,
                     ..
                 }) if with_options => {
                     with_options = false;
                     send -= 1;
                 }
-                Err(WaitEnd::Refused { code, message }) => {
-                    return Err(TransferRefusal::Error { code, message });
+                Err(ReceiveError::Refused { code, message }) => {
+                    return Err(StartError::Error { code, message });
                 }
-                Err(WaitEnd::Cancelled) => return Err(TransferRefusal::Cancelled),
-                Err(WaitEnd::TimeOut) => last = None,
-                Err(WaitEnd::Socket(cause)) => last = Some(cause),
+                Err(ReceiveError::Cancelled) => return Err(StartError::Cancelled),
+                Err(ReceiveError::TimedOut) => last = None,
+                Err(ReceiveError::Socket(cause)) => last = Some(cause),
             }
         }
-        Err(TransferRefusal::Silent { sends: send, last })
+        Err(StartError::Silent { sends: send, last })
     }
 
-    fn begun(
+    fn start(
         socket: UdpSocket,
-        begun: Begun,
+        answer: FirstAnswer,
         buffer: Box<[u8]>,
         url: String,
         events: &'a dyn FetchEvents,
     ) -> Self {
         let mut transfer = Transfer {
             socket,
-            peer: begun.peer,
+            peer: answer.peer,
             events,
             url,
             last_sent: Vec::new(),
             last_sent_at: Instant::now(),
             buffer,
             unread: 0..0,
-            block_bytes: begun.options.block_bytes.unwrap_or(DEFAULT_BLOCK_BYTES),
-            announced_bytes: begun.options.file_bytes,
+            block_bytes: answer.options.block_bytes.unwrap_or(DEFAULT_BLOCK_BYTES),
+            announced_bytes: answer.options.file_bytes,
             block: 0,
             received_bytes: 0,
             is_over: false,
             limit: None,
         };
-        match begun.first {
+        match answer.first_block {
             Some(length) => transfer.accept(length),
             None => transfer.acknowledge(),
         }
         transfer
     }
 
-    /// The same with a limit for all of it.
+    /// Sets a time limit for the whole transfer.
     pub(super) fn within(mut self, limit: Option<TimeLimit>) -> Self {
         self.limit = limit;
         self
     }
 
-    /// The next block is in the buffer, so long with its header.
+    /// The next block in the buffer. `length` includes the header.
     fn accept(&mut self, length: usize) {
         self.block = self.block.wrapping_add(1);
         self.unread = HEADER_BYTES..length;
@@ -179,19 +179,19 @@ impl<'a> Transfer<'a> {
         self.acknowledge();
     }
 
-    /// At once, so that the next block is on its way while this one is written.
+    /// Sent at once, so that the server sends the next block while this one is written.
     fn acknowledge(&mut self) {
         self.last_sent = packet::acknowledgment(self.block);
-        self.send_again();
+        self.resend();
     }
 
-    /// What cannot be sent now counts as lost on the way.
-    fn send_again(&mut self) {
+    /// A packet that cannot be sent counts as lost.
+    fn resend(&mut self) {
         self.last_sent_at = Instant::now();
         let _ = self.socket.send_to(&self.last_sent, self.peer);
     }
 
-    /// Waits for the next block, and reminds the server of it.
+    /// Waits for the next block, and resends the acknowledgment if there is no answer.
     fn next_block(&mut self) -> Result<(), BodyError> {
         let mut retry = Retry::new(FIRST_PAUSE);
         for send in 0..MAX_SENDS {
@@ -199,19 +199,19 @@ impl<'a> Transfer<'a> {
             if send > 0 {
                 let slept = pause(&mut retry, self.events, &self.url, None);
                 slept.map_err(|_| BodyError::Cancelled)?;
-                self.send_again();
+                self.resend();
             }
             match self.wait_for_block() {
                 Ok(length) => {
                     self.accept(length);
                     return Ok(());
                 }
-                Err(WaitEnd::Cancelled) => return Err(BodyError::Cancelled),
-                Err(WaitEnd::Refused { code, message }) => {
+                Err(ReceiveError::Cancelled) => return Err(BodyError::Cancelled),
+                Err(ReceiveError::Refused { code, message }) => {
                     self.is_over = true;
-                    return Err(BodyError::Broken(in_words(code, &message)));
+                    return Err(BodyError::Broken(describe_error(code, &message)));
                 }
-                Err(WaitEnd::TimeOut | WaitEnd::Socket(_)) => {}
+                Err(ReceiveError::TimedOut | ReceiveError::Socket(_)) => {}
             }
         }
         Err(BodyError::Broken(format!(
@@ -221,13 +221,13 @@ impl<'a> Transfer<'a> {
         )))
     }
 
-    /// Length of the packet with the next block.
-    fn wait_for_block(&mut self) -> Result<usize, WaitEnd> {
-        let end = Instant::now() + WINDOW;
+    /// Receives the next block, and returns the length of its packet.
+    fn wait_for_block(&mut self) -> Result<usize, ReceiveError> {
+        let end = Instant::now() + RECEIVE_TIMEOUT;
         loop {
             let (length, from) = receive(&self.socket, &mut self.buffer, end, self.events)?;
             if from != self.peer {
-                turn_away(&self.socket, self.peer, from);
+                reject(&self.socket, self.peer, from);
                 continue;
             }
             match packet::parse(&self.buffer[..length]) {
@@ -237,25 +237,25 @@ impl<'a> Transfer<'a> {
                     return Ok(length);
                 }
                 Some(TftpPacket::Error { code, message }) => {
-                    return Err(WaitEnd::Refused { code, message });
+                    return Err(ReceiveError::Refused { code, message });
                 }
-                Some(TftpPacket::Data { block, .. }) if block == self.block => self.remind(),
-                Some(TftpPacket::Options(_)) if self.received_bytes == 0 => self.remind(),
-                // What no server of ours would send.
+                Some(TftpPacket::Data { block, .. }) if block == self.block => self.resend_if_due(),
+                Some(TftpPacket::Options(_)) if self.received_bytes == 0 => self.resend_if_due(),
+                // Not a packet for this transfer.
                 _ => {}
             }
         }
     }
 
-    /// The server sent the same once more, so it did not get our answer. It is not answered each time: some servers
-    /// take every answer for one to their last block, and then all of them would go back and forth twice.
-    fn remind(&mut self) {
-        if self.last_sent_at.elapsed() >= REMINDER_PAUSE {
-            self.send_again();
+    /// The server resent its last packet, so it did not get our acknowledgment. It is not acknowledged every time: some
+    /// servers answer every duplicate, and then all following packets would be sent twice.
+    fn resend_if_due(&mut self) {
+        if self.last_sent_at.elapsed() >= MIN_RESEND_INTERVAL {
+            self.resend();
         }
     }
 
-    /// How many bytes the server announced.
+    /// The file size in bytes that the server announced.
     pub(super) fn announced_bytes(&self) -> Option<u64> {
         self.announced_bytes
     }
@@ -300,25 +300,25 @@ impl Read for Transfer<'_> {
 }
 
 impl Drop for Transfer<'_> {
-    /// A server that is not told waits, and sends its block again and again.
+    /// Without an error packet, the server would wait and keep resending its last block.
     fn drop(&mut self) {
         if !self.is_over {
-            let farewell = packet::error(0, "no longer wanted");
-            let _ = self.socket.send_to(&farewell, self.peer);
+            let abort = packet::error(0, "no longer wanted");
+            let _ = self.socket.send_to(&abort, self.peer);
         }
     }
 }
 
-/// How waiting for a packet ended without it.
-enum WaitEnd {
-    TimeOut,
+/// Why no packet was received.
+enum ReceiveError {
+    TimedOut,
     Cancelled,
     Refused { code: u16, message: String },
     Socket(String),
 }
 
-/// Sends a request to a server, always from the same port: a slow answer to an earlier one is as good.
-fn ask<'s>(
+/// Sends a request to a server, always from the same port, so that a late answer to an earlier one is accepted.
+fn send_request<'s>(
     socket: &'s mut Option<UdpSocket>,
     server: SocketAddr,
     name: &[u8],
@@ -338,53 +338,53 @@ fn ask<'s>(
     Ok(socket)
 }
 
-/// Waits for what begins a transfer. The port it comes from is that of the transfer.
-fn wait(
+/// Waits for the first answer of a server. Its source port is that of the transfer.
+fn wait_for_answer(
     socket: &UdpSocket,
     server: SocketAddr,
     buffer: &mut [u8],
     events: &dyn FetchEvents,
-) -> Result<Begun, WaitEnd> {
-    let end = Instant::now() + WINDOW;
+) -> Result<FirstAnswer, ReceiveError> {
+    let end = Instant::now() + RECEIVE_TIMEOUT;
     loop {
         let (length, peer) = receive(socket, buffer, end, events)?;
         if peer.ip() != server.ip() {
             continue;
         }
-        let begun = |options, first| Begun {
+        let answer = |options, first_block| FirstAnswer {
             peer,
             options,
-            first,
+            first_block,
         };
         match packet::parse(&buffer[..length]) {
             Some(TftpPacket::Data { block: 1, bytes }) if bytes.len() <= DEFAULT_BLOCK_BYTES => {
-                return Ok(begun(packet::TransferOptions::default(), Some(length)));
+                return Ok(answer(packet::TransferOptions::default(), Some(length)));
             }
-            Some(TftpPacket::Options(options)) => return Ok(begun(options, None)),
+            Some(TftpPacket::Options(options)) => return Ok(answer(options, None)),
             Some(TftpPacket::Error { code, message }) => {
-                return Err(WaitEnd::Refused { code, message });
+                return Err(ReceiveError::Refused { code, message });
             }
             _ => {}
         }
     }
 }
 
-/// The next packet before `end`, and where it came from.
+/// Receives the next packet before `end`. Returns its length and its source address.
 fn receive(
     socket: &UdpSocket,
     buffer: &mut [u8],
     end: Instant,
     events: &dyn FetchEvents,
-) -> Result<(usize, SocketAddr), WaitEnd> {
+) -> Result<(usize, SocketAddr), ReceiveError> {
     loop {
         if events.cancelled() {
-            return Err(WaitEnd::Cancelled);
+            return Err(ReceiveError::Cancelled);
         }
         let left = end.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(WaitEnd::TimeOut);
+            return Err(ReceiveError::TimedOut);
         }
-        let wait = left.min(CANCEL_CHECK);
+        let wait = left.min(CANCEL_CHECK_INTERVAL);
         let received = socket
             .set_read_timeout(Some(wait))
             .and_then(|()| socket.recv_from(buffer));
@@ -392,31 +392,34 @@ fn receive(
             Ok(received) => return Ok(received),
             Err(error) => match error.kind() {
                 ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted => {}
-                _ => return Err(WaitEnd::Socket(error.to_string())),
+                _ => return Err(ReceiveError::Socket(error.to_string())),
             },
         }
     }
 }
 
-/// Another transfer of the same server, from a request of ours that it took for lost, should not go on. Others are
-/// not ours to answer.
-fn turn_away(socket: &UdpSocket, peer: SocketAddr, from: SocketAddr) {
+/// Ends another transfer from the same server, which is due to a duplicate request. Packets from other addresses are
+/// ignored.
+fn reject(socket: &UdpSocket, peer: SocketAddr, from: SocketAddr) {
     if from.ip() == peer.ip() {
         let unknown = packet::error(packet::UNKNOWN_TRANSFER, "unknown transfer");
         let _ = socket.send_to(&unknown, from);
     }
 }
 
-/// Sleeps before a packet is sent again, and says so. The error: the fetch was cancelled.
+/// Reports the retry, and sleeps before a packet is resent.
+///
+/// # Errors
+/// If the fetch was cancelled.
 fn pause(
     retry: &mut Retry,
     events: &dyn FetchEvents,
     url: &str,
     cause: Option<&str>,
 ) -> Result<(), Cancelled> {
-    // A packet that was lost is more likely than a server with too many clients, and there are few attempts.
+    // A lost packet is more likely than an overloaded server, and there are few attempts.
     let pause = retry.pause(AttemptFailure::Unreachable, None);
-    let silent = format!("no answer for {} s", WINDOW.as_secs());
+    let silent = format!("no answer for {} s", RECEIVE_TIMEOUT.as_secs());
     let cause = cause.unwrap_or(&silent);
     events.event(FetchEvent::Retry {
         method: super::GET,
@@ -427,7 +430,7 @@ fn pause(
     pause::sleep(events, pause)
 }
 
-/// Errors of servers, as everybody knows them.
-pub(super) fn in_words(code: u16, message: &str) -> String {
+/// Formats an error packet in the usual form.
+pub(super) fn describe_error(code: u16, message: &str) -> String {
     format!("code: {code}, message: {message}")
 }

@@ -7,30 +7,30 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Longest line of the authentication dialogue.
-const LINE_BYTES: usize = 1024;
+/// Maximum length of a line of the authentication dialogue.
+const MAX_LINE_BYTES: usize = 1024;
 
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
     serial: u32,
-    /// What came of the next message so far.
+    /// The part of the next message that has been received so far.
     received: Vec<u8>,
 }
 
 impl Connection {
-    /// Connects, and says who we are.
+    /// Connects and authenticates.
     pub(super) fn open(socket: &Path, deadline: Instant) -> anyhow::Result<Self> {
         let mut stream = UnixStream::connect(socket)
             .with_context(|| format!("cannot connect to {}", socket.display()))?;
-        stream.set_write_timeout(left(Some(deadline)))?;
+        stream.set_write_timeout(time_left(Some(deadline)))?;
         let uid: String = uzers::get_effective_uid()
             .to_string()
             .bytes()
             .map(|digit| format!("{digit:02x}"))
             .collect();
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes())?;
-        let answer = line(&mut stream, deadline).context("no answer to AUTH")?;
+        let answer = read_line(&mut stream, deadline).context("no answer to AUTH")?;
         if !answer.starts_with("OK ") {
             bail!("{} rejected authentication: {answer}", socket.display());
         }
@@ -42,7 +42,7 @@ impl Connection {
         })
     }
 
-    /// Sends a call to the manager; gives its number.
+    /// Sends a call to the manager; returns its serial number.
     pub(super) fn call(
         &mut self,
         interface: &str,
@@ -57,7 +57,7 @@ impl Connection {
         Ok(self.serial)
     }
 
-    /// The next message; `None` when time is over.
+    /// The next message; `None` after the deadline.
     pub(super) fn receive(
         &mut self,
         deadline: Option<Instant>,
@@ -77,7 +77,7 @@ impl Connection {
         }
     }
 
-    /// Reads on to `wanted` bytes of a message, as far as one read goes; false when time is over.
+    /// Reads more of a message of `wanted` bytes, as much as one read returns; false after the deadline.
     fn fill(&mut self, wanted: usize, deadline: Option<Instant>) -> anyhow::Result<bool> {
         let mut chunk = [0; 4096];
         let missing = wanted.saturating_sub(self.received.len()).min(chunk.len());
@@ -91,8 +91,8 @@ impl Connection {
     }
 }
 
-/// One line of the dialogue. Read byte by byte, since what follows is not a line.
-fn line(stream: &mut UnixStream, deadline: Instant) -> anyhow::Result<String> {
+/// Reads one line of the dialogue, byte by byte, since what follows is not a line.
+fn read_line(stream: &mut UnixStream, deadline: Instant) -> anyhow::Result<String> {
     let mut text = Vec::new();
     let mut byte = [0];
     while !text.ends_with(b"\r\n") {
@@ -100,22 +100,26 @@ fn line(stream: &mut UnixStream, deadline: Instant) -> anyhow::Result<String> {
             bail!("it hung up");
         }
         text.push(byte[0]);
-        if text.len() > LINE_BYTES {
+        if text.len() > MAX_LINE_BYTES {
             return Err(WireError::TooLong.into());
         }
     }
     Ok(String::from_utf8_lossy(&text).trim_end().into())
 }
 
-/// One read; [`ErrorKind::TimedOut`] when time is over.
-fn read(stream: &mut UnixStream, into: &mut [u8], deadline: Option<Instant>) -> io::Result<usize> {
-    let left = left(deadline);
+/// Reads once; [`ErrorKind::TimedOut`] after the deadline.
+fn read(
+    stream: &mut UnixStream,
+    buffer: &mut [u8],
+    deadline: Option<Instant>,
+) -> io::Result<usize> {
+    let left = time_left(deadline);
     if left.is_some_and(|left| left.is_zero()) {
         return Err(ErrorKind::TimedOut.into());
     }
     stream.set_read_timeout(left)?;
     loop {
-        match stream.read(into) {
+        match stream.read(buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 return Err(ErrorKind::TimedOut.into());
@@ -125,6 +129,6 @@ fn read(stream: &mut UnixStream, into: &mut [u8], deadline: Option<Instant>) -> 
     }
 }
 
-fn left(deadline: Option<Instant>) -> Option<Duration> {
+fn time_left(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))
 }

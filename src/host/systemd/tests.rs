@@ -117,7 +117,7 @@ fn connect(script: ScriptedReply) -> (TempDir, SystemdClient) {
 
 #[test]
 fn devices_are_started_and_waited_for() {
-    // The first job ends before its call is answered, the second together with it, and another one
+    // The first job ends before its call is answered, the second right after that, and another one
     // that nobody asked for in between.
     let (_dir, mut systemd) = connect(|member, arguments, serial| {
         assert_eq!((member, arguments[1].as_str()), ("StartUnit", "replace"));
@@ -139,11 +139,11 @@ fn devices_are_started_and_waited_for() {
     });
     let devices = [Path::new("/dev/disk/by-label/A"), Path::new("/dev/vdb")];
     let not_started = systemd.start_devices(&devices, None).expect("answered");
-    let want = NotStarted {
+    let expected = NotStarted {
         device: "/dev/vdb".into(),
         result: Some("timeout".into()),
     };
-    assert_eq!(not_started, [want]);
+    assert_eq!(not_started, [expected]);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_refusal_is_quoted() {
 }
 
 #[test]
-fn a_server_that_hangs_up_is_told() {
+fn a_server_that_hangs_up_is_reported() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("private");
     assert!(SystemdClient::connect_to(&path).is_none(), "nobody listens");
@@ -210,7 +210,7 @@ fn a_server_that_hangs_up_is_told() {
     started.expect_err("not the protocol");
 }
 
-/// Where systemd runs and lets us: the machines whole boots are tested in.
+/// Only where systemd runs and allows it: on the machines that whole boots are tested on.
 #[test]
 fn the_real_systemd_answers() {
     let Some(mut systemd) = SystemdClient::connect() else {
@@ -238,8 +238,8 @@ fn paths_are_escaped_as_systemd_escape_does() {
         ("/.hidden/.x", "\\x2ehidden-.x"),
         ("/dev/mapper/é\\", "dev-mapper-\\xc3\\xa9\\x5c"),
     ];
-    for (path, want) in cases {
-        assert_eq!(escape(path), want, "{path}");
+    for (path, expected) in cases {
+        assert_eq!(escape(path), expected, "{path}");
     }
     assert_eq!(device_unit(Path::new("/dev/vda")), "dev-vda.device");
 }

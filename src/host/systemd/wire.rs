@@ -1,14 +1,14 @@
-//! Messages of D-Bus as bytes: the calls we make, and what may come back.
+//! D-Bus messages as bytes: the calls we make, and what we may receive.
 //!
-//! A message is a preamble of 16 bytes, header fields, and a body. Numbers are aligned to their size,
-//! counted from the start of the message; the body starts at a multiple of 8, so it may be counted from its
-//! own start. The sender chooses the byte order; ours is little-endian.
+//! A message consists of a preamble of 16 bytes, header fields, and a body. Numbers are aligned to their size, relative
+//! to the start of the message; the body starts at a multiple of 8, so its own start can be used instead. The sender
+//! chooses the byte order; ours is little-endian.
 
 /// Fixed part of a message: byte order, kind, flags, version, length of the body, serial number, length of
 /// the header fields.
 pub(super) const PREAMBLE_BYTES: usize = 16;
-/// Longest message we take. systemd's are far below a page.
-const MAX_BYTES: usize = 1 << 20;
+/// Maximum length of a message in bytes. Those of systemd are much smaller than a page.
+const MAX_MESSAGE_BYTES: usize = 1 << 20;
 const VERSION: u8 = 1;
 const LITTLE: u8 = b'l';
 const BIG: u8 = b'B';
@@ -29,17 +29,17 @@ mod field {
 /// What a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MessageKind {
-    /// A call, which nobody makes to us.
+    /// A call; nobody calls us.
     Call,
-    /// The answer to a call.
+    /// A successful reply to a call.
     Return,
-    /// The refusal of a call.
+    /// An error reply to a call.
     Error,
-    /// News.
+    /// A signal.
     Signal,
 }
 
-/// A message that came.
+/// A message that was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BusMessage {
     pub kind: MessageKind,
@@ -56,7 +56,7 @@ pub(super) struct BusMessage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MessageBody {
     bytes: Vec<u8>,
-    big_endian: bool,
+    is_big_endian: bool,
 }
 
 impl MessageBody {
@@ -65,7 +65,7 @@ impl MessageBody {
         WireReader {
             bytes: &self.bytes,
             at: 0,
-            big_endian: self.big_endian,
+            is_big_endian: self.is_big_endian,
         }
     }
 }
@@ -73,15 +73,15 @@ impl MessageBody {
 /// Why bytes are not a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WireError {
-    /// It ends early.
+    /// It ends too early.
     #[error("a D-Bus message ends early")]
     Short,
-    /// Longer than any message of systemd.
+    /// It is longer than any message of systemd.
     #[error("a D-Bus message is too long")]
     TooLong,
-    /// Neither byte order, another version, or an unknown kind.
+    /// Its byte order, version or kind is unknown.
     #[error("not a D-Bus message")]
-    MismatchedValue,
+    Malformed,
     /// A value of another type than expected.
     #[error("a D-Bus message holds a value of type {0:?}")]
     Type(char),
@@ -114,11 +114,11 @@ fn length(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).unwrap_or(u32::MAX)
 }
 
-/// Length of the whole message that starts like this.
+/// Length of the whole message that starts with `preamble`.
 pub(super) fn message_bytes(preamble: &[u8; PREAMBLE_BYTES]) -> Result<usize, WireError> {
     let (_, body, fields) = lengths(preamble)?;
     let bytes = (PREAMBLE_BYTES + fields).next_multiple_of(8) + body;
-    if bytes > MAX_BYTES {
+    if bytes > MAX_MESSAGE_BYTES {
         return Err(WireError::TooLong);
     }
     Ok(bytes)
@@ -126,25 +126,25 @@ pub(super) fn message_bytes(preamble: &[u8; PREAMBLE_BYTES]) -> Result<usize, Wi
 
 /// Byte order, length of the body and of the header fields.
 fn lengths(message: &[u8]) -> Result<(bool, usize, usize), WireError> {
-    let big_endian = match message {
+    let is_big_endian = match message {
         [LITTLE, _, _, VERSION, ..] => false,
         [BIG, _, _, VERSION, ..] => true,
-        _ => return Err(WireError::MismatchedValue),
+        _ => return Err(WireError::Malformed),
     };
     let mut reader = WireReader {
         bytes: message,
         at: 4,
-        big_endian,
+        is_big_endian,
     };
     let body = reader.length()?;
     reader.number()?;
     let fields = reader.length()?;
-    Ok((big_endian, body, fields))
+    Ok((is_big_endian, body, fields))
 }
 
 /// Reads a whole message.
 pub(super) fn parse(bytes: &[u8]) -> Result<BusMessage, WireError> {
-    let (big_endian, body, fields) = lengths(bytes)?;
+    let (is_big_endian, body, fields) = lengths(bytes)?;
     let end = PREAMBLE_BYTES + fields;
     let start = end.next_multiple_of(8);
     let body = bytes.get(start..start + body).ok_or(WireError::Short)?;
@@ -155,13 +155,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<BusMessage, WireError> {
         error_name: None,
         body: MessageBody {
             bytes: body.into(),
-            big_endian,
+            is_big_endian,
         },
     };
     let mut reader = WireReader {
         bytes: bytes.get(..end).ok_or(WireError::Short)?,
         at: PREAMBLE_BYTES,
-        big_endian,
+        is_big_endian,
     };
     while reader.at < end {
         reader.field(&mut message)?;
@@ -175,11 +175,11 @@ fn kind(byte: u8) -> Result<MessageKind, WireError> {
         2 => MessageKind::Return,
         3 => MessageKind::Error,
         4 => MessageKind::Signal,
-        _ => return Err(WireError::MismatchedValue),
+        _ => return Err(WireError::Malformed),
     })
 }
 
-/// Puts values behind each other.
+/// Writes values one after the other.
 #[derive(Default)]
 struct WireWriter(Vec<u8>);
 
@@ -220,12 +220,12 @@ impl WireWriter {
     }
 }
 
-/// Takes values from behind each other.
+/// Reads values one after the other.
 #[derive(Debug)]
 pub(super) struct WireReader<'a> {
     bytes: &'a [u8],
     at: usize,
-    big_endian: bool,
+    is_big_endian: bool,
 }
 
 impl WireReader<'_> {
@@ -247,9 +247,9 @@ impl WireReader<'_> {
     /// A number of 32 bits.
     pub(super) fn number(&mut self) -> Result<u32, WireError> {
         self.align(4);
-        let big_endian = self.big_endian;
+        let is_big_endian = self.is_big_endian;
         let bytes = self.take(4)?.try_into().map_err(|_| WireError::Short)?;
-        Ok(if big_endian {
+        Ok(if is_big_endian {
             u32::from_be_bytes(bytes)
         } else {
             u32::from_le_bytes(bytes)
@@ -280,7 +280,7 @@ impl WireReader<'_> {
         Ok(text)
     }
 
-    /// One header field, put where it belongs.
+    /// Reads one header field into `message`.
     fn field(&mut self, message: &mut BusMessage) -> Result<(), WireError> {
         self.align(8);
         let number = self.byte()?;
@@ -310,7 +310,7 @@ impl WireReader<'_> {
 mod tests {
     use super::*;
 
-    /// Bytes of a call as a reference implementation sends it.
+    /// The start of a call as a reference implementation sends it.
     const PING: &[u8] = b"l\x01\x00\x01\x00\x00\x00\x00\x07\x00\x00\x00\x7f\x00\x00\x00";
 
     #[test]
@@ -349,9 +349,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_message_is_told() {
+    fn invalid_messages_are_rejected() {
         let head = |text: &[u8; 16]| message_bytes(text);
-        assert_eq!(head(b"GET / HTTP/1.1\r\n"), Err(WireError::MismatchedValue));
+        assert_eq!(head(b"GET / HTTP/1.1\r\n"), Err(WireError::Malformed));
         let long = b"l\x01\0\x01\xff\xff\xff\xff\x01\0\0\0\0\0\0\0";
         assert_eq!(head(long), Err(WireError::TooLong));
         assert_eq!(parse(PING), Err(WireError::Short));

@@ -7,25 +7,25 @@ use crate::config::Severity;
 use crate::language::node::Node;
 use std::fmt::Write as _;
 
-/// Types of partitions, by what they hold.
+/// GUIDs of partition types.
 const BIOS_BOOT: &str = "21686148-6449-6E6F-744E-656564454649";
 const EFI_SYSTEM: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 const RESERVED: &str = "8DA63339-0007-60C0-C436-083AC8230908";
 const PREP: &str = "9E1A2D38-C612-4316-AA26-8B49521E5A8B";
 
-/// Where the boot loader has its users.
+/// The file in which the boot loader looks for its users.
 const GRUB_USERS: &str = "/boot/grub2/user.cfg";
 
 const BOOT_MIB: i64 = 384;
 
-/// A kind of boot disk.
+/// The layout of a boot disk.
 struct BootDiskLayout {
     name: &'static str,
     /// Label, size in MiB and type of the partitions before boot and root, on each disk of a mirror.
     firmware: [(&'static str, i64, &'static str); 2],
-    /// False if a mirror is not possible.
-    is_mirrored: bool,
-    /// What follows the name of the disk in that of the root partition, where the disk must be named.
+    /// True if the disk can be mirrored.
+    can_be_mirrored: bool,
+    /// Suffix that turns the name of the disk into that of its root partition, if the layout requires `luks.device`.
     root_suffix: Option<&'static str>,
     since: Sugar,
 }
@@ -37,7 +37,7 @@ const fn layout(
     BootDiskLayout {
         name,
         firmware,
-        is_mirrored: true,
+        can_be_mirrored: true,
         root_suffix: None,
         since: Sugar::V1_3,
     }
@@ -45,7 +45,7 @@ const fn layout(
 
 const fn s390x(name: &'static str, root_suffix: Option<&'static str>) -> BootDiskLayout {
     BootDiskLayout {
-        is_mirrored: false,
+        can_be_mirrored: false,
         root_suffix,
         since: Sugar::V1_6,
         ..layout(name, [("", 0, ""), ("", 0, "")])
@@ -64,7 +64,7 @@ static LAYOUTS: [BootDiskLayout; 6] = [
     s390x("s390x-virt", None),
 ];
 
-/// What a boot device asks for.
+/// A `boot_device` and what follows from it.
 struct BootDevice<'n, 't> {
     node: &'n Node<'t>,
     luks: Option<&'n Node<'t>>,
@@ -99,7 +99,7 @@ impl<'n, 't> BootDevice<'n, 't> {
         LAYOUTS.iter().find(|layout| layout.name == name)
     }
 
-    /// Where the layout is stated; if it is not, where the boot device is.
+    /// Offset of the layout; if there is none, that of the boot device.
     fn layout_at(&self) -> u32 {
         self.node
             .get("layout")
@@ -109,47 +109,49 @@ impl<'n, 't> BootDevice<'n, 't> {
 
 /// Checks a boot device.
 pub(super) fn check(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
-    let wish = BootDevice::of(node);
-    let known = wish.layout().filter(|l| context.dialect.has(l.since));
+    let boot_device = BootDevice::of(node);
+    let known = boot_device
+        .layout()
+        .filter(|l| context.dialect.has(l.since));
     let Some(layout) = known else {
         let names = LAYOUTS.iter().filter(|l| context.dialect.has(l.since));
         let names: Vec<&str> = names.map(|layout| layout.name).collect();
         let help = format!("the layouts are {}", names.join(", "));
         context
             .remarks
-            .error_with_help(wish.layout_at(), "unknown layout", help);
+            .error_with_help(boot_device.layout_at(), "unknown layout", help);
         return;
     };
-    check_mirror(&wish, layout, context);
+    check_mirror(&boot_device, layout, context);
     if context.dialect.has(Sugar::V1_6) {
-        check_s390x(&wish, layout, context);
+        check_s390x(&boot_device, layout, context);
     }
 }
 
 fn check_mirror(
-    wish: &BootDevice<'_, '_>,
+    boot_device: &BootDevice<'_, '_>,
     layout: &BootDiskLayout,
     context: &mut ButaneContext<'_, '_>,
 ) {
-    let Some(mirror) = wish.node.get("mirror") else {
+    let Some(mirror) = boot_device.node.get("mirror") else {
         return;
     };
-    if wish.mirrors.len() == 1 {
+    if boot_device.mirrors.len() == 1 {
         let at = mirror
             .get("devices")
             .map_or(mirror.at, |devices| devices.at);
         let message = "a mirror needs at least two devices";
         context.remarks.about_list(Severity::Error, at, message);
     }
-    if wish.mirrors.is_empty() {
+    if boot_device.mirrors.is_empty() {
         return;
     }
-    if !layout.is_mirrored {
+    if !layout.can_be_mirrored {
         context.remarks.error(
-            wish.layout_at(),
+            boot_device.layout_at(),
             "the boot disk of s390x cannot be mirrored",
         );
-    } else if wish.node.get("layout").is_none() {
+    } else if boot_device.node.get("layout").is_none() {
         let message = "a mirror needs a layout";
         let help = "set boot_device.layout to the architecture of the machine";
         match context.dialect.has(Sugar::V1_7) {
@@ -160,30 +162,33 @@ fn check_mirror(
 }
 
 fn check_s390x(
-    wish: &BootDevice<'_, '_>,
+    boot_device: &BootDevice<'_, '_>,
     layout: &BootDiskLayout,
     context: &mut ButaneContext<'_, '_>,
 ) {
-    check_device(wish, layout, context);
-    let Some(luks) = wish.luks else {
+    check_device(boot_device, layout, context);
+    let Some(luks) = boot_device.luks else {
         return;
     };
     let device = luks.get("device").filter(|d| !d.as_text().is_empty());
-    if let Some(device) = device.filter(|_| !wish.is_encrypted()) {
+    if let Some(device) = device.filter(|_| !boot_device.is_encrypted()) {
         let message = "a device is given without a way to unlock it";
         match context.dialect.has(Sugar::V1_7) {
             true => context.remarks.error(device.at, message),
             false => context.remarks.warn(device.at, message),
         }
     }
-    if let Some(cex) = luks.get("cex").filter(|_| wish.has_cex) {
+    if let Some(cex) = luks.get("cex").filter(|_| boot_device.has_cex) {
         if !layout.name.starts_with("s390x") {
-            let at = wish.node.get("layout").map_or(cex.at, |layout| layout.at);
+            let at = boot_device
+                .node
+                .get("layout")
+                .map_or(cex.at, |layout| layout.at);
             context
                 .remarks
                 .error(at, "a Crypto Express card needs a layout of s390x");
         }
-        if wish.has_clevis {
+        if boot_device.has_clevis {
             context
                 .remarks
                 .error(luks.at, "a Crypto Express card excludes tang and tpm2");
@@ -191,60 +196,63 @@ fn check_s390x(
     }
 }
 
-/// Root partitions without labels are found by their disk. The layout alone asks for it, as in the original, even if
-/// nothing is made of the boot device.
+/// Checks `luks.device`, by which layouts whose root partitions have no labels find them. As in the original, the
+/// layout alone requires it, even if nothing is generated for the boot device.
 fn check_device(
-    wish: &BootDevice<'_, '_>,
+    boot_device: &BootDevice<'_, '_>,
     layout: &BootDiskLayout,
     context: &mut ButaneContext<'_, '_>,
 ) {
     if layout.root_suffix.is_none() {
         return;
     }
-    let name = wish.luks.map_or("", |luks| luks.text_at("device"));
+    let name = boot_device.luks.map_or("", |luks| luks.text_at("device"));
     if name.is_empty() {
         let message = format!("layout {} needs luks.device", layout.name);
-        context.remarks.error(wish.layout_at(), message);
+        context.remarks.error(boot_device.layout_at(), message);
     } else if !is_whole_disk(name, layout) {
-        let wanted = match layout.name {
+        let example = match layout.name {
             "s390x-eckd" => "/dev/dasda",
             _ => "/dev/sda",
         };
-        let message = format!("not a whole disk of layout {}, as {wanted}", layout.name);
-        let device = wish.luks.and_then(|luks| luks.get("device"));
-        let at = device.map_or(wish.layout_at(), |device| device.at);
+        let message = format!(
+            "not a whole disk of layout {}, such as {example}",
+            layout.name
+        );
+        let device = boot_device.luks.and_then(|luks| luks.get("device"));
+        let at = device.map_or(boot_device.layout_at(), |device| device.at);
         context.remarks.error(at, message);
     }
 }
 
-/// True if a name ends as that of a whole disk.
+/// True if `name` ends in that of a whole disk, e.g. `/dev/sda`.
 fn is_whole_disk(name: &str, layout: &BootDiskLayout) -> bool {
-    let beginning = match layout.name {
+    let prefix = match layout.name {
         "s390x-eckd" => "/dev/dasd",
         _ => "/dev/sd",
     };
     let mut letters = name.chars();
     let last = letters.next_back();
-    last.is_some_and(|c| c.is_ascii_lowercase()) && letters.as_str().ends_with(beginning)
+    last.is_some_and(|c| c.is_ascii_lowercase()) && letters.as_str().ends_with(prefix)
 }
 
-/// Disks, arrays, volumes and file systems of a boot device, as a config that the user's own is merged over.
+/// Disks, arrays, volumes and file systems of a boot device, as a config over which the user's own is merged.
 pub(super) fn storage<'t>(node: &Node<'t>) -> Option<Node<'t>> {
-    let wish = BootDevice::of(node);
-    let is_mirrored = !wish.mirrors.is_empty();
-    if !is_mirrored && !wish.is_encrypted() {
+    let boot_device = BootDevice::of(node);
+    let is_mirrored = !boot_device.mirrors.is_empty();
+    if !is_mirrored && !boot_device.is_encrypted() {
         return None;
     }
-    let layout = wish.layout()?;
+    let layout = boot_device.layout()?;
     let at = node.at;
     let mut storage = Node::mapping(at);
     let mut filesystems = Vec::new();
     if is_mirrored {
-        mirror(&wish, layout, &mut storage, &mut filesystems);
+        add_mirror(&boot_device, layout, &mut storage, &mut filesystems);
     }
-    let root = match (&wish.luks, wish.is_encrypted()) {
+    let root = match (&boot_device.luks, boot_device.is_encrypted()) {
         (Some(luks), true) => {
-            let volume = volume(&wish, luks, layout, is_mirrored);
+            let volume = volume(&boot_device, luks, layout, is_mirrored);
             storage.set("luks", Node::list(luks.at, vec![volume]));
             "/dev/mapper/root"
         }
@@ -255,14 +263,14 @@ pub(super) fn storage<'t>(node: &Node<'t>) -> Option<Node<'t>> {
     Some(Node::mapping(at).with("storage", storage))
 }
 
-fn mirror<'t>(
-    wish: &BootDevice<'_, 't>,
+fn add_mirror<'t>(
+    boot_device: &BootDevice<'_, 't>,
     layout: &BootDiskLayout,
     storage: &mut Node<'t>,
     filesystems: &mut Vec<Node<'t>>,
 ) {
     let mut disks = Vec::new();
-    for (index, device) in wish.mirrors.iter().enumerate() {
+    for (index, device) in boot_device.mirrors.iter().enumerate() {
         let at = device.at;
         let number = index + 1;
         let mut partitions: Vec<Node<'t>> = layout
@@ -287,14 +295,17 @@ fn mirror<'t>(
             filesystems.push(filesystem(at, &device, "vfat", &label));
         }
     }
-    let at = wish.node.at;
+    let at = boot_device.node.at;
     filesystems.push(filesystem(at, "/dev/md/md-boot", "ext4", "boot"));
-    let boot = array(wish, "boot").with(
+    let boot = array(boot_device, "boot").with(
         "options",
         Node::list(at, vec![Node::text(at, "--metadata=1.0")]),
     );
     storage.set("disks", Node::list(at, disks));
-    storage.set("raid", Node::list(at, vec![boot, array(wish, "root")]));
+    storage.set(
+        "raid",
+        Node::list(at, vec![boot, array(boot_device, "root")]),
+    );
 }
 
 fn partition<'t>(at: u32, label: &str, mib: Option<i64>) -> Node<'t> {
@@ -306,12 +317,16 @@ fn partition<'t>(at: u32, label: &str, mib: Option<i64>) -> Node<'t> {
 }
 
 /// The array over the partitions `label`-1, `label`-2, ...
-fn array<'t>(wish: &BootDevice<'_, 't>, label: &str) -> Node<'t> {
-    let at = wish.node.at;
-    let devices = wish.mirrors.iter().enumerate().map(|(index, device)| {
-        let name = format!("/dev/disk/by-partlabel/{label}-{}", index + 1);
-        Node::text(device.at, name)
-    });
+fn array<'t>(boot_device: &BootDevice<'_, 't>, label: &str) -> Node<'t> {
+    let at = boot_device.node.at;
+    let devices = boot_device
+        .mirrors
+        .iter()
+        .enumerate()
+        .map(|(index, device)| {
+            let name = format!("/dev/disk/by-partlabel/{label}-{}", index + 1);
+            Node::text(device.at, name)
+        });
     Node::mapping(at)
         .with("name", Node::text(at, format!("md-{label}")))
         .with("level", Node::text(at, "raid1"))
@@ -319,7 +334,7 @@ fn array<'t>(wish: &BootDevice<'_, 't>, label: &str) -> Node<'t> {
 }
 
 fn volume<'t>(
-    wish: &BootDevice<'_, 't>,
+    boot_device: &BootDevice<'_, 't>,
     luks: &Node<'t>,
     layout: &BootDiskLayout,
     is_mirrored: bool,
@@ -338,7 +353,7 @@ fn volume<'t>(
     if let Some(discard) = luks.get("discard") {
         volume.set("discard", discard.clone());
     }
-    if wish.has_cex {
+    if boot_device.has_cex {
         let cex = Node::mapping(at).with("enabled", Node::flag(at, true));
         volume.set("cex", cex);
     } else {
@@ -404,8 +419,8 @@ pub(super) fn grub<'t>(grub: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> 
     Some(Node::mapping(at).with("storage", storage))
 }
 
-/// OpenShift takes no additions to files: where the file with the users has just one, it becomes its contents.
-pub(super) fn settle_grub(config: &mut Node<'_>) {
+/// OpenShift does not allow `append`: if the file with the users has just one addition, it becomes its contents.
+pub(super) fn turn_grub_append_into_contents(config: &mut Node<'_>) {
     let files = config.at_path_mut(&["storage", "files"]);
     for file in files.map_or(&mut [][..], Node::elements_mut) {
         if file.text_at("path") != GRUB_USERS || list(file, "append").len() != 1 {

@@ -1,4 +1,4 @@
-//! Configs inside a config: what `merge` and `replace` have inline or in local files.
+//! Configs inside a config: those that `merge` and `replace` give inline or as local files.
 
 use super::context::ButaneContext;
 use crate::config::{self, Finding, LineStarts, ParseError};
@@ -7,11 +7,11 @@ use crate::language::languages::Language;
 use crate::language::result;
 use crate::language::surroundings::Surroundings;
 
-/// Configs may be inside each other this deep.
+/// How deep configs may be nested.
 const MAX_NESTING: usize = 16;
 
-/// `bytes` as they are to be embedded: a Butane config becomes one of Ignition, one of Ignition stays. `at` is what they
-/// are from, `file` the local file if they are from one.
+/// `bytes` as they are embedded: a Butane config is translated to Ignition, an Ignition config is kept. `at` is the
+/// offset of the value that gives them, `file` the local file if they are from one.
 pub(super) fn embedded(
     at: u32,
     bytes: Vec<u8>,
@@ -21,7 +21,7 @@ pub(super) fn embedded(
     if matches!(detect(&bytes), Ok(Language::Butane)) {
         return translated(at, &bytes, file, context).unwrap_or(bytes);
     }
-    judge(at, &bytes, context);
+    check(at, &bytes, context);
     bytes
 }
 
@@ -55,12 +55,12 @@ fn translated(
     let lines = LineStarts::of(bytes);
     let outcome = super::read_nested(bytes, &lines, &surroundings, &nesting);
     let (findings, text) = result::printed(lines, outcome);
-    tell(at, &findings.0, context);
+    report(at, &findings.0, context);
     text.map(String::into_bytes)
 }
 
-/// Judges a config of Ignition.
-fn judge(at: u32, bytes: &[u8], context: &mut ButaneContext<'_, '_>) {
+/// Checks an Ignition config.
+fn check(at: u32, bytes: &[u8], context: &mut ButaneContext<'_, '_>) {
     let parsed = config::parse("", bytes);
     match parsed.outcome {
         Err(ParseError::BadVersion(_) | ParseError::Unsupported(_)) => context.remarks.warn(
@@ -68,19 +68,19 @@ fn judge(at: u32, bytes: &[u8], context: &mut ButaneContext<'_, '_>) {
             "the version of the config here is not known, so it was not checked",
         ),
         Err(ParseError::Empty) => context.remarks.error(at, "the config here is empty"),
-        _ => tell(at, &parsed.findings.0, context),
+        _ => report(at, &parsed.findings.0, context),
     }
 }
 
-/// Says what was found in a config inside this one, below the path of what it is from.
-fn tell(at: u32, findings: &[Finding], context: &mut ButaneContext<'_, '_>) {
+/// Reports the findings of a nested config, with paths below that of the value that gives it.
+fn report(at: u32, findings: &[Finding], context: &mut ButaneContext<'_, '_>) {
     for finding in findings {
         let line = match finding.position {
             Some(position) => format!("line {} of the config here: ", position.line),
             None => "in the config here: ".into(),
         };
         let message = format!("{line}{}", finding.message);
-        context.remarks.inside(
+        context.remarks.add_nested(
             finding.severity,
             at,
             finding.path.as_ref(),

@@ -1,4 +1,4 @@
-//! What the steps of one translation share.
+//! State that the steps of one translation share.
 
 use super::encoding::{self, EncodedBytes, Forms};
 use super::variants::{BaseVersion, Dialect};
@@ -8,24 +8,24 @@ use crate::language::node::{Node, NodeContent};
 use crate::language::surroundings::Surroundings;
 use std::borrow::Cow;
 
-/// One translation.
+/// The state of one translation.
 pub(super) struct ButaneContext<'s, 'r> {
     pub(super) dialect: &'static Dialect,
     pub(super) surroundings: &'s Surroundings<'s>,
     pub(super) remarks: &'r mut Remarks,
-    /// Local files that this text was reached by, the outermost first.
+    /// Local files through which this text was reached, the outermost first.
     pub(super) nesting: &'s [String],
-    /// Offset of what was last encoded as [`Forms::Fast`].
+    /// Offset of the value that was last encoded as [`Forms::Fast`].
     pub(super) encoded_at: Option<u32>,
-    /// Contents of files that are put aside.
+    /// Contents of files that are kept out of the config.
     pub(super) encoded: Vec<EncodedContents>,
 }
 
 impl ButaneContext<'_, '_> {
-    /// The bytes of the local file that `node` names, or nothing and a finding.
-    pub(super) fn local(&mut self, node: &Node<'_>) -> Option<Vec<u8>> {
+    /// The bytes of the local file that `node` names. If it cannot be read, that is reported.
+    pub(super) fn read_local(&mut self, node: &Node<'_>) -> Option<Vec<u8>> {
         let Some(files) = self.surroundings.files else {
-            self.no_files(node.at);
+            self.report_no_files(node.at);
             return None;
         };
         match files.read(node.as_text()) {
@@ -37,9 +37,9 @@ impl ButaneContext<'_, '_> {
         }
     }
 
-    /// [`ButaneContext::local`] as text.
-    pub(super) fn local_text(&mut self, node: &Node<'_>) -> Option<String> {
-        let bytes = self.local(node)?;
+    /// [`ButaneContext::read_local`] as text.
+    pub(super) fn read_local_text(&mut self, node: &Node<'_>) -> Option<String> {
+        let bytes = self.read_local(node)?;
         match String::from_utf8(bytes) {
             Ok(text) => Some(text),
             Err(_) => {
@@ -50,8 +50,8 @@ impl ButaneContext<'_, '_> {
         }
     }
 
-    /// Says that there is no folder of local files.
-    pub(super) fn no_files(&mut self, at: u32) {
+    /// Reports that no directory of local files was given.
+    pub(super) fn report_no_files(&mut self, at: u32) {
         self.remarks.error_with_help(
             at,
             "a local file is referenced, but no files directory was given",
@@ -59,7 +59,8 @@ impl ButaneContext<'_, '_> {
         );
     }
 
-    /// Bytes as `source` and, where versions have it beside encoded bytes, `compression`. `at` is what they are from.
+    /// `bytes` as a `source` and, in versions that state one beside it, a `compression`. `at` is the offset of their
+    /// origin.
     pub(super) fn encoded<'t>(
         &mut self,
         at: u32,
@@ -77,7 +78,7 @@ impl ButaneContext<'_, '_> {
         } else if is_compressed {
             Some(Node::text(at, "gzip"))
         } else {
-            // Said, so that a config that is merged over another does not get the other's.
+            // Stated even if empty, so that a config merged over another one does not inherit the other's.
             let node = compression.map_or(at, |node| node.at);
             Some(Node::text(node, stated.to_owned()))
         };
@@ -104,7 +105,7 @@ impl ButaneContext<'_, '_> {
     }
 }
 
-/// The text of a scalar, of its own.
+/// A copy of the text of a scalar; empty for anything else.
 pub(super) fn owned_text<'t>(node: &Node<'t>) -> Cow<'t, str> {
     match &node.value {
         NodeContent::Scalar(scalar) => scalar.text.clone(),
@@ -112,7 +113,7 @@ pub(super) fn owned_text<'t>(node: &Node<'t>) -> Cow<'t, str> {
     }
 }
 
-/// True if member `name` is there and true.
+/// True if the member `name` is present and true.
 pub(super) fn is_on(node: &Node<'_>, name: &str) -> bool {
     node.text_at(name) == "true"
 }

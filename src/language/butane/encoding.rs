@@ -5,22 +5,22 @@ use flate2::{Compression, GzBuilder};
 use std::borrow::Cow;
 use std::io::Write;
 
-/// Compressing costs a member `compression: gzip`; so much shorter a text must be for it.
+/// Compression adds a member `compression: gzip`, so it must save more bytes than this.
 const COMPRESSION_COST: usize = 4;
 
-/// The system in the header of gzip data: unknown.
-const UNKNOWN_SYSTEM: u8 = 255;
+/// The operating system in a gzip header: unknown.
+const UNKNOWN_OS: u8 = 255;
 
 /// How bytes may be encoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Forms {
-    /// Base64, which costs least to make and to read, for a config that nobody will see.
+    /// Base64, the cheapest to write and to read, for a config that nobody will see.
     Fast,
     /// Percent-encoded.
     Plain,
     /// Percent-encoded or base64, whichever is shorter.
     Short,
-    /// These, or compressed.
+    /// One of these, or base64 of compressed data.
     Compressed,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct EncodedBytes {
     pub(crate) is_compressed: bool,
 }
 
-/// `bytes` in the shortest form that is allowed.
+/// `bytes` in the shortest of `forms`.
 pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> EncodedBytes {
     if forms == Forms::Fast {
         let url = match bytes {
@@ -46,7 +46,7 @@ pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> EncodedBytes {
     let bytes = &*bytes;
     let mut best = percent::data_url(bytes);
     let mut is_compressed = false;
-    if forms != Forms::Plain && base64_url::url_bytes(bytes.len()) < best.len() {
+    if forms != Forms::Plain && base64_url::url_len(bytes.len()) < best.len() {
         best = base64_url::url(bytes);
     }
     if forms == Forms::Compressed
@@ -64,12 +64,12 @@ pub(crate) fn encode(bytes: Cow<'_, [u8]>, forms: Forms) -> EncodedBytes {
     }
 }
 
-/// Without name and time, so that equal bytes give equal data.
+/// Compresses without file name and time, so that equal bytes give equal data.
 fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut encoder = GzBuilder::new()
-        .operating_system(UNKNOWN_SYSTEM)
+        .operating_system(UNKNOWN_OS)
         .write(Vec::new(), Compression::best());
-    // Memory takes whatever is written to it.
+    // Writing to memory does not fail.
     encoder.write_all(bytes).ok()?;
     encoder.finish().ok()
 }
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shortest_form_is_taken() {
+    fn the_shortest_form_is_used() {
         let url = |bytes: &[u8], forms| encode(bytes.into(), forms).url;
         assert_eq!(url(b"", Forms::Compressed), "data:,");
         assert_eq!(url(b"xyz", Forms::Compressed), "data:,xyz");

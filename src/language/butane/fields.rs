@@ -1,7 +1,7 @@
-//! The table of the language: every object, its keys, since when, and what they hold.
+//! The table of the language: every object with its keys, the versions that have them, and what they hold.
 //!
-//! Reading, unknown keys, the translation of what has the same meaning in Ignition, and the JSON Schemas are driven by
-//! it. A key without a description has that of the member of Ignition it becomes.
+//! It drives reading, the report of unknown keys, the translation of what has the same meaning in Ignition, and the
+//! JSON Schemas. A key without a description takes that of the Ignition member it becomes.
 
 use super::variants::BaseVersion::{self, V0_1, V0_2, V0_3, V0_4, V0_5, V0_6, V0_7, V0_8};
 use super::variants::{Dialect, Sugar, Variant};
@@ -22,9 +22,9 @@ pub(crate) struct ButaneField {
     pub(crate) kind: ButaneFieldKind,
     since: BaseVersion,
     scope: DialectScope,
-    /// Empty if it is that of the member of Ignition with the same meaning.
+    /// The description; empty to take that of the Ignition member with the same meaning.
     pub(crate) about: &'static str,
-    /// False for what only exists in this language.
+    /// False for keys that Ignition does not have.
     pub(crate) is_ignition: bool,
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum ButaneFieldKind {
     Object(&'static Type),
     Texts,
     Objects(&'static Type),
-    /// Any keys, each with a text.
+    /// A mapping from any keys to texts.
     TextMap,
 }
 
@@ -61,8 +61,8 @@ impl Type {
 
     /// The key called `name`, in any dialect.
     pub(crate) fn field(&self, name: &str) -> Option<&'static ButaneField> {
-        let is_meant = |field: &&ButaneField| is_same_name(field.name, name);
-        self.fields.iter().find(is_meant)
+        let is_match = |field: &&ButaneField| is_same_name(field.name, name);
+        self.fields.iter().find(is_match)
     }
 }
 
@@ -93,8 +93,8 @@ impl ButaneField {
         self
     }
 
-    /// A key of this language alone.
-    const fn own(mut self, about: &'static str) -> Self {
+    /// Marks a key that Ignition does not have.
+    const fn butane_only(mut self, about: &'static str) -> Self {
         self.about = about;
         self.is_ignition = false;
         self
@@ -147,44 +147,46 @@ const fn objects(name: &'static str, of: &'static Type) -> ButaneField {
 pub(crate) static ROOT: Type = Type {
     name: "config",
     fields: &[
-        text("variant").own("The flavour of the language: fcos, flatcar, r4e, fiot or openshift"),
-        text("version").own("The version of the variant, e.g. 1.6.0"),
+        text("variant")
+            .butane_only("The flavour of the language: fcos, flatcar, r4e, fiot or openshift"),
+        text("version").butane_only("The version of the variant, e.g. 1.6.0"),
         object("metadata", &METADATA)
             .openshift()
-            .own("Metadata of the MachineConfig"),
+            .butane_only("Metadata of the MachineConfig"),
         object("openshift", &OPENSHIFT)
             .openshift()
-            .own("Settings of the MachineConfig"),
+            .butane_only("Settings of the MachineConfig"),
         object("ignition", &IGNITION),
         object("kernel_arguments", &KERNEL_ARGUMENTS).from(V0_4),
         object("boot_device", &BOOT_DEVICE)
             .with(Sugar::V1_3)
-            .own("Layout, encryption and mirroring of the boot disk"),
+            .butane_only("Layout, encryption and mirroring of the boot disk"),
         object("storage", &STORAGE),
         object("systemd", &SYSTEMD),
         object("passwd", &PASSWD),
         object("grub", &GRUB)
             .with(Sugar::V1_5)
-            .own("Settings of the boot loader"),
+            .butane_only("Settings of the boot loader"),
     ],
 };
 
 static METADATA: Type = Type {
     name: "metadata",
     fields: &[
-        text("name").own("Name of the MachineConfig; required"),
-        ButaneField::new("labels", ButaneFieldKind::TextMap)
-            .own("Labels of the MachineConfig; machineconfiguration.openshift.io/role is required"),
+        text("name").butane_only("Name of the MachineConfig; required"),
+        ButaneField::new("labels", ButaneFieldKind::TextMap).butane_only(
+            "Labels of the MachineConfig; machineconfiguration.openshift.io/role is required",
+        ),
     ],
 };
 
 static OPENSHIFT: Type = Type {
     name: "openshift",
     fields: &[
-        text("kernel_type").own("default or realtime"),
-        texts("kernel_arguments").own("Arguments of the kernel"),
-        texts("extensions").own("Extensions of the operating system"),
-        flag("fips").own("Turn on FIPS mode"),
+        text("kernel_type").butane_only("default or realtime"),
+        texts("kernel_arguments").butane_only("Arguments of the kernel"),
+        texts("extensions").butane_only("Extensions of the operating system"),
+        flag("fips").butane_only("Turn on FIPS mode"),
     ],
 };
 
@@ -223,10 +225,10 @@ static PROXY: Type = Type {
     fields: &[text("http_proxy"), text("https_proxy"), texts("no_proxy")],
 };
 
-const INLINE: ButaneField = text("inline").own("The bytes, as text");
-const LOCAL: ButaneField = text("local").own("The bytes, as a path in the files directory");
+const INLINE: ButaneField = text("inline").butane_only("The bytes, as text");
+const LOCAL: ButaneField = text("local").butane_only("The bytes, as a path in the files directory");
 
-/// In base 0.1, other configs and certificates had only a source and its hash.
+/// References to other configs, and certificates. In base 0.1 they had only a source and its hash.
 const REFERENCE_FIELDS: &[ButaneField] = &[
     text("source"),
     INLINE.from(V0_2),
@@ -236,19 +238,19 @@ const REFERENCE_FIELDS: &[ButaneField] = &[
     object("verification", &VERIFICATION),
 ];
 
-/// Other configs.
+/// A reference to another config.
 pub(crate) static REFERENCE: Type = Type {
     name: "reference",
     fields: REFERENCE_FIELDS,
 };
 
-/// Certificates.
+/// A reference to certificates.
 pub(crate) static AUTHORITY: Type = Type {
     name: "authority",
     fields: REFERENCE_FIELDS,
 };
 
-/// Contents of files and key files. In base 0.1 `local` and headers did not exist.
+/// Contents of files and key files. Base 0.1 had neither `local` nor headers.
 pub(crate) static RESOURCE: Type = Type {
     name: "resource",
     fields: &[
@@ -279,11 +281,11 @@ static KERNEL_ARGUMENTS: Type = Type {
 static BOOT_DEVICE: Type = Type {
     name: "bootDevice",
     fields: &[
-        text("layout").own(
+        text("layout").butane_only(
             "Architecture of the disk: x86_64, aarch64, ppc64le, s390x-eckd, s390x-zfcp or s390x-virt",
         ),
-        object("luks", &BOOT_LUKS).own("Encryption of the root file system"),
-        object("mirror", &MIRROR).own("Mirroring of the boot disk"),
+        object("luks", &BOOT_LUKS).butane_only("Encryption of the root file system"),
+        object("mirror", &MIRROR).butane_only("Mirroring of the boot disk"),
     ],
 };
 
@@ -292,22 +294,22 @@ static BOOT_LUKS: Type = Type {
     fields: &[
         text("device")
             .with(Sugar::V1_6)
-            .own("Whole disk of the root file system, on s390x"),
-        objects("tang", &TANG).own("Tang servers"),
-        int("threshold").own("How many pieces unlock the volume"),
-        flag("tpm2").own("Bind to the TPM"),
+            .butane_only("Whole disk of the root file system, on s390x"),
+        objects("tang", &TANG).butane_only("Tang servers"),
+        int("threshold").butane_only("How many pieces unlock the volume"),
+        flag("tpm2").butane_only("Bind to the TPM"),
         flag("discard")
             .with(Sugar::V1_5)
-            .own("Pass discards through to the device"),
+            .butane_only("Pass discards through to the device"),
         object("cex", &CEX)
             .with(Sugar::V1_6)
-            .own("IBM Crypto Express card"),
+            .butane_only("IBM Crypto Express card"),
     ],
 };
 
 static MIRROR: Type = Type {
     name: "bootMirror",
-    fields: &[texts("devices").own("Disks to mirror the boot disk on; at least two")],
+    fields: &[texts("devices").butane_only("Disks to mirror the boot disk on; at least two")],
 };
 
 static STORAGE: Type = Type {
@@ -322,7 +324,7 @@ static STORAGE: Type = Type {
         objects("luks", &LUKS).from(V0_3),
         objects("trees", &TREE)
             .from(V0_2)
-            .own("Local directories to be put into the file system"),
+            .butane_only("Local directories to be put into the file system"),
     ],
 };
 
@@ -372,7 +374,7 @@ static FILESYSTEM: Type = Type {
         text("uuid"),
         texts("options"),
         texts("mount_options").from(V0_2),
-        flag("with_mount_unit").from(V0_2).own(
+        flag("with_mount_unit").from(V0_2).butane_only(
             "Make a unit that mounts the file system, or turns on the swap area, on every boot",
         ),
     ],
@@ -471,20 +473,20 @@ static TANG: Type = Type {
 static TREE: Type = Type {
     name: "tree",
     fields: &[
-        text("local").own("The directory, as a path in the files directory"),
-        text("path").own("Where its contents go; / by default"),
+        text("local").butane_only("The directory, as a path in the files directory"),
+        text("path").butane_only("Where its contents go; / by default"),
         object("user", &NODE_OWNER)
             .from(V0_7)
-            .own("Owner of everything in the tree"),
+            .butane_only("Owner of everything in the tree"),
         object("group", &NODE_OWNER)
             .from(V0_7)
-            .own("Owning group of everything in the tree"),
+            .butane_only("Owning group of everything in the tree"),
         int("file_mode")
             .from(V0_7)
-            .own("Permission bits of the files, e.g. 0644"),
+            .butane_only("Permission bits of the files, e.g. 0644"),
         int("dir_mode")
             .from(V0_7)
-            .own("Permission bits of the directories, e.g. 0755"),
+            .butane_only("Permission bits of the directories, e.g. 0755"),
     ],
 };
 
@@ -494,12 +496,12 @@ static SYSTEMD: Type = Type {
         objects("units", &UNIT),
         objects("quadlets", &QUADLET)
             .from(V0_8)
-            .own("Units of Podman"),
+            .butane_only("Units of Podman"),
     ],
 };
 
 const CONTENTS_LOCAL: ButaneField =
-    text("contents_local").own("The text, as a path in the files directory");
+    text("contents_local").butane_only("The text, as a path in the files directory");
 
 static UNIT: Type = Type {
     name: "unit",
@@ -521,19 +523,19 @@ static DROPIN: Type = Type {
 static QUADLET: Type = Type {
     name: "quadlet",
     fields: &[
-        text("name").own("File name of the unit, e.g. web.container"),
-        flag("rootful").own("true = a unit of the system, not of its users"),
-        text("contents").own("Text of the unit"),
+        text("name").butane_only("File name of the unit, e.g. web.container"),
+        flag("rootful").butane_only("true = a unit of the system, not of its users"),
+        text("contents").butane_only("Text of the unit"),
         CONTENTS_LOCAL,
-        objects("dropins", &QUADLET_DROPIN).own("Drop-in files"),
+        objects("dropins", &QUADLET_DROPIN).butane_only("Drop-in files"),
     ],
 };
 
 static QUADLET_DROPIN: Type = Type {
     name: "quadletDropin",
     fields: &[
-        text("name").own("File name of the drop-in"),
-        text("contents").own("Text of the drop-in"),
+        text("name").butane_only("File name of the drop-in"),
+        text("contents").butane_only("Text of the drop-in"),
         CONTENTS_LOCAL,
     ],
 };
@@ -551,7 +553,7 @@ static USER: Type = Type {
         texts("ssh_authorized_keys"),
         texts("ssh_authorized_keys_local")
             .from(V0_5)
-            .own("Files with SSH public keys, as paths in the files directory"),
+            .butane_only("Files with SSH public keys, as paths in the files directory"),
         int("uid"),
         text("gecos"),
         text("home_dir"),
@@ -579,13 +581,14 @@ static GROUP: Type = Type {
 
 static GRUB: Type = Type {
     name: "grub",
-    fields: &[objects("users", &GRUB_USER).own("Users of the boot loader")],
+    fields: &[objects("users", &GRUB_USER).butane_only("Users of the boot loader")],
 };
 
 static GRUB_USER: Type = Type {
     name: "grubUser",
     fields: &[
-        text("name").own("Name of the user"),
-        text("password_hash").own("Hash of the password, as grub2-mkpasswd-pbkdf2 makes it"),
+        text("name").butane_only("Name of the user"),
+        text("password_hash")
+            .butane_only("Hash of the password, as grub2-mkpasswd-pbkdf2 makes it"),
     ],
 };

@@ -1,4 +1,4 @@
-//! What a variant forbids in the config that comes out, whether it was written or made by sugar.
+//! What a variant forbids in the resulting config, whether the user wrote it or sugar generated it.
 
 use super::context::ButaneContext;
 use super::variants::{Dialect, Variant};
@@ -14,15 +14,16 @@ pub(super) fn check(config: &Tree<'_>, context: &mut ButaneContext<'_, '_>) {
     let dialect = context.dialect;
     let mut filter = Filter {
         dialect,
-        // What a MachineConfig has no place for may be in a plain config; values that no machine would take may not.
+        // Members that a MachineConfig has no place for are fine in a plain config; values that no machine accepts are
+        // not.
         allows_members: dialect.variant == Variant::Openshift && context.surroundings.is_raw,
         remarks: context.remarks,
     };
     match dialect.variant {
         Variant::Fcos => {}
-        Variant::Flatcar => filter.flatcar(config),
-        Variant::R4e | Variant::Fiot => filter.images(config),
-        Variant::Openshift => filter.openshift(config),
+        Variant::Flatcar => filter.check_flatcar(config),
+        Variant::R4e | Variant::Fiot => filter.check_images(config),
+        Variant::Openshift => filter.check_openshift(config),
     }
 }
 
@@ -33,16 +34,16 @@ struct Filter<'f> {
 }
 
 impl Filter<'_> {
-    /// A member that must not be there.
+    /// Reports a member that is not supported, unless such members are allowed.
     fn forbid(&mut self, tree: Option<&Tree<'_>>, what: &str) {
         if !self.allows_members {
             self.refuse(tree, what);
         }
     }
 
-    /// A value that must not be there.
+    /// Reports a value that is not supported.
     fn refuse(&mut self, tree: Option<&Tree<'_>>, what: &str) {
-        if let Some(tree) = tree.filter(|tree| tree.says_something()) {
+        if let Some(tree) = tree.filter(|tree| tree.has_content()) {
             let message = format!(
                 "variant {} does not support {what}",
                 self.dialect.variant.name()
@@ -57,7 +58,7 @@ impl Filter<'_> {
         }
     }
 
-    fn flatcar(&mut self, config: &Tree<'_>) {
+    fn check_flatcar(&mut self, config: &Tree<'_>) {
         let is_experimental = self.dialect.version == "1.2.0-experimental";
         let (key, what) = match is_experimental {
             true => ("cex", "Crypto Express cards"),
@@ -68,8 +69,8 @@ impl Filter<'_> {
         }
     }
 
-    /// Systems that come as an image with its disk made.
-    fn images(&mut self, config: &Tree<'_>) {
+    /// Systems that are installed from an image with a finished disk layout.
+    fn check_images(&mut self, config: &Tree<'_>) {
         self.forbid(config.member("kernelArguments"), "kernel arguments");
         for (key, what) in [
             ("disks", "partitions"),
@@ -81,12 +82,10 @@ impl Filter<'_> {
         }
     }
 
-    fn openshift(&mut self, config: &Tree<'_>) {
+    fn check_openshift(&mut self, config: &Tree<'_>) {
         if self.dialect.is_openshift_since(14)
             && !self.allows_members
-            && let Some(arguments) = config
-                .member("kernelArguments")
-                .filter(|t| t.says_something())
+            && let Some(arguments) = config.member("kernelArguments").filter(|t| t.has_content())
         {
             self.remarks.error_with_help(
                 arguments.at.offset,
@@ -96,25 +95,25 @@ impl Filter<'_> {
         }
         self.forbid(part(config, &["passwd", "groups"]), "groups");
         for user in elements(part(config, &["passwd", "users"])) {
-            self.user(user);
+            self.check_user(user);
         }
         self.forbid(part(config, &["storage", "directories"]), "directories");
         self.forbid(part(config, &["storage", "links"]), "links");
         for file in elements(part(config, &["storage", "files"])) {
-            self.file(file);
+            self.check_file(file);
         }
         for filesystem in elements(part(config, &["storage", "filesystems"])) {
             let format = filesystem.member("format");
-            let is_forbidden = match format.map_or("", Tree::text) {
+            let is_unsupported = match format.map_or("", Tree::text) {
                 "btrfs" => true,
                 "none" => self.dialect.is_openshift_since(14),
                 _ => false,
             };
-            self.refuse(format.filter(|_| is_forbidden), "this format");
+            self.refuse(format.filter(|_| is_unsupported), "this format");
         }
     }
 
-    fn user(&mut self, user: &Tree<'_>) {
+    fn check_user(&mut self, user: &Tree<'_>) {
         let Value::Object(members) = &user.value else {
             return;
         };
@@ -136,7 +135,7 @@ impl Filter<'_> {
         }
     }
 
-    fn file(&mut self, file: &Tree<'_>) {
+    fn check_file(&mut self, file: &Tree<'_>) {
         self.forbid(file.member("append"), "appending to files");
         let contents = file.member("contents");
         let headers = contents.and_then(|contents| contents.member("httpHeaders"));

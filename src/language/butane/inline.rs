@@ -1,38 +1,40 @@
-//! Which contents are given as text in a config that is translated to Butane.
+//! Decides which contents become inline text when a config is translated to Butane.
 
 use super::encoding::{self, Forms};
 use super::variants::{BaseVersion, Dialect, Variant};
 use crate::config::{JsonPath, data_url, parse};
 use crate::language::packed;
 
-/// Where other configs are referred to.
-const REFERENCES: &str = "$.ignition.config.";
+/// Prefix of the paths of references to other configs.
+const REFERENCE_PREFIX: &str = "$.ignition.config.";
 
-/// What becomes of a source.
+/// How a source is written.
 pub(super) enum Inline {
-    /// It stands for this text.
+    /// As this text.
     Text(String),
-    /// It is a URL of bytes elsewhere.
+    /// As the URL it is: the bytes are not in it.
     Elsewhere,
-    /// It stays, and why.
+    /// As the URL it is, for this reason.
     Kept(&'static str),
 }
 
-/// What decides about contents.
+/// What the decision depends on besides the resource.
 pub(super) struct Inlining {
     pub(super) dialect: &'static Dialect,
-    /// Other configs are merged into this one.
+    /// True if other configs are merged into this one.
     pub(super) has_children: bool,
 }
 
 impl Inlining {
-    /// The text that `source`, part of the resource at `path`, stands for, if `inline` with this text means the same.
+    /// The text that `source`, part of the resource at `path`, stands for, if an `inline` of this text has the same
+    /// meaning.
     ///
-    /// The bytes are always those of `source`, but `inline` also states a compression: `gzip` if that is shorter, else
-    /// none (`""`). Stating none where nothing was stated changes nothing that works: it matters only when this config is
-    /// merged over one that compresses the same file, and then text would not have been gzip. Another compression changes
-    /// nothing in this config either, but one that is merged into it may give a new source and rely on the compression
-    /// it finds. So a config that merges others keeps the compressions that they can see.
+    /// The bytes are those of `source` in any case, but `inline` also implies a compression: `gzip` if that is shorter,
+    /// else none (`""`). Stating none where none was stated changes nothing that works: it only matters if this config
+    /// is merged over one that compresses the same file, and then the text would not have been gzip data. Any other
+    /// change of the compression does not affect this config either, but a config that is merged into it may give a new
+    /// source and rely on the compression it finds. So a config that merges others keeps the compressions that they can
+    /// see.
     pub(super) fn text_of(
         &self,
         source: &str,
@@ -59,11 +61,13 @@ impl Inlining {
                 false => Inline::Text(text),
             };
         }
-        // Inline configs are judged, and those in Butane are translated.
-        if path.as_str().starts_with(REFERENCES) && parse("", text.as_bytes()).outcome.is_err() {
+        // Inline configs are checked, and Butane ones are translated.
+        if path.as_str().starts_with(REFERENCE_PREFIX)
+            && parse("", text.as_bytes()).outcome.is_err()
+        {
             return Inline::Kept("not an Ignition 3 config, so it stays a URL");
         }
-        // Other resources are equal by their source, so that none gets another one.
+        // Other resources are identified by their source, so a merge never gives them a new one.
         let is_merged_by_member =
             path.as_str().ends_with(".contents") || path.as_str().ends_with(".keyFile");
         if self.has_children && is_merged_by_member && self.would_compress(&text) != is_packed {

@@ -8,14 +8,14 @@ use crate::config::tree::{Tree, Value};
 use crate::language::node::Node;
 use serde_json::{Map, Value as Json, json};
 
-/// The label that says which machines a config is for.
+/// The label that states which machines a config is for.
 const ROLE: &str = "machineconfiguration.openshift.io/role";
 const API_VERSION: &str = "machineconfiguration.openshift.io/v1";
 
-/// The argument of the kernel that a key in a Crypto Express card needs.
+/// The kernel argument that a key in a Crypto Express card requires.
 const CEX_ARGUMENT: &str = "rd.luks.key=/etc/luks/cex.key";
 
-/// What FIPS mode demanded of volumes before 4.20.
+/// Options that FIPS mode required of volumes before 4.20.
 const FIPS_OPTIONS: [&str; 2] = ["--cipher", "aes-cbc-essiv:sha256"];
 const LAST_MINOR_WITH_FIPS_OPTIONS: u8 = 19;
 
@@ -30,7 +30,7 @@ pub(crate) struct MachineConfig {
     fips: Option<bool>,
 }
 
-/// Checks what a MachineConfig needs.
+/// Checks what a MachineConfig requires.
 pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     if context.dialect.variant != Variant::Openshift {
         return;
@@ -91,7 +91,7 @@ fn check_cex(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     }
 }
 
-/// A config by itself has no place for the settings.
+/// Warns of settings, which have no place in a plain config.
 fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut ButaneContext<'_, '_>) {
     for entry in settings.map_or(&[][..], Node::entries) {
         let is_empty = match entry.value.as_scalar() {
@@ -100,15 +100,15 @@ fn warn_of_settings(settings: Option<&Node<'_>>, context: &mut ButaneContext<'_,
         };
         if !is_empty {
             let message = format!("`{}` has no effect without a MachineConfig", entry.key);
-            // Most of them are lists.
+            // Most of these values are lists.
             let at = entry.value.at;
             context.remarks.about_list(Severity::Warning, at, message);
         }
     }
 }
 
-/// Options that FIPS mode demands of volumes, put into a config with the names of Ignition.
-pub(super) fn fips_options<'t>(
+/// Adds the options that FIPS mode requires of volumes to a config with the names of Ignition.
+pub(super) fn add_fips_options<'t>(
     config: &mut Node<'t>,
     root: &Node<'t>,
     context: &ButaneContext<'_, '_>,
@@ -117,9 +117,9 @@ pub(super) fn fips_options<'t>(
     let fips = root
         .at_path(&["openshift", "fips"])
         .filter(|fips| fips.as_text() == "true");
-    let is_demanded =
+    let is_required =
         dialect.is_openshift_since(8) && dialect.openshift <= LAST_MINOR_WITH_FIPS_OPTIONS;
-    let Some(fips) = fips.filter(|_| is_demanded) else {
+    let Some(fips) = fips.filter(|_| is_required) else {
         return;
     };
     let volumes = config.at_path_mut(&["storage", "luks"]);
@@ -148,7 +148,7 @@ fn add_cipher(volume: &mut Node<'_>, at: u32) {
 }
 
 impl MachineConfig {
-    /// What a document puts around its config; nothing if it is to be plain, or the variant has no such thing.
+    /// The MachineConfig of a document; `None` if the config is to be plain, or the variant does not wrap it.
     pub(super) fn of(root: &Node<'_>, context: &ButaneContext<'_, '_>) -> Option<Self> {
         if context.dialect.variant != Variant::Openshift || context.surroundings.is_raw {
             return None;
@@ -180,7 +180,7 @@ impl MachineConfig {
         })
     }
 
-    /// The MachineConfig with `config` in it, as YAML with sorted keys and without a line end behind it.
+    /// The MachineConfig with `config` in it, as YAML with sorted keys and without a trailing newline.
     pub(crate) fn print(&self, config: &Tree<'_>) -> String {
         let mut spec = Map::new();
         let config = json_of(config).unwrap_or_else(|| json!({}));
@@ -237,7 +237,7 @@ fn yaml_of(value: &Json) -> yaml_text::YamlValue {
     }
 }
 
-/// A tree as JSON; `None` for what is empty.
+/// A tree as JSON; `None` if it is empty.
 fn json_of(tree: &Tree<'_>) -> Option<Json> {
     Some(match &tree.value {
         Value::Null | Value::MismatchedValue(_) => return None,

@@ -1,8 +1,8 @@
 //! Butane.
 //!
-//! `variants` lists which versions there are, `fields` which keys they have. `read` holds a document against that table,
-//! `rules` judge what it asks for, `translate` gives what has the same meaning in Ignition, and the files of the sugar
-//! what has not: `mounts`, `trees`, `quadlets`, `boot_device`. `filters` are what a variant forbids in the result.
+//! `variants` lists the versions, `fields` their keys. `read` checks a document against that table, `rules` check its
+//! values, `translate` translates what has the same meaning in Ignition, and the files of the sugar do the rest:
+//! `mounts`, `trees`, `quadlets`, `boot_device`. `filters` check the result for what a variant forbids.
 
 mod boot_device;
 mod children;
@@ -40,7 +40,7 @@ use super::surroundings::Surroundings;
 use super::yaml::Yaml;
 use super::{document, shaped};
 use crate::config::tree::{Tree, Value};
-use crate::config::{ENCODED, EncodedContents, LineStarts, WrittenPaths, merge};
+use crate::config::{ENCODED_PLACEHOLDER, EncodedContents, LineStarts, WrittenPaths, merge};
 use context::ButaneContext;
 use nodes::Nodes;
 use std::borrow::Cow;
@@ -55,7 +55,7 @@ pub(crate) fn read<'t>(
     read_nested(text, lines, surroundings, &[])
 }
 
-/// [`read()`] for a text that others, in local files, have led to.
+/// [`read()`] for a text inside others; `nesting` names the local files that led to it.
 fn read_nested<'t>(
     text: &'t [u8],
     lines: &LineStarts,
@@ -68,18 +68,18 @@ fn read_nested<'t>(
     };
     let paths = yaml.paths();
     let mut remarks = Remarks::default();
-    let made = config(yaml, &paths, surroundings, nesting, &mut remarks);
-    let made = made.unwrap_or_default();
+    let translated = translate_document(yaml, &paths, surroundings, nesting, &mut remarks);
+    let translated = translated.unwrap_or_default();
     TranslationResult {
-        findings: remarks.placed(lines, &paths),
+        findings: remarks.into_findings(lines, &paths),
         paths,
-        config: made.config,
-        encoded: made.encoded,
-        wrapper: made.wrapper,
+        config: translated.config,
+        encoded: translated.encoded,
+        wrapper: translated.wrapper,
     }
 }
 
-/// What becomes of a document; nothing if it cannot be used.
+/// The translation of a document; empty if the document cannot be used.
 #[derive(Default)]
 struct TranslatedDocument<'t> {
     config: Option<(Tree<'t>, crate::config::Version)>,
@@ -88,8 +88,8 @@ struct TranslatedDocument<'t> {
     wrapper: Option<MachineConfig>,
 }
 
-/// Step by step. Each one only has a sense if those before found no error.
-fn config<'t>(
+/// Translates step by step. A step only makes sense if the ones before it found no error.
+fn translate_document<'t>(
     yaml: Yaml<'t>,
     paths: &WrittenPaths,
     surroundings: &Surroundings<'_>,
@@ -118,20 +118,20 @@ fn config<'t>(
     if context.remarks.is_fatal() {
         return None;
     }
-    // Files are most of a large config, and no sugar is made from them.
+    // Files are most of a large config, and no sugar depends on them.
     let mut root = document.root;
     let files = root
         .get_mut("storage")
         .and_then(|storage| storage.remove("files"));
-    let made = made(&root, files, &mut context);
+    let translated = merged_config(&root, files, &mut context);
     if context.remarks.is_fatal() {
         return None;
     }
-    filters::check(&made, &mut context);
-    partitions::check(&made, dialect, context.remarks);
+    filters::check(&translated, &mut context);
+    partitions::check(&translated, dialect, context.remarks);
     let wrapper = MachineConfig::of(&root, &context);
     Some(TranslatedDocument {
-        config: Some((made, dialect.output)),
+        config: Some((translated, dialect.output)),
         encoded: context.encoded,
         wrapper,
     })
@@ -164,7 +164,7 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
             None => "`version` is missing".into(),
             Some(_) => format!("`{text}` is not a version with three numbers"),
         };
-        remarks.error_with_help(at, message, "write it in full, as 1.5.0");
+        remarks.error_with_help(at, message, "write it in full, e.g. 1.5.0");
         return None;
     }
     match variants::find(variant.as_text(), text) {
@@ -177,8 +177,8 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
     }
 }
 
-/// The config that comes out: the user's own, `files` among it, merged over what sugar makes.
-fn made<'t>(
+/// The resulting config: the user's own, including `files`, merged over what sugar generates.
+fn merged_config<'t>(
     root: &Node<'t>,
     files: Option<Node<'t>>,
     context: &mut ButaneContext<'_, '_>,
@@ -212,11 +212,11 @@ fn made<'t>(
             shaped::node(merged)
         }
     };
-    machine_config::fips_options(&mut config, root, context);
+    machine_config::add_fips_options(&mut config, root, context);
     if dialect.variant == Variant::Openshift && dialect.has(variants::Sugar::V1_7) {
-        boot_device::settle_grub(&mut config);
+        boot_device::turn_grub_append_into_contents(&mut config);
     }
-    state_version(&mut config, root.at, dialect);
+    set_version(&mut config, root.at, dialect);
     let mut config = shaped::config(config, dialect.output);
     if let Some(files) = untouched {
         put_files(&mut config, files, context);
@@ -224,7 +224,7 @@ fn made<'t>(
     config
 }
 
-/// What sugar makes that the user's own config is merged over.
+/// The configs that sugar generates, over which the user's own is merged.
 fn parents<'t>(root: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Vec<Node<'t>> {
     let storage = root.get("storage");
     let units = storage.and_then(|storage| mounts::units(storage, context));
@@ -235,13 +235,13 @@ fn parents<'t>(root: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Vec<Node
     [units, boot, grub].into_iter().flatten().collect()
 }
 
-/// True if sugar adds to the files, directories and links of the user.
+/// True if sugar adds to the user's files, directories and links.
 fn adds_files(root: &Node<'_>) -> bool {
     let has = |path: &[&str]| root.at_path(path).is_some();
     has(&["storage", "trees"]) || has(&["systemd", "quadlets"])
 }
 
-/// Adds what trees and quadlets make to `own`.
+/// Adds the files of trees and quadlets to `own`.
 fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut ButaneContext<'_, '_>) {
     let mut nodes = Nodes::take(own);
     if let Some(storage) = root.get("storage") {
@@ -250,12 +250,12 @@ fn add_files<'t>(root: &Node<'t>, own: &mut Node<'t>, context: &mut ButaneContex
     if let Some(systemd) = root.get("systemd") {
         quadlets::add(systemd, &mut nodes, context);
     }
-    nodes.put(own);
+    nodes.put_back(own);
 }
 
-/// Translates `files`, which nothing else touches, into `config`, one after the other: going through all of a large config
-/// several times takes most of the time. Contents that are encoded are put aside, except in a config inside another one,
-/// which is printed.
+/// Translates `files`, which nothing else touches, into `config` one at a time: going through all of a large config
+/// several times would take most of the time. Encoded contents are kept apart, except in a nested config, which is
+/// printed.
 fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut ButaneContext<'_, '_>) {
     let NodeContent::List(files) = files.value else {
         return;
@@ -268,7 +268,7 @@ fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut ButaneCon
             && context.encoded_at == Some(source.at)
             && let NodeContent::Scalar(scalar) = &mut source.value
         {
-            let url = std::mem::replace(&mut scalar.text, ENCODED.into());
+            let url = std::mem::replace(&mut scalar.text, ENCODED_PLACEHOLDER.into());
             context.encoded.push(EncodedContents {
                 file: index,
                 source: url.into_owned(),
@@ -283,8 +283,8 @@ fn put_files<'t>(config: &mut Tree<'t>, files: Node<'t>, context: &mut ButaneCon
     }
 }
 
-/// Puts `ignition.version` into a config.
-fn state_version(config: &mut Node<'_>, at: u32, dialect: &Dialect) {
+/// Sets `ignition.version` of a config.
+fn set_version(config: &mut Node<'_>, at: u32, dialect: &Dialect) {
     let version = Node::text(at, Cow::Borrowed(dialect.output.as_str()));
     match config.get_mut("ignition") {
         Some(ignition) => ignition.set("version", version),

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_go_both_ways() {
+    fn names_convert_both_ways() {
         for (butane, ignition) in [
             ("size_mib", "sizeMiB"),
             ("http_proxy", "httpProxy"),

@@ -3,7 +3,7 @@
 use crate::language::node::{Node, NodeContent};
 use std::collections::HashMap;
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ButaneNodeKind {
     File,
@@ -32,7 +32,7 @@ impl ButaneNodeKind {
 pub(super) struct Nodes<'t> {
     at: u32,
     lists: HashMap<ButaneNodeKind, (u32, Vec<Node<'t>>)>,
-    /// Made when the first path is looked for: most configs have neither trees nor quadlets.
+    /// Built by the first lookup: most configs have neither trees nor quadlets.
     by_path: Option<HashMap<String, (ButaneNodeKind, usize)>>,
 }
 
@@ -75,14 +75,14 @@ impl<'t> Nodes<'t> {
         })
     }
 
-    /// What is at a path.
+    /// The entry at `path`.
     pub(super) fn get_mut(&mut self, path: &str) -> Option<(ButaneNodeKind, &mut Node<'t>)> {
         let (kind, index) = *self.by_path().get(path)?;
         let (_, list) = self.lists.get_mut(&kind)?;
         Some((kind, list.get_mut(index)?))
     }
 
-    /// Adds an entry behind the others.
+    /// Appends an entry.
     pub(super) fn push(&mut self, kind: ButaneNodeKind, path: String, node: Node<'t>) {
         let at = node.at;
         let index = self.lists.get(&kind).map_or(0, |(_, list)| list.len());
@@ -91,8 +91,8 @@ impl<'t> Nodes<'t> {
         list.push(node);
     }
 
-    /// Puts the entries into the storage of `config`.
-    pub(super) fn put(mut self, config: &mut Node<'t>) {
+    /// Puts the entries back into the storage of `config`.
+    pub(super) fn put_back(mut self, config: &mut Node<'t>) {
         if self.lists.is_empty() {
             return;
         }

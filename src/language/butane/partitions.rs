@@ -1,11 +1,11 @@
-//! Partitions that the boot system of CoreOS will not like. Only warnings: a config may know better.
+//! Warns of partitions that the initramfs of CoreOS cannot handle. No errors: the user may know better.
 
 use super::filters::{elements, part};
 use super::variants::{Dialect, Sugar};
 use crate::config::tree::{Tree, Value};
 use crate::language::findings::Remarks;
 
-/// Labels with the numbers that the boot system expects.
+/// Labels with the numbers that CoreOS expects.
 const RESERVED: [(&str, i64); 5] = [
     ("BIOS-BOOT", 1),
     ("PowerPC-PReP-boot", 1),
@@ -14,7 +14,7 @@ const RESERVED: [(&str, i64); 5] = [
     ("root", 4),
 ];
 
-/// The root file system needs this much to be updated.
+/// Size that the root file system needs for updates.
 const MIN_ROOT_MIB: i64 = 8192;
 
 /// Checks the disks of the result.
@@ -31,15 +31,16 @@ pub(super) fn check(config: &Tree<'_>, dialect: &Dialect, remarks: &mut Remarks)
         for (index, partition) in partitions.iter().enumerate() {
             let label = partition.member("label");
             let text = label.map_or("", Tree::text);
-            let Some((_, wanted)) = RESERVED.iter().find(|(reserved, _)| *reserved == text) else {
+            let Some((_, expected)) = RESERVED.iter().find(|(reserved, _)| *reserved == text)
+            else {
                 continue;
             };
             let at = label.map_or(partition.at, |label| label.at).offset;
-            if !is_wiped && number(partition, "number") != *wanted {
+            if !is_wiped && number(partition, "number") != *expected {
                 remarks.warn_with_help(
                     at,
-                    format!("the partition {text} of the system has number {wanted}"),
-                    format!("set number: {wanted}, wipe the table, or choose another label"),
+                    format!("the partition {text} of the system has number {expected}"),
+                    format!("set number: {expected}, wipe the table, or choose another label"),
                 );
             }
             if text == "root" && dialect.has(Sugar::V1_3) {
@@ -60,7 +61,7 @@ fn check_root<'n>(
     if mib == 0 && others.any(|other| number(other, "startMiB") == 0) {
         remarks.warn_with_help(
             at,
-            "the root partition cannot grow, since another one may be put right behind it",
+            "the root partition cannot grow, since another one may be placed right after it",
             "give the root partition a size, or the others a start",
         );
     } else if mib != 0 && mib < MIN_ROOT_MIB {

@@ -8,7 +8,7 @@ const ROOTFUL: &str = "/etc/containers/systemd";
 const ROOTLESS: &str = "/etc/containers/systemd/users";
 const MODE: i64 = 0o644;
 
-/// Kinds of units that Podman makes of such files.
+/// Extensions of the files from which Podman generates units.
 const EXTENSIONS: [&str; 8] = [
     "container",
     "volume",
@@ -20,7 +20,7 @@ const EXTENSIONS: [&str; 8] = [
     "artifact",
 ];
 
-/// Checks what the units need.
+/// Checks names and contents of the units.
 pub(super) fn check(systemd: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for quadlet in list(systemd, "quadlets") {
         let name = quadlet.text_at("name");
@@ -40,7 +40,7 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
                 .remarks
                 .warn(at, "Podman ignores units in directories of their own");
         }
-        check_texts(quadlet, context);
+        check_contents(quadlet, context);
         let given = ["contents", "contents_local"]
             .iter()
             .find_map(|key| quadlet.get(key).filter(|node| !node.as_text().is_empty()));
@@ -51,7 +51,7 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
             );
         }
         for dropin in list(quadlet, "dropins") {
-            check_texts(dropin, context);
+            check_contents(dropin, context);
             if !dropin.text_at("name").ends_with(".conf") {
                 let at = dropin.get("name").map_or(dropin.at, |node| node.at);
                 context.remarks.warn(
@@ -63,8 +63,8 @@ pub(super) fn check(systemd: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     }
 }
 
-/// Only one of the text itself and a file with it.
-pub(super) fn check_texts(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
+/// Reports a node that has both its text and a local file with it.
+pub(super) fn check_contents(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let text = node
         .get("contents")
         .filter(|node| !node.as_text().is_empty());
@@ -98,18 +98,18 @@ pub(super) fn add<'t>(
                 let node = Node::mapping(quadlet.at)
                     .with("path", Node::text(at, path.clone()))
                     .with("target", Node::text(at, template));
-                push(ButaneNodeKind::Link, path.clone(), node, nodes, context);
+                add_node(ButaneNodeKind::Link, path.clone(), node, nodes, context);
             }
-            None => file(quadlet, path.clone(), nodes, context),
+            None => add_file(quadlet, path.clone(), nodes, context),
         }
         for dropin in list(quadlet, "dropins") {
             let path = format!("{path}.d/{}", dropin.text_at("name"));
-            file(dropin, path, nodes, context);
+            add_file(dropin, path, nodes, context);
         }
     }
 }
 
-fn file<'t>(
+fn add_file<'t>(
     node: &Node<'t>,
     path: String,
     nodes: &mut Nodes<'t>,
@@ -119,7 +119,7 @@ fn file<'t>(
         .get("contents_local")
         .filter(|node| !node.as_text().is_empty());
     let (at, bytes) = match (node.get("contents"), local) {
-        (_, Some(local)) => (local.at, context.local(local).unwrap_or_default()),
+        (_, Some(local)) => (local.at, context.read_local(local).unwrap_or_default()),
         (Some(text), None) => (text.at, text.as_text().as_bytes().to_vec()),
         (None, None) => (node.at, Vec::new()),
     };
@@ -132,10 +132,10 @@ fn file<'t>(
         .with("path", Node::text(name_at, path.clone()))
         .with("contents", contents)
         .with("mode", Node::int(name_at, MODE));
-    push(ButaneNodeKind::File, path, file, nodes, context);
+    add_node(ButaneNodeKind::File, path, file, nodes, context);
 }
 
-fn push<'t>(
+fn add_node<'t>(
     kind: ButaneNodeKind,
     path: String,
     node: Node<'t>,

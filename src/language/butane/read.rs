@@ -1,4 +1,4 @@
-//! A document held against the table of its dialect: known keys with values of the right types, nothing else.
+//! Checks a document against the table of its dialect: known keys with values of the right types, nothing else.
 
 use super::fields::{ButaneField, ButaneFieldKind, Type};
 use super::scalars::{self, Int};
@@ -8,25 +8,26 @@ use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent};
 use crate::text::{find_in_turn, is_same_name};
 
-/// Unknown keys at least this alike to a known one are worth a suggestion.
-const ALIKE: f64 = 0.8;
+/// Similarity from which a known key is suggested in the place of an unknown one.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// Keys at the top level with this beginning only hold anchors.
-const ANCHORS: &str = "x-";
+/// Prefix of top-level keys that only hold anchors.
+const ANCHOR_PREFIX: &str = "x-";
 
-/// Keys that say where bytes come from. Of several, the first one here is told, as the original does.
+/// Keys that define where bytes come from. If there are several, the first in this order is reported, as by the
+/// original.
 const SOURCES: [&str; 3] = ["source", "inline", "local"];
 
-/// A document as its dialect has it.
+/// A document as its dialect defines it.
 pub(super) struct ReadDocument<'t> {
-    /// What it says: numbers and flags in the words of JSON, texts as quoted scalars, no null.
+    /// Its values: numbers and flags as JSON spells them, texts as quoted scalars, no null.
     pub(super) root: Node<'t>,
-    /// Where bytes come from a second place, which `rules` refuse. Looked for here, since going through all of a large
-    /// document once more takes its time.
+    /// Offsets of keys that give a second source for the same bytes, which `rules` reject. They are collected here
+    /// because another pass over a large document takes time.
     pub(super) second_sources: Vec<u32>,
 }
 
-/// What `root` says in `dialect`.
+/// Reads `root` as an object of type `of` in `dialect`.
 pub(super) fn read<'t>(
     root: Node<'t>,
     of: &'static Type,
@@ -56,7 +57,7 @@ struct ButaneReader<'r> {
 }
 
 impl ButaneReader<'_> {
-    /// A value of `kind`; `None` if there is none, or one of another type, which is told.
+    /// A value of `kind`; `None` if it is null, or of another type, which is reported.
     fn value<'t>(
         &mut self,
         node: Node<'t>,
@@ -69,13 +70,13 @@ impl ButaneReader<'_> {
         let at = node.at;
         match (kind, node.value) {
             (ButaneFieldKind::Text, NodeContent::Scalar(scalar)) => {
-                self.told(at, scalars::text(scalar).map(|text| Node::text(at, text)))
+                self.or_report(at, scalars::text(scalar).map(|text| Node::text(at, text)))
             }
             (ButaneFieldKind::Int, NodeContent::Scalar(scalar)) => {
-                let number = self.told(at, scalars::int(&scalar))?;
-                Some(Node::int(at, self.whole(at, number)))
+                let number = self.or_report(at, scalars::int(&scalar))?;
+                Some(Node::int(at, self.exact_or_warn(at, number)))
             }
-            (ButaneFieldKind::Bool, NodeContent::Scalar(scalar)) => self.told(
+            (ButaneFieldKind::Bool, NodeContent::Scalar(scalar)) => self.or_report(
                 at,
                 scalars::flag(&scalar).map(|value| Node::flag(at, value)),
             ),
@@ -96,7 +97,7 @@ impl ButaneReader<'_> {
             }
             (kind, value) => {
                 let found = Node { at, value };
-                let message = format!("expected {}, found {}", wanted(kind), found.kind());
+                let message = format!("expected {}, found {}", expected(kind), found.kind());
                 match found.value {
                     NodeContent::List(_) => {
                         self.remarks.about_list(Severity::Error, at, message);
@@ -108,10 +109,10 @@ impl ButaneReader<'_> {
         }
     }
 
-    fn whole(&mut self, at: u32, number: Int) -> i64 {
+    fn exact_or_warn(&mut self, at: u32, number: Int) -> i64 {
         match number {
-            Int::Whole(number) => number,
-            Int::Cut(number) => {
+            Int::Exact(number) => number,
+            Int::Truncated(number) => {
                 let message =
                     format!("expected an integer, found a fraction; it counts as {number}");
                 self.remarks.warn(at, message);
@@ -120,7 +121,7 @@ impl ButaneReader<'_> {
         }
     }
 
-    fn told<T>(&mut self, at: u32, result: Result<T, &'static str>) -> Option<T> {
+    fn or_report<T>(&mut self, at: u32, result: Result<T, &'static str>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(message) => {
@@ -138,14 +139,14 @@ impl ButaneReader<'_> {
         depth: usize,
     ) -> Node<'t> {
         let mut next = 0;
-        // In place: a large config has many entries.
+        // In place, since a large config has many entries.
         entries.retain_mut(|entry| {
-            let is_meant =
+            let is_match =
                 |f: &ButaneField| is_same_name(f.name, &entry.key) && f.is_in(self.dialect);
-            let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
-                let is_anchors = depth == 0 && entry.key.starts_with(ANCHORS);
-                if !is_anchors {
-                    self.unused(entry, of);
+            let Some(field) = find_in_turn(of.fields, &mut next, is_match) else {
+                let holds_anchors = depth == 0 && entry.key.starts_with(ANCHOR_PREFIX);
+                if !holds_anchors {
+                    self.report_unused(entry, of);
                 }
                 return false;
             };
@@ -165,7 +166,7 @@ impl ButaneReader<'_> {
         object
     }
 
-    /// Null is no element, as in lists of texts. Among objects that is told: more is missing there than a word.
+    /// Skips null elements, as in lists of texts, but with a warning: a whole object may be missing.
     fn objects<'t>(
         &mut self,
         elements: Vec<Node<'t>>,
@@ -193,7 +194,7 @@ impl ButaneReader<'_> {
     fn texts_by_key<'t>(&mut self, at: u32, entries: Vec<MappingEntry<'t>>) -> Node<'t> {
         let mut object = Node::mapping(at);
         for entry in entries {
-            // A key counts even if nothing follows it: as a label, it has the empty value.
+            // A key without a value is kept: as a label, it has an empty value.
             let value = match entry.value.is_null() {
                 true => Some(Node::text(entry.value.at, "")),
                 false => self.value(entry.value, ButaneFieldKind::Text, 1),
@@ -205,32 +206,32 @@ impl ButaneReader<'_> {
         object
     }
 
-    fn unused(&mut self, entry: &MappingEntry<'_>, of: &'static Type) {
+    fn report_unused(&mut self, entry: &MappingEntry<'_>, of: &'static Type) {
         let path = self
             .paths
             .path_to(entry.value.at, false)
             .unwrap_or_else(JsonPath::root);
         let message = format!("unused key `{}`", entry.key);
-        let help = self.help(&entry.key, of);
+        let help = self.unused_key_help(&entry.key, of);
         self.remarks
-            .at_path(Severity::Warning, entry.key_at, path, message, help);
+            .add_at_path(Severity::Warning, entry.key_at, path, message, help);
     }
 
-    fn help(&self, key: &str, of: &'static Type) -> Option<String> {
+    fn unused_key_help(&self, key: &str, of: &'static Type) -> Option<String> {
         if of.field(key).is_some() {
             let (variant, version) = (self.dialect.variant.name(), self.dialect.version);
             return Some(format!("variant {variant} {version} does not have it"));
         }
-        let likeness = |field: &ButaneField| strsim::jaro_winkler(field.name, key);
+        let similarity = |field: &ButaneField| strsim::jaro_winkler(field.name, key);
         let closest = of
             .fields_in(self.dialect)
-            .filter(|field| likeness(field) >= ALIKE)
-            .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+            .filter(|field| similarity(field) >= MIN_SIMILARITY)
+            .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
         Some(format!("did you mean `{}`?", closest.name))
     }
 }
 
-fn wanted(kind: ButaneFieldKind) -> &'static str {
+fn expected(kind: ButaneFieldKind) -> &'static str {
     match kind {
         ButaneFieldKind::Text => "a string",
         ButaneFieldKind::Int => "an integer",

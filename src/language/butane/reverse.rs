@@ -1,4 +1,4 @@
-//! From Ignition to Butane, as a person would have written it.
+//! Translates Ignition to Butane, as a person would have written it.
 //!
 //! Each member has one spelling, so only the contents of resources need decisions: text becomes `inline` where
 //! translating it gives the same bytes again. See [`Inlining`] for when it does not.
@@ -13,26 +13,26 @@ use crate::config::tree::{self, Tree};
 use crate::config::{Document, Finding, Findings, JsonPath, Severity, Version};
 use crate::language::{self, Language, Surroundings};
 
-/// Members of Ignition that have no spelling, since other members say the same.
+/// The member of Ignition that has no spelling: variant and version of Butane imply it.
 const STATED_BY_VARIANT: &str = "$.ignition.version";
 
-const CHOOSE_METADATA: &str = "Ignition has neither a name nor a role: choose both";
+const METADATA_COMMENT: &str = "Ignition has neither a name nor a role: choose both";
 
-/// `document` in Butane: of the variant and version `wanted`, or of those that belong to version `natural`.
+/// `document` in Butane: in the `requested` variant and version, or in those whose output is `version`.
 ///
 /// # Errors
-/// What Butane, or that variant and version of it, cannot say.
+/// If Butane, or that variant and version of it, cannot express the document.
 pub fn from_ignition(
     document: &Document,
-    natural: Version,
-    wanted: Option<(&str, &str)>,
+    version: Version,
+    requested: Option<(&str, &str)>,
 ) -> Result<String, Findings> {
-    let dialect = match wanted {
+    let dialect = match requested {
         Some((variant, version)) => variants::find(variant, version)
             .map_err(|(message, help)| Findings(vec![error(message, None, Some(help))]))?,
-        None => natural_dialect(natural)?,
+        None => default_dialect(version)?,
     };
-    // Older versions have rules of their own.
+    // Older versions have their own rules.
     document.express(dialect.output, false)?;
     let tree = document.tree_in(dialect.output)?;
     let mut writer = ButaneWriter {
@@ -58,7 +58,7 @@ pub fn from_ignition(
     Err(Findings(findings))
 }
 
-/// Errors of a config that was made here, with paths of Ignition: what the variant forbids.
+/// Errors of the config written here, with the paths of Ignition: what the variant forbids.
 fn forbidden(text: &str) -> Vec<Finding> {
     let surroundings = Surroundings {
         is_raw: true,
@@ -82,7 +82,7 @@ fn path_in_ignition(path: &JsonPath) -> JsonPath {
 }
 
 /// The newest version of fcos that is translated to `version`.
-fn natural_dialect(version: Version) -> Result<&'static Dialect, Findings> {
+fn default_dialect(version: Version) -> Result<&'static Dialect, Findings> {
     let fits = |d: &&Dialect| d.variant == Variant::Fcos && d.output == version;
     DIALECTS.iter().rev().find(fits).ok_or_else(|| {
         let message = format!("no version of variant fcos is translated to {version}");
@@ -90,7 +90,7 @@ fn natural_dialect(version: Version) -> Result<&'static Dialect, Findings> {
     })
 }
 
-/// What a dialect demands and Ignition does not have.
+/// What a dialect requires and Ignition does not have.
 fn head(dialect: &Dialect) -> Vec<YamlEntry> {
     let text = |text: &str| YamlValue::Text(text.into());
     let mut entries = vec![
@@ -103,7 +103,7 @@ fn head(dialect: &Dialect) -> Vec<YamlEntry> {
             YamlEntry::new("name", text("99-worker-config")),
             YamlEntry::new("labels", YamlValue::Mapping(vec![role])),
         ]);
-        entries.push(YamlEntry::new("metadata", metadata).explained(CHOOSE_METADATA));
+        entries.push(YamlEntry::new("metadata", metadata).with_comment(METADATA_COMMENT));
     }
     entries
 }
@@ -118,7 +118,7 @@ fn error(message: String, path: Option<JsonPath>, help: Option<String>) -> Findi
     }
 }
 
-/// Puts the place that a person wrote into a finding: there is no other text that it could name.
+/// Names the origin in the user's text in the help of a finding, whose own position is in a text that nobody sees.
 fn name_origin(document: &Document, finding: &mut Finding) {
     let origin = finding.path.as_ref().and_then(|path| document.origin(path));
     finding.position = None;
@@ -140,25 +140,25 @@ impl ButaneWriter {
         self.inlining.dialect
     }
 
-    /// The members of an object in the order of the table; as deep as the table is.
+    /// The members of an object in the order of the table. Recurses as deep as the table.
     fn object(&mut self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Vec<YamlEntry> {
         let tree::Value::Object(members) = &tree.value else {
             return Vec::new();
         };
-        self.find_unknown(members, of, path);
+        self.report_unknown(members, of, path);
         let inline = self.inline(tree, of, path);
         let mut entries = Vec::new();
         for field in of.fields_in(self.dialect()).filter(|f| f.is_ignition) {
             let name = names::in_ignition(field.name);
             let member = members.iter().find(|(f, _)| f.name == name);
-            if let Some((_, tree)) = member.filter(|member| self.is_said(member)) {
+            if let Some((_, tree)) = member.filter(|member| self.is_stated(member)) {
                 entries.extend(self.entry(field, tree, &inline, &path.join(name)));
             }
         }
         entries
     }
 
-    /// What becomes of the bytes in an object, if there are any.
+    /// How the bytes in an object are written, if it has any.
     fn inline(&self, tree: &Tree<'_>, of: &'static Type, path: &JsonPath) -> Inline {
         let text = |name: &str| match tree.member(name).map(|tree| &tree.value) {
             Some(tree::Value::Text(text)) => Some(&**text),
@@ -173,7 +173,7 @@ impl ButaneWriter {
         }
     }
 
-    /// A member, unless it says nothing.
+    /// The entry of a member, unless it is empty.
     fn entry(
         &mut self,
         field: &ButaneField,
@@ -186,7 +186,7 @@ impl ButaneWriter {
                 return Some(YamlEntry::new("inline", YamlValue::Text(text.clone())));
             }
             ("source", Inline::Kept(reason), _) => {
-                return Some(YamlEntry::new(field.name, leaf(tree)).explained(reason));
+                return Some(YamlEntry::new(field.name, leaf(tree)).with_comment(reason));
             }
             // Translating inline text states its compression, except in base 0.1.
             ("compression", Inline::Text(_), _) if self.dialect().base > BaseVersion::V0_1 => {
@@ -220,7 +220,7 @@ impl ButaneWriter {
     }
 
     /// False for members whose absence means the same.
-    fn is_said(&self, (field, tree): &(&'static spec_table::Field, Tree<'_>)) -> bool {
+    fn is_stated(&self, (field, tree): &(&'static spec_table::Field, Tree<'_>)) -> bool {
         match &tree.value {
             tree::Value::Null | tree::Value::MismatchedValue(_) => false,
             tree::Value::Int(0) => {
@@ -231,15 +231,15 @@ impl ButaneWriter {
         }
     }
 
-    /// Members that the table of the dialect does not have.
-    fn find_unknown(
+    /// Reports members that the table of the dialect does not have.
+    fn report_unknown(
         &mut self,
         members: &[(&'static spec_table::Field, Tree<'_>)],
         of: &'static Type,
         path: &JsonPath,
     ) {
-        let said = members.iter().filter(|member| self.is_said(member));
-        let unknown: Vec<Finding> = said
+        let stated = members.iter().filter(|member| self.is_stated(member));
+        let unknown: Vec<Finding> = stated
             .map(|(shape, _)| (path.join(shape.name), names::in_butane(shape.name)))
             .filter(|(path, _)| path.as_str() != STATED_BY_VARIANT)
             .filter(|(_, name)| of.fields_in(self.dialect()).all(|field| field.name != name))
@@ -253,7 +253,7 @@ impl ButaneWriter {
     }
 }
 
-/// Permission bits as they are read everywhere else.
+/// Permission bits in octal, as everywhere else.
 fn octal(mode: i64) -> YamlValue {
     YamlValue::Plain(match mode {
         1.. => format!("0{mode:o}"),
@@ -281,15 +281,15 @@ mod tests {
     fn reverse(
         version: &str,
         rest: &str,
-        wanted: Option<(&str, &str)>,
+        requested: Option<(&str, &str)>,
     ) -> Result<String, Findings> {
         let text = format!(r#"{{"ignition": {{"version": "{version}"}}{rest}}}"#);
         let parsed = parse("config.ign", text.as_bytes());
         let document = parsed.outcome.expect(&text);
-        from_ignition(&document, parsed.version.expect(&text), wanted)
+        from_ignition(&document, parsed.version.expect(&text), requested)
     }
 
-    /// What is made of a file with these contents, behind its path.
+    /// The Butane text of a file with these contents, after the line `contents:`.
     fn contents(version: &str, resource: &str) -> String {
         let rest =
             format!(r#", "storage": {{"files": [{{"path": "/a", "contents": {resource}}}]}}"#);
@@ -299,9 +299,9 @@ mod tests {
     }
 
     fn packed(text: &str) -> String {
-        let whole = encoding::encode(text.repeat(100).as_bytes().into(), Forms::Compressed);
-        assert!(whole.is_compressed);
-        whole.url
+        let encoded = encoding::encode(text.repeat(100).as_bytes().into(), Forms::Compressed);
+        assert!(encoded.is_compressed);
+        encoded.url
     }
 
     #[test]
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn values_have_the_form_people_write() {
+    fn values_are_written_as_people_do() {
         let rest = r#", "storage": {"directories": [{"path": "/a", "mode": 493, "user": {"id": 0}}, {"path": "/b", "mode": 0}],
             "disks": [{"device": "/dev/a", "partitions": [{"number": 0, "label": "b", "sizeMiB": 0}]}]}"#;
         let want = "variant: fcos\nversion: 1.3.0\nstorage:\n  disks:\n    - device: /dev/a\n      partitions:\n        \
@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_told_with_its_origin() {
+    fn what_cannot_be_expressed_is_reported_with_its_origin() {
         let luks = r#", "storage": {"luks": [{"name": "a", "device": "/dev/a", "clevis": {"tpm2": true}}]}"#;
         let cases = [
             (("fcos", "1.1.0"), "`luks` exists since", "$.storage.luks"),
@@ -413,7 +413,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_are_made_up_where_they_are_demanded() {
+    fn metadata_is_made_up_where_it_is_required() {
         let text = reverse("3.4.0", "", Some(("openshift", "4.14.0"))).expect("Butane");
         assert!(
             text.contains("# Ignition has neither") && text.contains("role: worker\n"),

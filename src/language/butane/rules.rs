@@ -1,7 +1,7 @@
-//! What the language demands of a document by itself, before anything is made of it.
+//! Rules that a document must follow by itself, before it is translated.
 
 use super::context::{ButaneContext, is_on, list};
-use super::modes::{self, Of};
+use super::modes::{self, ModeTarget};
 use super::read::ReadDocument;
 use super::{boot_device, machine_config, mounts, quadlets, trees};
 use crate::config::Severity;
@@ -15,9 +15,12 @@ pub(super) fn check(document: &ReadDocument<'_>, context: &mut ButaneContext<'_,
     }
     let root = &document.root;
     if let Some(storage) = root.get("storage") {
-        for (name, of) in [("files", Of::File), ("directories", Of::Directory)] {
+        for (name, target) in [
+            ("files", ModeTarget::File),
+            ("directories", ModeTarget::Directory),
+        ] {
             for node in list(storage, name) {
-                mode(node, of, context);
+                check_mode(node, target, context);
             }
         }
         mounts::check(storage, context);
@@ -25,9 +28,9 @@ pub(super) fn check(document: &ReadDocument<'_>, context: &mut ButaneContext<'_,
     }
     if let Some(systemd) = root.get("systemd") {
         for unit in list(systemd, "units") {
-            quadlets::check_texts(unit, context);
+            quadlets::check_contents(unit, context);
             for dropin in list(unit, "dropins") {
-                quadlets::check_texts(dropin, context);
+                quadlets::check_contents(dropin, context);
             }
         }
         quadlets::check(systemd, context);
@@ -39,26 +42,26 @@ pub(super) fn check(document: &ReadDocument<'_>, context: &mut ButaneContext<'_,
         boot_device::check_grub(grub, context);
     }
     machine_config::check(root, context);
-    fcos_partitions(root, context);
+    check_fcos_partitions(root, context);
 }
 
-fn mode(node: &Node<'_>, of: Of, context: &mut ButaneContext<'_, '_>) {
+fn check_mode(node: &Node<'_>, target: ModeTarget, context: &mut ButaneContext<'_, '_>) {
     let Some(mode) = node.get("mode") else {
         return;
     };
     let number = mode.as_text().parse().unwrap_or_default();
-    if let Some(meant) = modes::meant(number, of) {
+    if let Some(intended) = modes::intended(number, target) {
         context.remarks.warn_with_help(
             mode.at,
             format!("mode {number} is a decimal number; in octal it is {number:#o}"),
-            format!("write 0{meant:o} if that is meant"),
+            format!("write 0{intended:o} if that is meant"),
         );
     }
 }
 
-/// A partition with a label and without a number, on a disk whose partitions somebody else has made, goes wherever
-/// there is room.
-fn fcos_partitions(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
+/// Warns of partitions with a label but no number on a disk that somebody else has partitioned: they are placed
+/// wherever there is space.
+fn check_fcos_partitions(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     use super::variants::{Sugar, Variant};
     if context.dialect.variant != Variant::Fcos || !context.dialect.has(Sugar::V1_6) {
         return;

@@ -1,18 +1,18 @@
-//! What a scalar of YAML is where a text, a number or a flag is wanted.
+//! Reads YAML scalars as texts, integers and flags.
 
 use crate::language::node::{Scalar, Style};
 use crate::language::scalars;
 pub(super) use crate::language::scalars::text;
 
-/// Beyond this, a double does not hold every integer; a number written as one is then no number anybody meant.
+/// Beyond this, a double does not hold every integer, so a number written as one is not what was meant.
 const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// A number that was read for an integer.
+/// A number read as an integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Int {
-    Whole(i64),
-    /// What is left of a fraction. Nobody means that, but configs with it were translated.
-    Cut(i64),
+    Exact(i64),
+    /// The integer part of a fraction. Nobody means that, but Butane translates such configs.
+    Truncated(i64),
 }
 
 /// An integer in one of the forms of YAML 1.1 and 1.2.
@@ -25,8 +25,8 @@ pub(super) fn int(scalar: &Scalar<'_>) -> Result<Int, &'static str> {
     if !is_number {
         return Err("expected an integer, found a string");
     }
-    if let Some(number) = scalars::number(&scalar.text) {
-        return Ok(Int::Whole(number));
+    if let Some(number) = scalars::parse_int(&scalar.text) {
+        return Ok(Int::Exact(number));
     }
     match float(&scalar.text.replace('_', "")) {
         None => Err("expected an integer"),
@@ -36,8 +36,8 @@ pub(super) fn int(scalar: &Scalar<'_>) -> Result<Int, &'static str> {
             reason = "it is small enough to be exact"
         )]
         Some(number) => Ok(match number.fract() == 0.0 {
-            true => Int::Whole(number as i64),
-            false => Int::Cut(number as i64),
+            true => Int::Exact(number as i64),
+            false => Int::Truncated(number as i64),
         }),
     }
 }
@@ -50,16 +50,16 @@ fn float(text: &str) -> Option<f64> {
     is_decimal.then(|| text.parse().ok()).flatten()
 }
 
-/// A flag in one of the words of YAML 1.1.
+/// A flag in one of the spellings of YAML 1.1.
 pub(super) fn flag(scalar: &Scalar<'_>) -> Result<bool, &'static str> {
-    let is_word = match scalar.tag.as_deref() {
+    let is_flag = match scalar.tag.as_deref() {
         Some("bool") => true,
         Some(_) => false,
         None => scalar.style == Style::Plain,
     };
-    match scalars::word(&scalar.text) {
-        Some(flag) if is_word => Ok(flag),
-        _ if is_word => Err("expected true or false"),
+    match scalars::parse_flag(&scalar.text) {
+        Some(flag) if is_flag => Ok(flag),
+        _ if is_flag => Err("expected true or false"),
         _ => Err("expected true or false, found a string"),
     }
 }
@@ -90,7 +90,7 @@ mod tests {
             ("+5", Some(5)),
             ("420.0", Some(420)),
             ("4.2e2", Some(420)),
-            // Not octal, so a decimal with a zero before it.
+            // Not octal, so decimal with a leading zero.
             ("0899", Some(899)),
             ("0", Some(0)),
             ("9223372036854775807", Some(i64::MAX)),
@@ -103,13 +103,16 @@ mod tests {
         ];
         for (text, want) in cases {
             let found = int(&scalar(text, Style::Plain, None)).ok();
-            assert_eq!(found, want.map(Int::Whole), "{text}");
+            assert_eq!(found, want.map(Int::Exact), "{text}");
         }
-        assert_eq!(int(&scalar("420.7", Style::Plain, None)), Ok(Int::Cut(420)));
+        assert_eq!(
+            int(&scalar("420.7", Style::Plain, None)),
+            Ok(Int::Truncated(420))
+        );
         assert!(int(&scalar("420", Style::Quoted, None)).is_err());
         assert_eq!(
             int(&scalar("420", Style::Quoted, Some("int"))),
-            Ok(Int::Whole(420))
+            Ok(Int::Exact(420))
         );
         assert!(int(&scalar("420", Style::Plain, Some("str"))).is_err());
     }

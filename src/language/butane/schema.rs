@@ -1,9 +1,9 @@
 //! The JSON Schemas (2020-12) of all variants and versions, made from the table, for editors.
 //!
-//! They speak of structure: which keys exist in a version and what they hold. Scalars are as the language reads them, so
-//! a text may be any of them, and null is as good as absent. Keys that a version does not have are ignored by it, which
-//! nobody wants, so here they are errors. The files under `schemas/` are generated; a test fails when they are stale,
-//! and writes them again when `KINDLING_WRITE_SCHEMAS` is set.
+//! They describe structure: which keys exist in a version and what they hold. Scalars are as the language reads them,
+//! so a text may be any of them, and null is as good as absent. Keys that a version does not have are ignored by it,
+//! which nobody wants, so here they are errors. The files under `schemas/` are generated; a test fails when they are
+//! stale, and writes them again when `KINDLING_WRITE_SCHEMAS` is set.
 
 use super::fields::{ButaneField, ButaneFieldKind, ROOT, Type};
 use super::names;
@@ -12,19 +12,19 @@ use crate::config::spec_table::{self, ObjectType};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
-/// Types of Ignition by name.
+/// Ignition's types by name.
 type Shapes = BTreeMap<&'static str, &'static ObjectType>;
 
-/// A type of the language, and the one of Ignition with another name that it is.
+/// A type that has another name in Ignition: its name here, and there.
 const RENAMED: (&str, &str) = ("ignitionConfig", "references");
 
-/// Keys that are written in another way than in Ignition.
+/// Keys whose values are written differently than in Ignition.
 const WRITTEN_DIFFERENTLY: &[(&str, &str)] = &[("mode", "Permission bits, e.g. 0644")];
 
 /// The JSON Schema (2020-12) of a variant and version.
 ///
 /// # Errors
-/// A pair that is not known; names those that are.
+/// If the pair is not known. The error lists the known ones.
 pub fn schema(variant: &str, version: &str) -> Result<Value, String> {
     variants::find(variant, version)
         .map(generate)
@@ -68,7 +68,7 @@ fn generate(dialect: &'static Dialect) -> Value {
     schema
 }
 
-/// As deep as the table of Ignition is.
+/// Recurses as deep as the table of Ignition.
 fn collect(of: &'static ObjectType, shapes: &mut Shapes) {
     if shapes.insert(of.name, of).is_none() {
         for inner in of.fields.iter().filter_map(spec_table::Field::object_type) {
@@ -77,7 +77,7 @@ fn collect(of: &'static ObjectType, shapes: &mut Shapes) {
     }
 }
 
-/// As deep as the table is.
+/// Recurses as deep as the table.
 fn define(
     of: &'static Type,
     dialect: &Dialect,
@@ -167,9 +167,9 @@ mod tests {
             NodeContent::Scalar(scalar) => match (&*scalar.text, scalars::int(scalar)) {
                 ("true", _) => json!(true),
                 ("false", _) => json!(false),
-                (_, Ok(scalars::Int::Whole(number))) => json!(number),
-                // A fraction, which editors refuse.
-                (text, Ok(scalars::Int::Cut(_))) => json!(text),
+                (_, Ok(scalars::Int::Exact(number))) => json!(number),
+                // A fraction, which editors reject.
+                (text, Ok(scalars::Int::Truncated(_))) => json!(text),
                 (text, _) => json!(text),
             },
         }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn schemas_are_fresh() {
+    fn schemas_are_up_to_date() {
         for dialect in DIALECTS.iter().filter(|d| !d.version.contains('-')) {
             let made = format!("{:#}\n", generate(dialect));
             let name = format!("butane-{}-{}.json", dialect.variant.name(), dialect.version);
@@ -196,16 +196,16 @@ mod tests {
             if std::env::var_os("KINDLING_WRITE_SCHEMAS").is_some() {
                 std::fs::write(path, &made).expect("writing the schema");
             } else {
-                let there = std::fs::read_to_string(path).unwrap_or_default();
+                let on_disk = std::fs::read_to_string(path).unwrap_or_default();
                 assert!(
-                    there == made,
+                    on_disk == made,
                     "{name} is stale: set KINDLING_WRITE_SCHEMAS=1 and test again"
                 );
             }
         }
     }
 
-    /// The table of `docs/butane.md`, made from that of the dialects.
+    /// The table of `docs/butane.md`, generated from that of the dialects.
     fn table_of_dialects() -> String {
         let mut table = String::new();
         for dialect in DIALECTS {
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn structure_is_judged() {
+    fn structure_is_validated() {
         let config = |rest: &str| format!("variant: fcos\nversion: 1.6.0\n{rest}");
         let fine = [
             "",

@@ -5,7 +5,7 @@ use super::variants::Variant;
 use crate::language::node::Node;
 use crate::language::target::Distribution;
 
-/// Keys with what they need, and what to do where that is not there.
+/// Keys with what they require, and what to do where the system lacks it.
 const BOOT_DEVICE: (&str, &str, &str) = (
     "boot_device",
     "`boot_device` needs a system that can re-create its root file system on the first boot",
@@ -17,7 +17,7 @@ const GRUB: (&str, &str, &str) = (
     "that of Fedora CoreOS and RHEL CoreOS does; elsewhere, write the file that yours reads",
 );
 
-/// Warns of what `root` asks for and the system may not have. At a desk nothing is known of it.
+/// Warns of what `root` requests and the system may lack. Without a target, nothing is known of the system.
 pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let system = context.surroundings.target.distribution;
     let variant = context.dialect.variant;
@@ -54,7 +54,7 @@ impl Variant {
         }
     }
 
-    /// What its system is called.
+    /// The name of its system.
     const fn title(self) -> &'static str {
         match self {
             Variant::Fcos => "Fedora CoreOS",
@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn variants_of_other_systems_are_told_where_the_system_is_known() {
+    fn variants_for_another_system_are_reported_if_the_system_is_known() {
         let text =
             |variant: &str, version: &str| format!("# A\nvariant: {variant}\nversion: {version}\n");
         let fcos = text("fcos", "1.5.0");
@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_that_need_help_of_the_system_are_told_where_it_has_none() {
+    fn keys_without_support_of_the_system_are_reported() {
         let text = "variant: fcos\nversion: 1.5.0\nboot_device:\n  luks:\n    tpm2: true\ngrub:\n  users:\n    - name: a\n      \
                     password_hash: b\n";
-        let told = warnings(text, Distribution::Unknown, true);
+        let found = warnings(text, Distribution::Unknown, true);
         let expected =
             [("4", BOOT_DEVICE.1), ("7", GRUB.1)].map(|(line, m)| format!("{line}: {m}"));
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
         assert_eq!(warnings(text, Distribution::Unknown, false), [""; 0]);
         assert_eq!(warnings(text, Distribution::CoreOs, true), [""; 0]);
         assert_eq!(warnings(text, Distribution::Fedora, false).len(), 3);

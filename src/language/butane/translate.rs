@@ -1,4 +1,5 @@
-//! What has the same meaning in Ignition: names change, texts and local files become URLs. Sugar is left out here.
+//! Translates what has the same meaning in Ignition: names change, texts and local files become URLs. Sugar is left
+//! out.
 
 use super::children;
 use super::context::ButaneContext;
@@ -8,12 +9,12 @@ use crate::language::node::{Node, NodeContent, Scalar};
 use crate::text::{find_in_turn, is_same_name};
 use std::borrow::Cow;
 
-/// Keys whose text is in a local file that another key names, which is not in Ignition.
+/// Keys that name local files, which Ignition does not have.
 const CONTENTS_LOCAL: &str = "contents_local";
 const KEYS_LOCAL: &str = "ssh_authorized_keys_local";
 
-/// `node`, an object of type `of`, with the names of Ignition. What can stay where it is in memory does: a large config
-/// is not there twice.
+/// `node`, an object of type `of`, with the names of Ignition. Works in place as far as possible, so that a large
+/// config is not in memory twice.
 pub(super) fn object<'t>(
     mut node: Node<'t>,
     of: &'static Type,
@@ -21,7 +22,7 @@ pub(super) fn object<'t>(
 ) -> Node<'t> {
     if [&RESOURCE, &AUTHORITY, &REFERENCE]
         .iter()
-        .any(|one| is(of, one))
+        .any(|one| is_same(of, one))
     {
         return resource(node, of, context);
     }
@@ -29,7 +30,7 @@ pub(super) fn object<'t>(
     let keys = node.remove(KEYS_LOCAL);
     let mut object = members(node, of, context);
     if let Some(local) = contents.filter(|local| !local.as_text().is_empty())
-        && let Some(text) = context.local_text(&local)
+        && let Some(text) = context.read_local_text(&local)
     {
         object.set("contents", Node::text(local.at, text));
     }
@@ -39,12 +40,12 @@ pub(super) fn object<'t>(
     object
 }
 
-/// True if these are the same object of the table.
-fn is(one: &'static Type, other: &'static Type) -> bool {
+/// True if both are the same type of the table.
+fn is_same(one: &'static Type, other: &'static Type) -> bool {
     std::ptr::eq(one, other)
 }
 
-/// The members that Ignition has, too.
+/// The members that Ignition also has.
 fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut ButaneContext<'_, '_>) -> Node<'t> {
     let at = node.at;
     let NodeContent::Mapping(mut entries) = node.value else {
@@ -53,9 +54,9 @@ fn members<'t>(node: Node<'t>, of: &'static Type, context: &mut ButaneContext<'_
     let mut next = 0;
     // In place, as in `read`.
     entries.retain_mut(|entry| {
-        let is_meant =
+        let is_match =
             |f: &ButaneField| is_same_name(f.name, &entry.key) && f.is_in(context.dialect);
-        let Some(field) = find_in_turn(of.fields, &mut next, is_meant) else {
+        let Some(field) = find_in_turn(of.fields, &mut next, is_match) else {
             return false;
         };
         match field.kind {
@@ -89,7 +90,7 @@ pub(super) fn objects<'t>(
     Node::list(list.at, elements.collect())
 }
 
-/// A resource: what is inline or local becomes its source.
+/// A resource, with inline text or a local file turned into its source.
 fn resource<'t>(
     mut node: Node<'t>,
     of: &'static Type,
@@ -101,14 +102,16 @@ fn resource<'t>(
     let mut resource = members(node, of, context);
     let bytes = match (inline, &local) {
         (Some(inline), _) => Some((inline.at, bytes_of(inline))),
-        (None, Some(local)) => context.local(local).map(|bytes| (local.at, bytes.into())),
+        (None, Some(local)) => context
+            .read_local(local)
+            .map(|bytes| (local.at, bytes.into())),
         (None, None) => None,
     };
     if let Some((at, mut bytes)) = bytes {
         let is_packed = compression
             .as_ref()
             .is_some_and(|node| !node.as_text().is_empty());
-        if is(of, &REFERENCE) && !is_packed {
+        if is_same(of, &REFERENCE) && !is_packed {
             let file = local.as_ref().map(Node::as_text);
             bytes = children::embedded(at, bytes.into_owned(), file, context).into();
         }
@@ -136,7 +139,7 @@ fn bytes_of(text: Node<'_>) -> Cow<'_, [u8]> {
     }
 }
 
-/// Keys of local files, behind those that the config has itself.
+/// Appends the keys in local files to those that the config has itself.
 fn add_local_keys<'t>(
     object: &mut Node<'t>,
     locals: &[Node<'t>],
@@ -149,7 +152,7 @@ fn add_local_keys<'t>(
         _ => Vec::new(),
     };
     for local in locals {
-        let Some(text) = context.local_text(local) else {
+        let Some(text) = context.read_local_text(local) else {
             continue;
         };
         let lines = text.lines().filter(|line| !line.is_empty());

@@ -1,19 +1,19 @@
-//! Local directories that are put into the file system (`storage.trees`).
+//! Local directories that are copied into the file system (`storage.trees`).
 
 use super::context::{ButaneContext, list};
 use super::nodes::{ButaneNodeKind, Nodes};
 use crate::config::simplify;
 use crate::language::node::Node;
-use crate::language::surroundings::{LocalFolder, LocalKind, LocalNode};
+use crate::language::surroundings::{LocalDirectory, LocalKind, LocalNode};
 
-/// Directories may be inside each other this deep; a path of the target is not longer than that many names.
+/// How deep directories may be nested; no path on the target has more components.
 const MAX_DEPTH: usize = 256;
 
 const EXECUTABLE_MODE: i64 = 0o755;
 const PLAIN_MODE: i64 = 0o644;
 const EXECUTE_BITS: u32 = 0o111;
 
-/// Checks what the trees need.
+/// Checks that each tree names a local directory.
 pub(super) fn check(storage: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for tree in list(storage, "trees") {
         if tree.text_at("local").is_empty() {
@@ -29,14 +29,14 @@ pub(super) fn add<'t>(
     context: &mut ButaneContext<'_, '_>,
 ) {
     for tree in list(storage, "trees") {
-        // Everything that the tree makes is from here, and said of it here, as by the original.
+        // As in the original, everything that is generated from the tree is reported at the tree.
         let at = tree.at;
         let Some(files) = context.surroundings.files else {
-            context.no_files(at);
+            context.report_no_files(at);
             continue;
         };
         let local = tree.text_at("local").trim_end_matches('/');
-        match files.look(local) {
+        match files.inspect(local) {
             Err(error) => context.remarks.error(at, error.to_string()),
             Ok(LocalNode {
                 kind: LocalKind::Directory,
@@ -50,7 +50,7 @@ pub(super) fn add<'t>(
                     nodes,
                     context,
                 };
-                walk.whole(local, if path.is_empty() { "/" } else { path });
+                walk.run(local, if path.is_empty() { "/" } else { path });
             }
             Ok(_) => context
                 .remarks
@@ -63,14 +63,14 @@ pub(super) fn add<'t>(
 struct Walk<'w, 't, 's, 'r> {
     tree: &'w Node<'t>,
     at: u32,
-    files: &'s dyn LocalFolder,
+    files: &'s dyn LocalDirectory,
     nodes: &'w mut Nodes<'t>,
     context: &'w mut ButaneContext<'s, 'r>,
 }
 
 impl<'t> Walk<'_, 't, '_, '_> {
-    /// Depth first, names in the order of their bytes, a directory before what is in it.
-    fn whole(mut self, local: &str, destination: &str) {
+    /// Walks depth first, names in byte order, a directory before its contents.
+    fn run(mut self, local: &str, destination: &str) {
         if !destination.starts_with('/') {
             let at = self.tree.get("path").map_or(self.at, |path| path.at);
             self.context
@@ -88,25 +88,25 @@ impl<'t> Walk<'_, 't, '_, '_> {
         // Entries to visit, the next one last.
         let mut rest = vec![(local.to_owned(), destination, 0)];
         while let Some((local, destination, depth)) = rest.pop() {
-            let looked = self.files.look(&local);
-            match looked {
+            let inspected = self.files.inspect(&local);
+            match inspected {
                 Err(error) => self.context.remarks.error(self.at, error.to_string()),
                 Ok(LocalNode {
                     kind: LocalKind::Directory,
                     ..
                 }) => {
-                    self.directory(&destination);
-                    let below = self.below(&local, &destination, depth);
+                    self.add_directory(&destination);
+                    let below = self.entries(&local, &destination, depth);
                     rest.extend(below);
                 }
                 Ok(LocalNode {
                     kind: LocalKind::File,
                     mode,
-                }) => self.file(&local, destination, mode),
+                }) => self.add_file(&local, destination, mode),
                 Ok(LocalNode {
                     kind: LocalKind::Link(target),
                     ..
-                }) => self.link(&local, destination, target),
+                }) => self.add_link(&local, destination, target),
                 Ok(LocalNode {
                     kind: LocalKind::Other,
                     ..
@@ -118,8 +118,8 @@ impl<'t> Walk<'_, 't, '_, '_> {
         }
     }
 
-    /// What is in a directory, the first name last.
-    fn below(
+    /// The entries of a directory, the first one last.
+    fn entries(
         &mut self,
         local: &str,
         destination: &str,
@@ -154,12 +154,12 @@ impl<'t> Walk<'_, 't, '_, '_> {
             .any(|key| self.tree.get(key).is_some())
     }
 
-    fn directory(&mut self, destination: &str) {
+    fn add_directory(&mut self, destination: &str) {
         if !self.makes_directories() {
             return;
         }
         if self.nodes.get_mut(destination).is_some() {
-            self.exists(destination);
+            self.report_existing(destination);
             return;
         }
         let mut node = self.node(destination);
@@ -172,7 +172,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
             .push(ButaneNodeKind::Directory, destination.to_owned(), node);
     }
 
-    fn file(&mut self, local: &str, destination: String, mode: u32) {
+    fn add_file(&mut self, local: &str, destination: String, mode: u32) {
         let stated = self.tree.get("file_mode").cloned();
         let mode = stated.unwrap_or_else(|| {
             let is_executable = mode & EXECUTE_BITS != 0;
@@ -191,7 +191,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
                     node.set("mode", mode);
                 }
             }
-            Some(_) => return self.exists(&destination),
+            Some(_) => return self.report_existing(&destination),
             None => {
                 let node = self.node(&destination).with("mode", mode);
                 self.nodes
@@ -215,14 +215,14 @@ impl<'t> Walk<'_, 't, '_, '_> {
         }
     }
 
-    fn link(&mut self, _local: &str, destination: String, target: String) {
+    fn add_link(&mut self, _local: &str, destination: String, target: String) {
         let target = Node::text(self.at, target);
         match self.nodes.get_mut(&destination) {
             Some((ButaneNodeKind::Link, node)) if node.text_at("target").is_empty() => {
                 node.remove("target");
                 node.set("target", target);
             }
-            Some(_) => self.exists(&destination),
+            Some(_) => self.report_existing(&destination),
             None => {
                 let node = self.node(&destination).with("target", target);
                 self.nodes.push(ButaneNodeKind::Link, destination, node);
@@ -242,13 +242,13 @@ impl<'t> Walk<'_, 't, '_, '_> {
         node
     }
 
-    fn exists(&mut self, destination: &str) {
+    fn report_existing(&mut self, destination: &str) {
         let message = format!("the tree has {destination}, which the config has already");
         self.context.remarks.error(self.at, message);
     }
 }
 
-/// An empty source counts as none here, as an empty target does.
+/// Whether the file has a source. An empty one counts as none, like an empty target.
 fn has_source(file: &Node<'_>) -> bool {
     file.get("contents")
         .is_some_and(|contents| !contents.text_at("source").is_empty())

@@ -2,7 +2,7 @@
 
 use crate::config::Version;
 
-/// A version of the language that all variants share; what a key's "since" speaks of.
+/// A version of the language that all variants share; `since` of a key refers to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum BaseVersion {
     V0_1,
@@ -16,7 +16,7 @@ pub(crate) enum BaseVersion {
     V0_8,
 }
 
-/// A flavour of the language: what it has beside the shared part, and what it forbids.
+/// A flavour of the language: what it has beyond the shared part, and what it forbids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Variant {
     Fcos,
@@ -41,7 +41,7 @@ pub(crate) struct Dialect {
     pub(crate) openshift: u8,
 }
 
-/// What fcos and openshift have on top, by the version of fcos that brought it.
+/// What fcos and openshift add, by the version of fcos that introduced it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Sugar {
     /// fcos 1.0.0: warnings about partitions only.
@@ -91,7 +91,7 @@ const fn openshift(
     }
 }
 
-/// Every pair of variant and version that can be translated, the versions of a variant oldest first.
+/// Every supported pair of variant and version, the versions of a variant oldest first.
 pub(crate) static DIALECTS: &[Dialect] = &[
     row(Fcos, "1.0.0", V0_1, V3_0, Some(Sugar::V1_0)),
     row(Fcos, "1.1.0", V0_2, V3_1, Some(Sugar::V1_0)),
@@ -154,7 +154,7 @@ impl Variant {
 }
 
 impl Dialect {
-    /// True if the sugar of `version` or a later one belongs to it.
+    /// True if it has the sugar of `version` or later.
     pub(crate) fn has(&self, version: Sugar) -> bool {
         self.sugar.is_some_and(|sugar| sugar >= version)
     }
@@ -165,7 +165,7 @@ impl Dialect {
     }
 }
 
-/// The dialect of a pair, or what is wrong with the pair and which there are.
+/// The dialect of a pair, or a message and a help text that lists the known ones.
 pub(crate) fn find(variant: &str, version: &str) -> Result<&'static Dialect, (String, String)> {
     let exact = DIALECTS
         .iter()
@@ -192,7 +192,7 @@ pub(crate) fn find(variant: &str, version: &str) -> Result<&'static Dialect, (St
     Err((message, help))
 }
 
-/// True for a version as semver.org has it: three numbers without leading zeros, and what may follow them.
+/// True for a version as semver.org defines it: three numbers without leading zeros, and optional suffixes.
 pub(crate) fn is_semantic_version(text: &str) -> bool {
     let (text, build) = match text.split_once('+') {
         Some((text, build)) => (text, Some(build)),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_pairs_name_those_there_are() {
+    fn unknown_pairs_list_the_known_ones() {
         assert!(find("fcos", "1.5.0").is_ok());
         let (_, help) = find("flatcar", "1.9.0").expect_err("unknown");
         assert!(help.contains("1.0.0, 1.1.0, 1.2.0-experimental"), "{help}");

@@ -1,15 +1,15 @@
-//! Writes YAML for people: block style, texts without quotes where nothing else could be read, literal blocks for what
-//! has lines.
+//! Writes YAML for people: block style, plain scalars where they cannot be misread, literal blocks for text of several
+//! lines.
 
 use std::fmt::Write as _;
 
-/// Blanks per level.
+/// Spaces per level.
 const INDENT: usize = 2;
 
 /// A value to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum YamlValue {
-    /// A number or a flag, as it is to stand there.
+    /// A number or a flag, written as it is.
     Plain(String),
     /// A text, whatever it looks like.
     Text(String),
@@ -22,7 +22,7 @@ pub(super) enum YamlValue {
 pub(super) struct YamlEntry {
     pub(super) key: String,
     pub(super) value: YamlValue,
-    /// A line above it.
+    /// A comment on the line above it.
     pub(super) comment: Option<&'static str>,
 }
 
@@ -36,74 +36,75 @@ impl YamlEntry {
     }
 
     /// The same with a comment above it.
-    pub(super) fn explained(mut self, comment: &'static str) -> Self {
+    pub(super) fn with_comment(mut self, comment: &'static str) -> Self {
         self.comment = Some(comment);
         self
     }
 }
 
-/// A document with these members; each line has an end.
+/// A document with these members; each line ends in a newline.
 ///
 /// Values are as deep as the table of the language, so this may recurse.
 pub(super) fn document(entries: &[YamlEntry]) -> String {
     let mut out = String::new();
-    mapping(&mut out, entries, 0, false);
+    write_mapping(&mut out, entries, 0, false);
     out
 }
 
-/// The entries of a mapping, each on a line of its own; the first one begins where `out` is if `is_begun`.
-fn mapping(out: &mut String, entries: &[YamlEntry], indent: usize, is_begun: bool) {
+/// Writes the entries of a mapping, each on its own line; with `is_begun`, the first one continues the current line.
+fn write_mapping(out: &mut String, entries: &[YamlEntry], indent: usize, is_begun: bool) {
     for (index, entry) in entries.iter().enumerate() {
         if index > 0 || !is_begun {
             if let Some(comment) = entry.comment {
-                blanks(out, indent);
+                push_spaces(out, indent);
                 _ = writeln!(out, "# {comment}");
             }
-            blanks(out, indent);
+            push_spaces(out, indent);
         }
         _ = write!(out, "{}:", scalar(&entry.key));
         match &entry.value {
             YamlValue::Mapping(entries) if !entries.is_empty() => {
                 out.push('\n');
-                mapping(out, entries, indent + INDENT, false);
+                write_mapping(out, entries, indent + INDENT, false);
             }
             YamlValue::List(elements) if !elements.is_empty() => {
                 out.push('\n');
-                list(out, elements, indent + INDENT);
+                write_list(out, elements, indent + INDENT);
             }
             value => {
                 out.push(' ');
-                leaf(out, value, indent);
+                write_leaf(out, value, indent);
             }
         }
     }
 }
 
-fn list(out: &mut String, elements: &[YamlValue], indent: usize) {
+fn write_list(out: &mut String, elements: &[YamlValue], indent: usize) {
     for element in elements {
         if let YamlValue::Mapping(entries) = element
             && let Some(comment) = entries.first().and_then(|entry| entry.comment)
         {
-            blanks(out, indent);
+            push_spaces(out, indent);
             _ = writeln!(out, "# {comment}");
         }
-        blanks(out, indent);
+        push_spaces(out, indent);
         out.push_str("- ");
         match element {
             YamlValue::Mapping(entries) if !entries.is_empty() => {
-                mapping(out, entries, indent + INDENT, true);
+                write_mapping(out, entries, indent + INDENT, true);
             }
-            element => leaf(out, element, indent),
+            element => write_leaf(out, element, indent),
         }
     }
 }
 
-/// What begins on the line where `out` is: a scalar, or a list or mapping without anything in it. `indent` is that of
-/// the line.
-fn leaf(out: &mut String, value: &YamlValue, indent: usize) {
+/// Writes what fits on the current line: a scalar, or an empty list or mapping. `indent` is that of the line.
+fn write_leaf(out: &mut String, value: &YamlValue, indent: usize) {
     match value {
         YamlValue::Plain(text) => out.push_str(text),
-        YamlValue::Text(text) if fits_a_block(text) => return block(out, text, indent + INDENT),
+        YamlValue::Text(text) if fits_block(text) => {
+            return write_block(out, text, indent + INDENT);
+        }
         YamlValue::Text(text) => out.push_str(&scalar(text)),
         YamlValue::List(_) => out.push_str("[]"),
         YamlValue::Mapping(_) => out.push_str("{}"),
@@ -111,13 +112,13 @@ fn leaf(out: &mut String, value: &YamlValue, indent: usize) {
     out.push('\n');
 }
 
-fn blanks(out: &mut String, count: usize) {
+fn push_spaces(out: &mut String, count: usize) {
     out.extend(std::iter::repeat_n(' ', count));
 }
 
-/// True for what a literal block gives back as it is, without an indentation indicator: several lines, the first of
-/// them neither empty nor indented, and something in the last one.
-fn fits_a_block(text: &str) -> bool {
+/// True if a literal block reproduces `text` without an indentation indicator: several lines, the first one neither
+/// empty nor indented, and the last one not blank.
+fn fits_block(text: &str) -> bool {
     let body = text.trim_end_matches('\n');
     let last = body.rsplit('\n').next().unwrap_or_default();
     text.contains('\n')
@@ -128,25 +129,25 @@ fn fits_a_block(text: &str) -> bool {
             .all(|c| c == '\n' || c == '\t' || is_printable(c))
 }
 
-fn block(out: &mut String, text: &str, indent: usize) {
+fn write_block(out: &mut String, text: &str, indent: usize) {
     let body = text.trim_end_matches('\n');
     out.push_str(match text.len() - body.len() {
         0 => "|-\n",
         1 => "|\n",
         _ => "|+\n",
     });
-    // The last line end is that of the last line.
+    // The final newline belongs to the last line.
     let lines = text.strip_suffix('\n').unwrap_or(text);
     for line in lines.split('\n') {
         if !line.is_empty() {
-            blanks(out, indent);
+            push_spaces(out, indent);
         }
         out.push_str(line);
         out.push('\n');
     }
 }
 
-/// A text on one line: plain if that is safe, else in the quotes that need fewer escapes.
+/// A text on one line: plain if that is safe, else in the quotes that take fewer escapes.
 fn scalar(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
@@ -173,48 +174,48 @@ fn scalar(text: &str) -> String {
     out
 }
 
-/// True for characters that may stand in YAML as they are and look like something.
+/// True for visible characters that YAML allows without an escape.
 fn is_printable(c: char) -> bool {
     let is_line_end_or_mark = matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}');
     !c.is_control() && !is_line_end_or_mark && !matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
-/// True if nothing but this text is read where it stands without quotes.
+/// True if `text` is read back as it is without quotes.
 fn is_plain(text: &str) -> bool {
     let has_indicator = text.starts_with([
         ',', '[', ']', '{', '}', '#', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`', '?', ':',
         ' ',
     ]) || text.starts_with("- ");
-    let is_word_of_yaml = matches!(text, "" | "-" | "---" | "..." | "~" | "=" | "<<");
+    let is_special = matches!(text, "" | "-" | "---" | "..." | "~" | "=" | "<<");
     !has_indicator
-        && !is_word_of_yaml
+        && !is_special
         && !text.ends_with([':', ' '])
         && !text.contains(": ")
         && !text.contains(" #")
         && text.chars().all(is_printable)
         && !is_null_or_flag(text)
-        && !is_like_a_number(text)
+        && !looks_like_number(text)
 }
 
-/// True for the words of YAML 1.1 and 1.2, in any case.
+/// True for the nulls and flags of YAML 1.1 and 1.2, in any case.
 fn is_null_or_flag(text: &str) -> bool {
     const WORDS: [&str; 9] = ["null", "true", "false", "yes", "no", "on", "off", "y", "n"];
     WORDS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// True for anything that a reader of YAML 1.1 or 1.2 may take for a number or a date, and a little more.
-fn is_like_a_number(text: &str) -> bool {
+fn looks_like_number(text: &str) -> bool {
     let body = text.trim_start_matches(['+', '-']);
     let bare = body.trim_start_matches('.');
     if bare.eq_ignore_ascii_case("inf") || bare.eq_ignore_ascii_case("nan") {
         return body.starts_with('.');
     }
-    let has_digit_first = bare.starts_with(|c: char| c.is_ascii_digit());
-    let is_based = ["0x", "0o", "0b", "0X", "0O", "0B"].iter().any(|prefix| {
+    let starts_with_digit = bare.starts_with(|c: char| c.is_ascii_digit());
+    let has_radix_prefix = ["0x", "0o", "0b", "0X", "0O", "0B"].iter().any(|prefix| {
         let digits = body.strip_prefix(prefix);
         digits.is_some_and(|digits| digits.chars().all(|c| c.is_ascii_hexdigit() || c == '_'))
     });
-    let is_of_digits = body
+    let has_only_number_chars = body
         .chars()
         .all(|c| c.is_ascii_digit() || matches!(c, '_' | '.' | 'e' | 'E' | '+' | '-' | ':'));
     let is_date = body.split('-').count() >= 3
@@ -222,7 +223,10 @@ fn is_like_a_number(text: &str) -> bool {
             .split('-')
             .next()
             .is_some_and(|year| year.len() == 4 && year.bytes().all(|b| b.is_ascii_digit()));
-    has_digit_first && (is_based || is_date || (is_of_digits && body.matches('.').count() <= 1))
+    starts_with_digit
+        && (has_radix_prefix
+            || is_date
+            || (has_only_number_chars && body.matches('.').count() <= 1))
 }
 
 #[cfg(test)]
@@ -303,12 +307,12 @@ mod tests {
     fn the_layout() {
         let entries = [
             YamlEntry::new("version", text("1.5.0")),
-            YamlEntry::new("empty", YamlValue::Mapping(Vec::new())).explained("nothing"),
+            YamlEntry::new("empty", YamlValue::Mapping(Vec::new())).with_comment("nothing"),
             YamlEntry::new(
                 "files",
                 YamlValue::List(vec![
                     YamlValue::Mapping(vec![
-                        YamlEntry::new("path", text("/a")).explained("decided"),
+                        YamlEntry::new("path", text("/a")).with_comment("decided"),
                         YamlEntry::new("mode", YamlValue::Plain("0644".into())),
                         YamlEntry::new("inline", text("a\n\n  b\n")),
                     ]),
@@ -322,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_texts_are_read_back() {
         let hostile = [
             "a\n",
             "a\nb",

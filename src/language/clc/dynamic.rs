@@ -1,4 +1,4 @@
-//! Data that is known only on the machine: `{PRIVATE_IPV4}` and its like, and what writes it down there.
+//! Data known only on the machine, such as `{PRIVATE_IPV4}`, and the agent that provides it there.
 
 use crate::language::surroundings::Surroundings;
 use crate::language::target::Distribution;
@@ -17,7 +17,7 @@ const FIELDS: [&str; 5] = [
 pub(super) struct ClcPlatform {
     pub(super) name: &'static str,
     variables: [Option<&'static str>; 5],
-    /// The original has a provider of this name only on request, so units must ask for it.
+    /// The original only has a provider of this name on request, so units must select it.
     pub(super) needs_override: bool,
 }
 
@@ -111,7 +111,7 @@ static PLATFORMS: [ClcPlatform; 9] = [
     ),
 ];
 
-/// The program that writes metadata into a file for others.
+/// The program that writes metadata into an environment file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::language) enum Agent {
     /// coreos-metadata, and its names in Flatcar.
@@ -120,7 +120,7 @@ pub(in crate::language) enum Agent {
 }
 
 impl Agent {
-    /// The one that the target has. A desk does not know: what the language was made for.
+    /// The agent of the target; if that is unknown, the one that the language was made for.
     pub(in crate::language) fn of(surroundings: &Surroundings<'_>) -> Self {
         match surroundings.target.distribution {
             Distribution::Unknown | Distribution::Flatcar => Agent::CoreosMetadata,
@@ -170,7 +170,7 @@ impl Agent {
 /// The platform called `name`.
 ///
 /// # Errors
-/// There is none; what there is.
+/// If there is none. The error lists the known ones.
 pub(super) fn platform(name: &str) -> Result<&'static ClcPlatform, String> {
     let found = PLATFORMS.iter().find(|platform| platform.name == name);
     found.ok_or_else(|| {
@@ -179,21 +179,21 @@ pub(super) fn platform(name: &str) -> Result<&'static ClcPlatform, String> {
     })
 }
 
-/// The variable of the agent that has `field` on the platform called `name`.
+/// The agent's variable for `field` on the platform called `name`.
 pub(in crate::language) fn variable(
     name: &str,
     field: &str,
     surroundings: &Surroundings<'_>,
 ) -> Option<String> {
     let platform = PLATFORMS.iter().find(|platform| platform.name == name)?;
-    let index = FIELDS.iter().position(|have| *have == field)?;
+    let index = FIELDS.iter().position(|known| *known == field)?;
     let variable = platform.variables.get(index).copied().flatten()?;
     Some(Agent::of(surroundings).variable(variable))
 }
 
 /// Why a field has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoField {
+pub(super) enum FieldError {
     #[error("what `{{{0}}}` stands for depends on the platform, which is not known")]
     NoPlatform(String),
     #[error("the platform {platform} has no `{{{field}}}`")]
@@ -207,34 +207,35 @@ pub(super) enum NoField {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct FilledText {
     pub(super) text: String,
-    /// A field was there, or, for a known platform, a brace: the original waits for metadata then.
+    /// True if a field was replaced or, on a known platform, the text has a brace: the original waits for metadata
+    /// then.
     pub(super) is_dynamic: bool,
 }
 
-/// `text` with its fields as variables of `platform`. A brace that begins no field in capitals stays as it is.
+/// `text` with its fields replaced by variables of `platform`. A brace that does not begin a field in capitals is kept.
 pub(super) fn fill(
     text: &str,
     platform: Option<&'static ClcPlatform>,
     agent: Agent,
-) -> Result<FilledText, NoField> {
+) -> Result<FilledText, FieldError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut is_dynamic = platform.is_some() && text.contains(['{', '}']);
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
         let field = after.split_once('}').filter(|(name, _)| is_field(name));
-        let Some((name, behind)) = field else {
+        let Some((name, tail)) = field else {
             out.push('{');
             rest = after;
             continue;
         };
         let Some(platform) = platform else {
-            return Err(NoField::NoPlatform(name.to_owned()));
+            return Err(FieldError::NoPlatform(name.to_owned()));
         };
         let index = FIELDS.iter().position(|field| *field == name);
         let variable = index.and_then(|index| platform.variables.get(index).copied().flatten());
         let Some(variable) = variable else {
-            return Err(NoField::NotOffered {
+            return Err(FieldError::NotOffered {
                 field: name.to_owned(),
                 platform: platform.name,
             });
@@ -243,7 +244,7 @@ pub(super) fn fill(
         out.push_str(&agent.variable(variable));
         out.push('}');
         is_dynamic = true;
-        rest = behind;
+        rest = tail;
     }
     out.push_str(rest);
     Ok(FilledText {
@@ -261,7 +262,7 @@ fn is_field(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn filled(text: &str, name: &str) -> Result<String, NoField> {
+    fn filled(text: &str, name: &str) -> Result<String, FieldError> {
         let platform = (!name.is_empty()).then(|| platform(name).unwrap());
         fill(text, platform, Agent::CoreosMetadata).map(|filled| filled.text)
     }
@@ -292,10 +293,10 @@ mod tests {
     }
 
     #[test]
-    fn fields_that_are_not_there() {
+    fn fields_without_a_value() {
         assert_eq!(
             filled("{HOSTNAME}", ""),
-            Err(NoField::NoPlatform("HOSTNAME".into()))
+            Err(FieldError::NoPlatform("HOSTNAME".into()))
         );
         for (text, platform) in [
             ("{PUBLIC_IPV6}", "ec2"),
@@ -303,7 +304,7 @@ mod tests {
             ("{HOSTNAME}", "azure"),
         ] {
             assert!(
-                matches!(filled(text, platform), Err(NoField::NotOffered { .. })),
+                matches!(filled(text, platform), Err(FieldError::NotOffered { .. })),
                 "{text}"
             );
         }

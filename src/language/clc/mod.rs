@@ -1,7 +1,7 @@
 //! Container Linux Config.
 //!
-//! Its sections for storage, units and accounts are those of Ignition 2.3 in other spelling; the sections for services
-//! become units and a file. The result is judged and translated as a config of that version.
+//! Its sections for storage, units and accounts are those of Ignition 2.3 in another spelling; the sections for
+//! services become units and a file. The result is checked and translated as a config of that version.
 
 mod dimension;
 pub(super) mod dynamic;
@@ -26,7 +26,7 @@ pub(super) use options::ETCD_2;
 use services::Sections;
 use std::borrow::Cow;
 
-/// Where the update client and locksmith look for what they are told.
+/// The configuration file of the update client and locksmith.
 const UPDATE_FILE: &str = "/etc/coreos/update.conf";
 const UPDATE_FILE_MODE: i64 = 0o644;
 
@@ -46,14 +46,14 @@ pub(crate) fn read<'t>(
     let model = model(document.root, &paths, surroundings, &mut remarks);
     let config = old_ignition::from_model(model, OldVersion::V2_3, surroundings, &mut remarks);
     TranslationResult {
-        findings: remarks.placed(lines, &paths),
+        findings: remarks.into_findings(lines, &paths),
         paths,
         config: config.map(old_ignition::output),
         ..TranslationResult::default()
     }
 }
 
-/// The config in the names of Ignition 2.3.
+/// The config with the names of Ignition 2.3.
 pub(super) fn model<'t>(
     root: Node<'t>,
     paths: &WrittenPaths,
@@ -103,7 +103,7 @@ pub(super) fn model<'t>(
     root.set("storage", storage);
     add_units(&mut root, units);
     storage::join_hashes(&mut root);
-    renamed(&mut root);
+    rename_keys(&mut root);
     root
 }
 
@@ -115,7 +115,7 @@ fn platform(
     let name = surroundings.platform.filter(|name| !name.is_empty())?;
     match dynamic::platform(name) {
         Ok(platform) => Some(platform),
-        // What the machine boots on may have no dynamic data; that matters only where a config asks for it.
+        // The platform of the boot may have no dynamic data; that matters only if a config uses it.
         Err(_) if surroundings.is_boot => None,
         Err(help) => {
             let message = format!("unknown platform `{}`", name.escape_debug());
@@ -125,7 +125,7 @@ fn platform(
     }
 }
 
-/// Puts the file of the update client behind the others.
+/// Appends the file of the update client to the others.
 fn add_update_file<'t>(storage: &mut Node<'t>, at: u32, text: &str) {
     let source = Node::text(at, percent::data_url(text.as_bytes()));
     let file = Node::mapping(at)
@@ -149,7 +149,7 @@ fn warn_of_no_consumer(at: u32, surroundings: &Surroundings<'_>, remarks: &mut R
     }
 }
 
-/// Puts `units` before those that the config has itself.
+/// Inserts `units` before those of the config itself.
 fn add_units<'t>(root: &mut Node<'t>, mut units: Vec<Node<'t>>) {
     let mut systemd = root
         .remove("systemd")
@@ -165,17 +165,17 @@ fn add_units<'t>(root: &mut Node<'t>, mut units: Vec<Node<'t>>) {
     root.set("systemd", systemd);
 }
 
-/// Gives every key below `node` the spelling of Ignition. The table bounds the depth.
-fn renamed(node: &mut Node<'_>) {
+/// Changes every key below `node` to the spelling of Ignition. The table bounds the depth.
+fn rename_keys(node: &mut Node<'_>) {
     match &mut node.value {
         NodeContent::Scalar(_) => {}
-        NodeContent::List(elements) => elements.iter_mut().for_each(renamed),
+        NodeContent::List(elements) => elements.iter_mut().for_each(rename_keys),
         NodeContent::Mapping(entries) => {
             for entry in entries {
                 if entry.key.contains('_') {
                     entry.key = Cow::Owned(camel_case(&entry.key));
                 }
-                renamed(&mut entry.value);
+                rename_keys(&mut entry.value);
             }
         }
     }

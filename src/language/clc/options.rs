@@ -5,7 +5,7 @@ use crate::language::typed::FieldKind;
 /// An option.
 #[derive(Debug)]
 pub(in crate::language) struct ClcOption {
-    /// As the config has it.
+    /// The key in the config.
     pub(in crate::language) name: &'static str,
     pub(in crate::language) kind: FieldKind,
     /// The first minor version that has it.
@@ -34,7 +34,7 @@ impl ClcOption {
         self
     }
 
-    /// True if minor version `minor` of the table's major version has it.
+    /// True if version `minor` of the table's major version has it.
     pub(super) fn is_in(&self, minor: u64) -> bool {
         (self.since..=self.until).contains(&minor)
     }

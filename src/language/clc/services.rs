@@ -10,10 +10,10 @@ use crate::language::scalars;
 use crate::language::typed::{self, Decoder, FieldKind};
 use std::fmt::Write as _;
 
-/// Where the original puts the network of flannel, which is flannel's own default.
+/// Where the original stores the network of flannel, which is also flannel's own default.
 const NETWORK_PREFIX: &str = "/coreos.com/network";
 
-/// What a service that can be configured is.
+/// A service that a section configures.
 struct ClcService {
     section: &'static str,
     unit: &'static str,
@@ -38,7 +38,7 @@ const FLANNELD: ClcService = ClcService {
     tag_variable: "FLANNEL_IMAGE_TAG",
 };
 
-/// What the sections need to know.
+/// What the translation of the sections depends on.
 pub(super) struct Sections<'p> {
     pub(super) platform: Option<&'static ClcPlatform>,
     pub(super) agent: Agent,
@@ -49,7 +49,7 @@ pub(super) struct Sections<'p> {
 /// An option that is set.
 struct OptionValue {
     name: &'static str,
-    /// As it is in the unit: in quotes, or a number or flag.
+    /// As written into the unit: quoted, or a number or flag.
     written: String,
 }
 
@@ -59,7 +59,7 @@ struct SectionOptions {
     is_dynamic: bool,
 }
 
-/// The part of a version that chooses options.
+/// The options of a version: those of `options` that exist in `minor`.
 #[derive(Clone, Copy)]
 struct OptionTable {
     options: &'static [ClcOption],
@@ -67,7 +67,7 @@ struct OptionTable {
 }
 
 impl Sections<'_> {
-    /// Units that the sections of `root` become.
+    /// The units that the sections of `root` become.
     pub(super) fn units<'t>(&mut self, root: &Node<'t>) -> Vec<Node<'t>> {
         let mut units = Vec::new();
         if let Some(platform) = self.platform.filter(|platform| platform.needs_override) {
@@ -163,7 +163,7 @@ impl Sections<'_> {
         unit(section.at, FLANNELD.unit, true, FLANNELD.dropin, &text)
     }
 
-    /// The minor version of 0 whose options count.
+    /// The minor version of flannel 0 whose options apply.
     fn flannel_minor(&mut self, at: u32, version: ClcVersion) -> u64 {
         if version.is_before(0, 5) {
             self.remarks
@@ -187,7 +187,7 @@ impl Sections<'_> {
     ) -> Option<(u32, &'n str, ClcVersion)> {
         let node = section.get("version").filter(|node| !node.is_null())?;
         let text = node.as_scalar().map(|scalar| &*scalar.text);
-        let version = text.and_then(|text| Some((node.at, text, ClcVersion::of(text)?)));
+        let version = text.and_then(|text| Some((node.at, text, ClcVersion::parse(text)?)));
         if version.is_none() {
             let message = format!("the version of {} is not three numbers", service.section);
             let help = "write for example 3.5.0, without `v`";
@@ -196,7 +196,7 @@ impl Sections<'_> {
         version
     }
 
-    /// The options in `section`. Keys in `others` are none.
+    /// The options in `section`. Keys in `others` are not options.
     fn options(
         &mut self,
         section: &Node<'_>,
@@ -216,9 +216,9 @@ impl Sections<'_> {
                 };
                 if table.options.iter().any(|o| o.name == entry.key) {
                     let message = format!("this version has no option `{}`", entry.key);
-                    decoder.about_key(entry, message, None);
+                    decoder.report_key(entry, message, None);
                 } else {
-                    decoder.unknown(entry, known().map(|o| o.name));
+                    decoder.report_unknown(entry, known().map(|o| o.name));
                 }
             }
         }
@@ -230,7 +230,7 @@ impl Sections<'_> {
             let Some(node) = section.get(option.name).filter(|node| !node.is_null()) else {
                 continue;
             };
-            if let Some(written) = self.written(option, node, &mut options.is_dynamic) {
+            if let Some(written) = self.option_text(option, node, &mut options.is_dynamic) {
                 let name = option.name;
                 options.given.push(OptionValue { name, written });
             }
@@ -238,14 +238,14 @@ impl Sections<'_> {
         options
     }
 
-    fn written(
+    fn option_text(
         &mut self,
         option: &ClcOption,
         node: &Node<'_>,
         is_dynamic: &mut bool,
     ) -> Option<String> {
         let scalar = node.as_scalar();
-        let (written, wanted) = match option.kind {
+        let (written, expected) = match option.kind {
             FieldKind::Int => {
                 let number = scalar.and_then(scalars::int);
                 (number.map(|number| number.to_string()), "a whole number")
@@ -256,7 +256,7 @@ impl Sections<'_> {
             }
             _ => match scalar {
                 Some(scalar) => {
-                    let filled = self.filled(node.at, &scalar.text)?;
+                    let filled = self.fill(node.at, &scalar.text)?;
                     *is_dynamic |= filled.is_dynamic;
                     (Some(quoted(&filled.text)), "a text")
                 }
@@ -265,22 +265,22 @@ impl Sections<'_> {
         };
         if written.is_none() {
             let message = format!(
-                "`{}` must be {wanted}, not {}",
+                "`{}` must be {expected}, not {}",
                 option.name,
-                typed::found(node)
+                typed::type_name(node)
             );
             self.remarks.error(node.at, message);
         }
         written
     }
 
-    fn filled(&mut self, at: u32, text: &str) -> Option<FilledText> {
+    fn fill(&mut self, at: u32, text: &str) -> Option<FilledText> {
         match dynamic::fill(text, self.platform, self.agent) {
             Ok(filled) => Some(filled),
             Err(error) => {
                 let help = match error {
-                    dynamic::NoField::NoPlatform(_) => "name the platform, e.g. --platform ec2",
-                    dynamic::NoField::NotOffered { .. } => "write the value itself",
+                    dynamic::FieldError::NoPlatform(_) => "name the platform, e.g. --platform ec2",
+                    dynamic::FieldError::NotOffered { .. } => "write the value itself",
                 };
                 self.remarks.error_with_help(at, error.to_string(), help);
                 None
@@ -288,7 +288,7 @@ impl Sections<'_> {
         }
     }
 
-    /// The line that puts the network of flannel into etcd before flannel starts.
+    /// The line that stores the network of flannel in etcd before flannel starts.
     fn network(
         &mut self,
         section: &Node<'_>,
@@ -311,7 +311,7 @@ impl Sections<'_> {
             self.remarks.error_with_help(at, message, help);
         }
         // Here an unpaired brace is part of the JSON, not a sign of fields.
-        let config = self.filled(at, config)?;
+        let config = self.fill(at, config)?;
         let is_dynamic = config.text.contains("${");
         let mut text = String::from("ExecStartPre=/usr/bin/etcdctl");
         for (flag, name) in [
@@ -338,7 +338,7 @@ impl Sections<'_> {
             "the network is written below this prefix, where flannel looks for it, not to {NETWORK_PREFIX}/config"
         );
         self.remarks.warn(at, message);
-        let Some(filled) = self.filled(at, prefix) else {
+        let Some(filled) = self.fill(at, prefix) else {
             return String::new();
         };
         let prefix = filled.text.trim_end_matches('/');
@@ -347,7 +347,7 @@ impl Sections<'_> {
             .all(|b| b.is_ascii_alphanumeric() || b"/._-".contains(&b));
         match is_plain {
             true => prefix.to_owned(),
-            // In the middle of a word quotes of a unit are part of it, so the key is quoted as a whole.
+            // In the middle of a word, systemd does not remove quotes, so characters that need them are dropped.
             false => prefix.replace([' ', '"', '\\', '\'', '\n'], ""),
         }
     }

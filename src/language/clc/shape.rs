@@ -1,4 +1,4 @@
-//! What a Container Linux Config may have, in the names of its YAML.
+//! The schema of a Container Linux Config, with the names of its YAML.
 
 use crate::language::typed::FieldKind::{Count, Flag, Int, Mapping, Object, Objects, Text, Texts};
 use crate::language::typed::{FieldSchema, ObjectSchema};

@@ -1,4 +1,4 @@
-//! What files, directories and partitions have that Ignition 2 writes differently.
+//! Converts what Ignition 2 writes differently in files, directories and partitions.
 
 use super::dimension;
 use crate::language::findings::Remarks;
@@ -10,7 +10,7 @@ use crate::language::typed::{self, is_set};
 const DEFAULT_FILE_MODE: i64 = 0o644;
 const DEFAULT_DIRECTORY_MODE: i64 = 0o755;
 
-/// Types of partitions that have names.
+/// Partition types that have an alias.
 const PARTITION_TYPES: [(&str, &str); 4] = [
     (
         "raid_containing_root",
@@ -24,7 +24,7 @@ const PARTITION_TYPES: [(&str, &str); 4] = [
     ("raid_partition", "a19d880f-05fc-4d3b-a006-743f0f84911e"),
 ];
 
-/// Puts what is in `storage` into the words of Ignition 2, but for the spelling of names.
+/// Converts `storage` to that of Ignition 2, except for the spelling of keys.
 pub(super) fn convert(
     storage: &mut Node<'_>,
     surroundings: &Surroundings<'_>,
@@ -37,26 +37,26 @@ pub(super) fn convert(
     });
     each(storage, "files", |file| {
         let at = file.at;
-        default_filesystem(file);
+        set_default_filesystem(file);
         if file.get("mode").is_none() {
-            file_without_mode(file, remarks);
+            set_default_mode(file, remarks);
         }
         let contents = file.remove("contents").unwrap_or_else(|| Node::mapping(at));
         let contents = convert_contents(&contents, surroundings, remarks);
         file.set("contents", contents);
     });
     each(storage, "directories", |directory| {
-        default_filesystem(directory);
+        set_default_filesystem(directory);
         if directory.get("mode").is_none() {
             let message = "no mode is given; it will be 0755";
             remarks.warn_with_help(directory.at, message, "write `mode: 0755`");
             directory.set("mode", Node::int(directory.at, DEFAULT_DIRECTORY_MODE));
         }
     });
-    each(storage, "links", default_filesystem);
+    each(storage, "links", set_default_filesystem);
 }
 
-/// Does something with each element of the list `key`.
+/// Calls `convert` for each element of the list `key`.
 fn each<'t>(object: &mut Node<'t>, key: &str, mut convert: impl FnMut(&mut Node<'t>)) {
     let NodeContent::Mapping(entries) = &mut object.value else {
         return;
@@ -69,14 +69,14 @@ fn each<'t>(object: &mut Node<'t>, key: &str, mut convert: impl FnMut(&mut Node<
     }
 }
 
-fn default_filesystem(node: &mut Node<'_>) {
+fn set_default_filesystem(node: &mut Node<'_>) {
     if typed::text(node, "filesystem").is_none() {
         node.remove("filesystem");
         node.set("filesystem", Node::text(node.at, "root"));
     }
 }
 
-fn file_without_mode(file: &mut Node<'_>, remarks: &mut Remarks) {
+fn set_default_mode(file: &mut Node<'_>, remarks: &mut Remarks) {
     let message = "no mode is given; it will be 0644";
     let help = "write `mode: 0644`";
     match is_set(file, "append") {
@@ -164,7 +164,7 @@ fn local_source(
     }
 }
 
-/// Puts every hash below `node` into one text. The table bounds the depth.
+/// Joins function and sum of every hash below `node` into one text. The table bounds the depth.
 pub(super) fn join_hashes(node: &mut Node<'_>) {
     match &mut node.value {
         NodeContent::Scalar(_) => {}

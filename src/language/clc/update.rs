@@ -1,18 +1,18 @@
-//! The sections `update` and `locksmith`, and the file that they become.
+//! The sections `update` and `locksmith`, which become one file.
 
 use super::services::quoted;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::typed;
 
-/// Groups that there have always been.
+/// Groups of the public update server.
 const KNOWN_GROUPS: [&str; 3] = ["stable", "beta", "alpha"];
 
 const STRATEGIES: [&str; 3] = ["reboot", "etcd-lock", "off"];
 
 const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
-/// The file, and the offset of what it is made from. `None` if nothing is set.
+/// The text of the file, with the offset of its origin. `None` if nothing is set.
 pub(super) fn file(root: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, String)> {
     let mut lines = Vec::new();
     let update = root.get("update");
@@ -163,7 +163,7 @@ fn is_duration(text: &str) -> bool {
     !text.is_empty() && total <= MAX_DURATION
 }
 
-/// True for what a program in Go takes as a URL: little is refused.
+/// True if a Go program would accept `text` as a URL: it rejects little.
 pub(super) fn is_url(text: &str) -> bool {
     if text.bytes().any(|b| b.is_ascii_control()) || text.starts_with(':') {
         return false;
@@ -177,13 +177,13 @@ pub(super) fn is_url(text: &str) -> bool {
     };
     let rest = rest.split('#').next().unwrap_or_default();
     let rest = rest.split('?').next().unwrap_or_default();
-    let Some(authority_on) = rest.strip_prefix("//") else {
+    let Some(after_slashes) = rest.strip_prefix("//") else {
         let segment = rest.split('/').next().unwrap_or_default();
-        return (has_scheme || !segment.contains(':')) && has_whole_escapes(rest);
+        return (has_scheme || !segment.contains(':')) && has_valid_escapes(rest);
     };
-    let (authority, path) = authority_on.split_once('/').unwrap_or((authority_on, ""));
+    let (authority, path) = after_slashes.split_once('/').unwrap_or((after_slashes, ""));
     let host = authority.rsplit('@').next().unwrap_or_default();
-    is_host(host) && has_whole_escapes(path)
+    is_host(host) && has_valid_escapes(path)
 }
 
 fn is_host(host: &str) -> bool {
@@ -203,11 +203,11 @@ fn is_host(host: &str) -> bool {
             .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()));
     let is_allowed =
         |b: u8| b >= 0x80 || b.is_ascii_alphanumeric() || b"-_.~!$&'()*+,;=:[]<>\"%".contains(&b);
-    is_port && name.bytes().all(is_allowed) && has_whole_escapes(name)
+    is_port && name.bytes().all(is_allowed) && has_valid_escapes(name)
 }
 
-/// True if two hexadecimal digits are behind each `%`.
-fn has_whole_escapes(text: &str) -> bool {
+/// True if two hexadecimal digits follow each `%`.
+fn has_valid_escapes(text: &str) -> bool {
     text.split('%').skip(1).all(|rest| {
         let digits = rest.as_bytes().get(..2);
         digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

@@ -1,6 +1,6 @@
-//! Versions of etcd and flannel: three numbers, perhaps with a pre-release and a build behind them.
+//! Versions of etcd and flannel: three numbers, optionally followed by a pre-release and a build.
 
-/// A version as far as it decides on options.
+/// The parts of a version that decide which options exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct ClcVersion {
     pub(super) major: u64,
@@ -10,8 +10,8 @@ pub(super) struct ClcVersion {
 }
 
 impl ClcVersion {
-    /// The version that `text` states.
-    pub(super) fn of(text: &str) -> Option<Self> {
+    /// Parses `text`; `None` if it is not a version.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (rest, build) = split(text, '+');
         let (numbers, pre_release) = split(rest, '-');
         if !build.is_none_or(is_suffix) || !pre_release.is_none_or(is_suffix) {
@@ -27,16 +27,16 @@ impl ClcVersion {
         numbers.next().is_none().then_some(version)
     }
 
-    /// True if it came before `major.minor.0`.
+    /// True if it is older than `major.minor.0`.
     pub(super) fn is_before(self, major: u64, minor: u64) -> bool {
         let is_same = (self.major, self.minor, self.patch) == (major, minor, 0);
         (self.major, self.minor) < (major, minor) || (is_same && self.is_pre_release)
     }
 }
 
-fn split(text: &str, mark: char) -> (&str, Option<&str>) {
-    match text.split_once(mark) {
-        Some((before, behind)) => (before, Some(behind)),
+fn split(text: &str, separator: char) -> (&str, Option<&str>) {
+    match text.split_once(separator) {
+        Some((before, after)) => (before, Some(after)),
         None => (text, None),
     }
 }
@@ -46,7 +46,7 @@ fn number(text: &str) -> Option<u64> {
     text.parse().ok().filter(|_| is_number)
 }
 
-/// Names between dots.
+/// True for names separated by dots.
 fn is_suffix(text: &str) -> bool {
     let is_name = |name: &str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -61,7 +61,7 @@ mod tests {
     #[test]
     fn versions() {
         for text in ["3.5.0", "3.5.0-rc1", "2.3.8", "0.5.5+x.y", "3.5.0-rc.1+b-1"] {
-            assert!(ClcVersion::of(text).is_some(), "{text}");
+            assert!(ClcVersion::parse(text).is_some(), "{text}");
         }
         for text in [
             "3.5",
@@ -73,10 +73,10 @@ mod tests {
             "3.5.0-a\"b",
             " 3.5.0",
         ] {
-            assert_eq!(ClcVersion::of(text), None, "{text}");
+            assert_eq!(ClcVersion::parse(text), None, "{text}");
         }
-        assert!(ClcVersion::of("2.3.0-rc1").unwrap().is_before(2, 3));
-        assert!(!ClcVersion::of("2.3.0").unwrap().is_before(2, 3));
-        assert!(!ClcVersion::of("2.3.1-rc1").unwrap().is_before(2, 3));
+        assert!(ClcVersion::parse("2.3.0-rc1").unwrap().is_before(2, 3));
+        assert!(!ClcVersion::parse("2.3.0").unwrap().is_before(2, 3));
+        assert!(!ClcVersion::parse("2.3.1-rc1").unwrap().is_before(2, 3));
     }
 }

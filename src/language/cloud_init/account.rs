@@ -9,8 +9,8 @@ use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::password;
 
-/// Keys that only count while an account is made.
-const ONLY_FOR_NEW: [&str; 10] = [
+/// Keys that only take effect when an account is created.
+const NEW_ACCOUNT_KEYS: [&str; 10] = [
     "gecos",
     "homedir",
     "primary_group",
@@ -23,7 +23,7 @@ const ONLY_FOR_NEW: [&str; 10] = [
     "passwd",
 ];
 
-/// Groups that a Debian system has from the start, which is where the rules of the original were learnt.
+/// Groups of a fresh Debian system, on which the behaviour of the original was observed.
 const BASE_GROUPS: [&str; 16] = [
     "root", "daemon", "adm", "disk", "mail", "dialout", "cdrom", "floppy", "sudo", "audio", "dip",
     "video", "plugdev", "users", "games", "nogroup",
@@ -39,7 +39,7 @@ pub(super) fn convert<'t>(
 ) {
     if let Some(snap) = entry.get("snapuser") {
         let message = "snapuser is not supported: it asks a service for the account".to_owned();
-        modules::unsupported(snap.at, message, context.ignore_unsupported, remarks);
+        modules::report_unsupported(snap.at, message, context.ignore_unsupported, remarks);
     }
     let Some(name) = values::filled(entry, "name", remarks) else {
         remarks.warn_with_help(
@@ -56,27 +56,32 @@ pub(super) fn convert<'t>(
     let at = if is_default { name.at } else { entry.at };
     assembly.user(at, &name.text);
     if exists {
-        for key in ONLY_FOR_NEW {
+        for key in NEW_ACCOUNT_KEYS {
             if let Some(value) = entry.get(key) {
                 let message = format!("{key} does nothing for {}, which exists already", name.text);
                 remarks.warn(value.at, message);
             }
         }
     } else {
-        fields(entry, &name, assembly, remarks);
-        member_of(entry, &name, assembly, remarks);
+        set_fields(entry, &name, assembly, remarks);
+        add_groups(entry, &name, assembly, remarks);
     }
     let has_lock = entry.get("lock_passwd").is_some();
-    // The default account of an image that has it stays as it is unless the config says otherwise.
-    let is_left_alone = is_default && exists && !has_lock;
-    secret(entry, &name, (exists, is_left_alone), assembly, remarks);
-    keys::of_user(entry, &name, assembly, remarks);
-    rules(entry, &name, accounts, remarks);
-    not_kept(entry, remarks);
+    // A default account that the image already has keeps its password and lock unless the config says otherwise.
+    let keeps_password = is_default && exists && !has_lock;
+    set_password(entry, &name, (exists, keeps_password), assembly, remarks);
+    keys::add_user_keys(entry, &name, assembly, remarks);
+    add_rules(entry, &name, accounts, remarks);
+    warn_of_ignored_keys(entry, remarks);
 }
 
-/// What an account is made with.
-fn fields<'t>(entry: &Node<'t>, name: &Text, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Sets what an account is created with.
+fn set_fields<'t>(
+    entry: &Node<'t>,
+    name: &Text,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
     let texts = [
         ("gecos", "gecos"),
         ("homedir", "homeDir"),
@@ -104,7 +109,7 @@ fn fields<'t>(entry: &Node<'t>, name: &Text, assembly: &mut Assembly<'t>, remark
                 .set(member, Node::flag(at, true));
         }
     }
-    // A system account has no home unless it is told to have one.
+    // A system account has no home unless the config asks for one.
     let has_home = entry.get("no_create_home").is_some();
     if values::flag(entry, "system", remarks) == Some(true) && !has_home {
         assembly
@@ -126,16 +131,16 @@ fn fields<'t>(entry: &Node<'t>, name: &Text, assembly: &mut Assembly<'t>, remark
     }
 }
 
-/// The groups of an account. Missing ones are made.
-fn member_of<'t>(
+/// Adds the account to its groups and creates missing ones.
+fn add_groups<'t>(
     entry: &Node<'t>,
     name: &Text,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    let makes_groups = values::flag(entry, "create_groups", remarks) != Some(false);
+    let creates_groups = values::flag(entry, "create_groups", remarks) != Some(false);
     let mut groups = match entry.get("groups").map(|value| &value.value) {
-        // With members, as in the list of groups; the names are what counts here.
+        // A mapping to members, as in the top-level `groups`; only the names matter here.
         Some(NodeContent::Mapping(entries)) => entries
             .iter()
             .map(|entry| Text {
@@ -156,9 +161,9 @@ fn member_of<'t>(
         if is_number || assembly.has_group(&group.text) {
             continue;
         }
-        if makes_groups {
-            // One that is there already stays as it is.
-            assembly.group(group.at, &group.text);
+        if creates_groups {
+            // An existing group is left as it is.
+            assembly.add_group(group.at, &group.text);
         } else if !BASE_GROUPS.contains(&&*group.text) {
             let message = format!("the group {} is not made and not known", group.text);
             let help = "add it to `groups`, or leave `create_groups` out";
@@ -167,11 +172,11 @@ fn member_of<'t>(
     }
 }
 
-/// The password of an account, and whether it is locked.
-fn secret<'t>(
+/// Sets the password of an account and whether it is locked.
+fn set_password<'t>(
     entry: &Node<'t>,
     name: &Text,
-    (exists, is_left_alone): (bool, bool),
+    (exists, keeps_password): (bool, bool),
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -179,7 +184,7 @@ fn secret<'t>(
     let hashed = values::filled(entry, "hashed_passwd", remarks);
     let plain = values::filled(entry, "plain_text_passwd", remarks);
     if let Some(plain) = &plain {
-        clear_text(plain.at, remarks);
+        warn_of_clear_text(plain.at, remarks);
     }
     let plain = plain.map(|plain| Text {
         text: password::hash(&name.text, &plain.text),
@@ -195,12 +200,12 @@ fn secret<'t>(
     let is_locked = values::flag(entry, "lock_passwd", remarks) != Some(false);
     let user = assembly.user(name.at, &name.text);
     match given {
-        Some(hash) if is_locked && !is_left_alone => {
+        Some(hash) if is_locked && !keeps_password => {
             let locked = format!("!{}", hash.text);
             user.replace("passwordHash", Node::text(hash.at, locked));
         }
         Some(hash) => user.replace("passwordHash", Node::text(hash.at, hash.text)),
-        None if is_locked && !is_left_alone => {
+        None if is_locked && !keeps_password => {
             let at = entry.get("lock_passwd").map_or(name.at, |lock| lock.at);
             user.set("passwordHash", Node::text(at, "!"));
             if exists {
@@ -215,8 +220,8 @@ fn secret<'t>(
     }
 }
 
-/// Warns of a password that can be read.
-pub(super) fn clear_text(at: u32, remarks: &mut Remarks) {
+/// Warns of a password in clear text.
+pub(super) fn warn_of_clear_text(at: u32, remarks: &mut Remarks) {
     remarks.warn_with_help(
         at,
         "the password is in clear text; its hash is what is stored",
@@ -224,8 +229,8 @@ pub(super) fn clear_text(at: u32, remarks: &mut Remarks) {
     );
 }
 
-/// What the account may do as others.
-fn rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &mut Remarks) {
+/// Collects the rules of sudo and doas for the account.
+fn add_rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &mut Remarks) {
     let rules = sudo(entry, remarks);
     if let Some(first) = rules.first() {
         accounts.rules_at.get_or_insert(first.at);
@@ -253,7 +258,7 @@ fn rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &
     }
 }
 
-/// The rules of sudo of an account. With anything else in its file, sudo reads none of them.
+/// The sudo rules of an account. If a file contains anything else, sudo ignores all of it.
 fn sudo(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> {
     let Some(value) = entry.get("sudo").filter(|value| !value.is_null()) else {
         return Vec::new();
@@ -271,15 +276,15 @@ fn sudo(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> {
     rules.retain(|rule| {
         let text = rule.text.trim();
         if text.eq_ignore_ascii_case("false") {
-            remarks.warn(rule.at, "a text that is taken as no rule");
+            remarks.warn(rule.at, "this text is not a rule and is ignored");
         }
         !text.is_empty() && !text.eq_ignore_ascii_case("false")
     });
     rules
 }
 
-/// Speaks of what is not done.
-fn not_kept(entry: &Node<'_>, remarks: &mut Remarks) {
+/// Speaks of keys that have no effect.
+fn warn_of_ignored_keys(entry: &Node<'_>, remarks: &mut Remarks) {
     let keys = [
         ("expiredate", "accounts do not expire"),
         ("inactive", "accounts do not expire"),

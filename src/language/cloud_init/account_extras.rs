@@ -1,12 +1,14 @@
-//! What accounts need besides their entries in a config.
+//! What accounts need besides their own entries in the resulting config.
 
-/// What comes out besides the accounts.
+/// Collected while the accounts are converted.
 #[derive(Default)]
 pub(super) struct AccountExtras {
     /// The default account, if the config has it.
     pub(super) default: Option<String>,
-    /// Rules of sudo and of doas.
+    /// Text of the sudo rules.
     pub(super) sudo: String,
+    /// Text of the doas rules.
     pub(super) doas: String,
+    /// Offset of the first rule.
     pub(super) rules_at: Option<u32>,
 }

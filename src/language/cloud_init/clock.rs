@@ -1,4 +1,5 @@
-//! Time and language: `timezone`, `ntp`, `locale`, `keyboard`.
+//! Time, language, name servers and the random seed: `timezone`, `ntp`, `locale`, `keyboard`, `resolv_conf`,
+//! `random_seed`.
 
 use super::CloudInitContext;
 use super::values::{self, ScalarKind, Text};
@@ -8,8 +9,8 @@ use crate::language::node::Node;
 use crate::language::target::{Distribution, TimeClient};
 use std::fmt::Write as _;
 
-/// Adds the zone of the clock.
-pub(super) fn timezone<'t>(
+/// Sets the time zone.
+pub(super) fn convert_timezone<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -34,15 +35,15 @@ pub(super) fn timezone<'t>(
         return;
     }
     let target = format!("/usr/share/zoneinfo/{}", zone.text);
-    assembly.link(zone.at, "/etc/localtime", target);
+    assembly.add_link(zone.at, "/etc/localtime", target);
     if context.target.distribution.is_debian() {
         let line = format!("{}\n", zone.text);
-        assembly.file(AssembledFile::new(zone.at, "/etc/timezone", 0o644, line));
+        assembly.add_file(AssembledFile::new(zone.at, "/etc/timezone", 0o644, line));
     }
 }
 
-/// Adds the language of programs.
-pub(super) fn locale<'t>(
+/// Sets the locale.
+pub(super) fn convert_locale<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -68,11 +69,11 @@ pub(super) fn locale<'t>(
         (None, false) => "/etc/locale.conf".to_owned(),
     };
     let line = format!("LANG={}\n", locale.text);
-    assembly.file(AssembledFile::new(locale.at, path, 0o644, line));
+    assembly.add_file(AssembledFile::new(locale.at, path, 0o644, line));
 }
 
-/// Adds the layout of the keyboard.
-pub(super) fn keyboard<'t>(
+/// Sets the keyboard layout.
+pub(super) fn convert_keyboard<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -110,7 +111,7 @@ pub(super) fn keyboard<'t>(
         let text = format!(
             "XKBMODEL=\"{model}\"\nXKBLAYOUT=\"{layout}\"\nXKBVARIANT=\"{variant}\"\nXKBOPTIONS=\"{options}\"\n"
         );
-        assembly.file(AssembledFile::new(at, "/etc/default/keyboard", 0o644, text));
+        assembly.add_file(AssembledFile::new(at, "/etc/default/keyboard", 0o644, text));
         return;
     }
     let parts = [
@@ -120,16 +121,16 @@ pub(super) fn keyboard<'t>(
         ("XkbOptions", &options),
     ];
     let path = "/etc/X11/xorg.conf.d/00-keyboard.conf";
-    assembly.file(AssembledFile::new(at, path, 0o644, input_class(&parts)));
+    assembly.add_file(AssembledFile::new(at, path, 0o644, input_class(&parts)));
     let map = match variant.is_empty() {
         true => layout,
         false => format!("{layout}-{variant}"),
     };
     let line = format!("KEYMAP={map}\n");
-    assembly.file(AssembledFile::new(at, "/etc/vconsole.conf", 0o644, line));
+    assembly.add_file(AssembledFile::new(at, "/etc/vconsole.conf", 0o644, line));
 }
 
-/// The options of a keyboard as the X server reads them.
+/// The options of a keyboard as an X server reads them.
 fn input_class(options: &[(&str, &String)]) -> String {
     let mut text = String::from("Section \"InputClass\"\n");
     text.push_str("    Identifier \"system-keyboard\"\n    MatchIsKeyboard \"on\"\n");
@@ -150,8 +151,8 @@ const NTP_KEYS: &[&str] = &[
     "config",
 ];
 
-/// Adds where the clock is set from.
-pub(super) fn ntp<'t>(
+/// Configures the NTP client.
+pub(super) fn convert_ntp<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -165,7 +166,7 @@ pub(super) fn ntp<'t>(
     }
     if let Some(config) = ntp.get("config").filter(|value| !values::is_nothing(value)) {
         let message = "ntp.config is not supported: it needs templates and packages".to_owned();
-        super::modules::unsupported(config.at, message, context.ignore_unsupported, remarks);
+        super::modules::report_unsupported(config.at, message, context.ignore_unsupported, remarks);
     }
     let mut servers_of = |key: &str| {
         let servers = values::texts(&ntp, key, remarks);
@@ -181,15 +182,12 @@ pub(super) fn ntp<'t>(
     };
     let lists = ["servers", "pools", "peers", "allow"].map(&mut servers_of);
     let [servers, pools, peers, allow] = lists;
-    let client = match client(&ntp, context, remarks) {
+    let client = match time_client(&ntp, context, remarks) {
         Some(client) => client,
         None => return,
     };
-    let Some(first) = lists_first(&[&servers, &pools, &peers, &allow]) else {
-        remarks.warn(
-            ntp.at,
-            "no servers and no pools: the system's own are asked",
-        );
+    let Some(first) = first_offset(&[&servers, &pools, &peers, &allow]) else {
+        remarks.warn(ntp.at, "no servers and no pools: the system's own are used");
         return;
     };
     match client {
@@ -204,20 +202,22 @@ pub(super) fn ntp<'t>(
                 .collect();
             let text = format!("[Time]\nNTP={}\n", names.join(" "));
             let path = "/etc/systemd/timesyncd.conf.d/cloud-init.conf";
-            assembly.file(AssembledFile::new(first, path, 0o644, text));
+            assembly.add_file(AssembledFile::new(first, path, 0o644, text));
         }
-        TimeClient::Chrony => chrony((&servers, &pools, &peers, &allow), first, context, assembly),
+        TimeClient::Chrony => {
+            add_chrony((&servers, &pools, &peers, &allow), first, context, assembly)
+        }
     }
 }
 
-fn lists_first(lists: &[&Vec<Text>]) -> Option<u32> {
+fn first_offset(lists: &[&Vec<Text>]) -> Option<u32> {
     lists
         .iter()
         .find_map(|list| list.first())
         .map(|text| text.at)
 }
 
-fn client(
+fn time_client(
     ntp: &Node<'_>,
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
@@ -232,26 +232,31 @@ fn client(
         "chrony" => Some(TimeClient::Chrony),
         _ => {
             let message = "this ntp_client is not supported: it needs packages".to_owned();
-            super::modules::unsupported(client.at, message, context.ignore_unsupported, remarks);
+            super::modules::report_unsupported(
+                client.at,
+                message,
+                context.ignore_unsupported,
+                remarks,
+            );
             None
         }
     }
 }
 
-fn chrony(
+fn add_chrony(
     (servers, pools, peers, allow): (&[Text], &[Text], &[Text], &[Text]),
     at: u32,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'_>,
 ) {
     let mut sources = String::new();
-    for (word, list, options) in [
+    for (directive, list, options) in [
         ("server", servers, " iburst"),
         ("pool", pools, " iburst"),
         ("peer", peers, ""),
     ] {
         for text in list {
-            _ = writeln!(sources, "{word} {}{options}", text.text);
+            _ = writeln!(sources, "{directive} {}{options}", text.text);
         }
     }
     let allowed: String = allow
@@ -259,19 +264,19 @@ fn chrony(
         .map(|text| format!("allow {}\n", text.text))
         .collect();
     if context.target.distribution.is_debian() {
-        // What is in sources.d may name sources only.
+        // Files in sources.d may only contain sources.
         if !sources.is_empty() {
             let path = "/etc/chrony/sources.d/cloud-init.sources";
-            assembly.file(AssembledFile::new(at, path, 0o644, sources));
+            assembly.add_file(AssembledFile::new(at, path, 0o644, sources));
         }
         if !allowed.is_empty() {
             let path = "/etc/chrony/conf.d/cloud-init.conf";
-            assembly.file(AssembledFile::new(at, path, 0o644, allowed));
+            assembly.add_file(AssembledFile::new(at, path, 0o644, allowed));
         }
     } else {
         let path = "/etc/chrony.d/cloud-init.conf";
-        assembly.file(AssembledFile::new(at, path, 0o644, sources + &allowed));
-        // SUSE and Amazon Linux read what is in this directory, others have to be told.
+        assembly.add_file(AssembledFile::new(at, path, 0o644, sources + &allowed));
+        // On SUSE and Amazon Linux, chrony reads the files of this directory; elsewhere it needs a directive.
         let main = match context.target.distribution {
             Distribution::Suse | Distribution::Amazon => None,
             Distribution::Alpine => Some("/etc/chrony/chrony.conf"),
@@ -279,13 +284,17 @@ fn chrony(
         };
         if let Some(main) = main {
             let line = format!("include {path}\n");
-            assembly.file(AssembledFile::appended(at, main, 0o644, line));
+            assembly.add_file(AssembledFile::appended(at, main, 0o644, line));
         }
     }
 }
 
-/// Adds name servers.
-pub(super) fn resolver<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Configures the name servers of systemd-resolved.
+pub(super) fn convert_resolver<'t>(
+    root: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
     let is_managed = values::flag(root, "manage_resolv_conf", remarks) == Some(true);
     let known = &[
         "nameservers",
@@ -323,14 +332,18 @@ pub(super) fn resolver<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks
             _ = writeln!(text, "{key}={}", list.join(" "));
         }
     }
-    if let Some(at) = lists_first(&[&servers, &domains]) {
+    if let Some(at) = first_offset(&[&servers, &domains]) {
         let path = "/etc/systemd/resolved.conf.d/cloud-init.conf";
-        assembly.file(AssembledFile::new(at, path, 0o644, text));
+        assembly.add_file(AssembledFile::new(at, path, 0o644, text));
     }
 }
 
-/// Adds bytes to a file of random numbers.
-pub(super) fn random_seed<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Appends bytes to the file of the random seed.
+pub(super) fn convert_random_seed<'t>(
+    root: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
     let known = &["file", "data", "encoding", "command", "command_required"];
     let Some(seed) = values::mapping(root, "random_seed", known, remarks) else {
         return;
@@ -366,7 +379,7 @@ pub(super) fn random_seed<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, rema
         return;
     };
     match crate::language::packed::unpack(data, packing) {
-        Ok(bytes) => _ = assembly.file(AssembledFile::appended(at, path, 0o644, bytes)),
+        Ok(bytes) => _ = assembly.add_file(AssembledFile::appended(at, path, 0o644, bytes)),
         Err(broken) => remarks.error(at, format!("the data {broken}")),
     }
 }

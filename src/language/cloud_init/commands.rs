@@ -1,4 +1,4 @@
-//! Commands and scripts: `bootcmd`, `runcmd`, scripts and boot hooks among the user data, `power_state`.
+//! Commands and scripts: `bootcmd`, `runcmd`, scripts and boot hooks in the user data, `power_state`.
 
 use super::CloudInitContext;
 use super::values::{self, ScalarKind, Text};
@@ -9,14 +9,14 @@ use crate::language::quoting::shell;
 use crate::language::surroundings::{SCRIPTS_HELP, SCRIPTS_REFUSED};
 use std::fmt::Write as _;
 
-/// Where scripts are kept.
-const FOLDER: &str = "/etc/cloud-init-compat";
+/// Directory of the scripts.
+const SCRIPT_DIRECTORY: &str = "/etc/cloud-init-compat";
 
 /// A script that is a part of the user data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UserScript {
     pub(super) at: u32,
-    /// The name that its part has, without folders.
+    /// File name of its part, without directories.
     pub(super) name: String,
     pub(super) bytes: Vec<u8>,
     pub(super) time: ScriptTime,
@@ -36,7 +36,7 @@ pub(super) enum ScriptTime {
 }
 
 impl ScriptTime {
-    /// The folder of its scripts.
+    /// The directory of its scripts.
     const fn folder(self) -> &'static str {
         match self {
             ScriptTime::BootHook => "boothooks",
@@ -60,33 +60,33 @@ pub(super) fn convert<'t>(
         }
         return;
     }
-    hooks(scripts, context, assembly);
+    add_hooks(scripts, context, assembly);
     each_boot(scripts, assembly);
-    if let Some((at, text)) = script(root, "bootcmd", context, remarks) {
-        let path = format!("{FOLDER}/bootcmd.sh");
-        assembly.unit(
+    if let Some((at, text)) = command_script(root, "bootcmd", context, remarks) {
+        let path = format!("{SCRIPT_DIRECTORY}/bootcmd.sh");
+        assembly.add_unit(
             at,
             "cloud-init-bootcmd.service",
             boot_unit("Commands of every boot", "", &[&path]),
         );
-        assembly.file(AssembledFile::new(at, path, 0o700, text));
+        assembly.add_file(AssembledFile::new(at, path, 0o700, text));
     }
     let (mut paths, mut at) = written(scripts, ScriptTime::First, assembly);
-    if let Some((place, text)) = script(root, "runcmd", context, remarks) {
-        let path = format!("{FOLDER}/runcmd.sh");
-        assembly.file(AssembledFile::new(place, path.clone(), 0o700, text));
+    if let Some((place, text)) = command_script(root, "runcmd", context, remarks) {
+        let path = format!("{SCRIPT_DIRECTORY}/runcmd.sh");
+        assembly.add_file(AssembledFile::new(place, path.clone(), 0o700, text));
         paths.push(path);
         at = at.or(Some(place));
     }
     let (last, place) = written(scripts, ScriptTime::Last, assembly);
     paths.extend(last);
     if let Some(at) = at.or(place) {
-        assembly.unit(at, "cloud-init-runcmd.service", run_unit(&paths));
+        assembly.add_unit(at, "cloud-init-runcmd.service", run_unit(&paths));
     }
-    power(root, assembly, remarks);
+    add_power_state(root, assembly, remarks);
 }
 
-/// Writes the scripts that run at `time`: their paths in the order of their names, and the place of the first.
+/// Adds the scripts that run at `time`. Returns their paths, in the order of their names, and the offset of the first.
 fn written(
     scripts: &[UserScript],
     time: ScriptTime,
@@ -97,16 +97,16 @@ fn written(
     chosen.sort_by(|a, b| a.name.cmp(&b.name));
     let mut paths = Vec::new();
     for script in &chosen {
-        let path = format!("{FOLDER}/{}/{}", time.folder(), script.name);
+        let path = format!("{SCRIPT_DIRECTORY}/{}/{}", time.folder(), script.name);
         let bytes = script.bytes.clone();
-        assembly.file(AssembledFile::new(script.at, path.clone(), 0o700, bytes));
+        assembly.add_file(AssembledFile::new(script.at, path.clone(), 0o700, bytes));
         paths.push(path);
     }
     (paths, chosen.first().map(|script| script.at))
 }
 
 /// The commands of `key` as one script, with the place of the first.
-fn script(
+fn command_script(
     root: &Node<'_>,
     key: &str,
     context: &CloudInitContext<'_>,
@@ -123,11 +123,11 @@ fn script(
     if key == "bootcmd" {
         text.push_str(&instance_id(context));
     }
-    // An item of which only a comment is left has no value.
+    // An item that consists of nothing but a comment is null.
     for item in items.iter().filter(|item| !item.is_null()) {
         if matches!(program(item), "cloud-init" | "cloud-init-per") {
             let help = "write what it does as a command of its own";
-            let message = "a program of cloud-init, which the system need not have";
+            let message = "a program of cloud-init, which the system may not have";
             remarks.warn_with_help(item.at, message, help);
         }
         match command(item, remarks) {
@@ -139,7 +139,7 @@ fn script(
                 item.at,
                 format!(
                     "a command must be a text or a list of arguments, not {}",
-                    named(item)
+                    type_name(item)
                 ),
                 "put it in quotes",
             ),
@@ -148,15 +148,15 @@ fn script(
     Some((first.at, text))
 }
 
-/// The name of the program that an item begins with.
+/// The name of the program that an item runs.
 fn program<'n>(item: &'n Node<'_>) -> &'n str {
     let first = item.elements().first().unwrap_or(item).as_text();
     let word = first.split_whitespace().next().unwrap_or_default();
     word.rsplit('/').next().unwrap_or_default()
 }
 
-/// What an item is, for a message.
-fn named(item: &Node<'_>) -> &'static str {
+/// What an item, for messages.
+fn type_name(item: &Node<'_>) -> &'static str {
     match item.as_scalar().map(values::kind) {
         Some(ScalarKind::Flag(_)) => "true or false",
         Some(ScalarKind::Int(_) | ScalarKind::Float) => "a number",
@@ -164,7 +164,7 @@ fn named(item: &Node<'_>) -> &'static str {
     }
 }
 
-/// A text is for the shell as it is, a list is one command with arguments in quotes.
+/// A shell command: a text as it is, a list as one command with quoted arguments. `None` for anything else.
 fn command(item: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
     if let NodeContent::List(arguments) = &item.value {
         let mut words = Vec::new();
@@ -186,7 +186,7 @@ fn command(item: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
     (values::kind(scalar) == ScalarKind::Text).then(|| scalar.text.clone().into_owned())
 }
 
-/// The identity of the instance, which is that of the machine where the platform gives none.
+/// The lines that set INSTANCE_ID: to that of the platform, else to the machine ID.
 fn instance_id(context: &CloudInitContext<'_>) -> String {
     match context.instance.id {
         Some(id) => format!("INSTANCE_ID={}\nexport INSTANCE_ID\n", shell(id)),
@@ -194,12 +194,16 @@ fn instance_id(context: &CloudInitContext<'_>) -> String {
     }
 }
 
-fn hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut Assembly<'_>) {
+fn add_hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut Assembly<'_>) {
     let is_hook = |script: &&UserScript| script.time == ScriptTime::BootHook;
     let mut paths = Vec::new();
     for script in scripts.iter().filter(is_hook) {
-        let path = format!("{FOLDER}/{}/{}", script.time.folder(), script.name);
-        assembly.file(AssembledFile::new(
+        let path = format!(
+            "{SCRIPT_DIRECTORY}/{}/{}",
+            script.time.folder(),
+            script.name
+        );
+        assembly.add_file(AssembledFile::new(
             script.at,
             path.clone(),
             0o700,
@@ -222,10 +226,10 @@ fn hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut 
         &variable.unwrap_or_default(),
         &paths,
     );
-    assembly.unit(first.at, "cloud-init-boothook.service", unit);
+    assembly.add_unit(first.at, "cloud-init-boothook.service", unit);
 }
 
-/// The unit of scripts that run at every boot with the network.
+/// Adds the unit for scripts that run at every boot with the network.
 fn each_boot(scripts: &[UserScript], assembly: &mut Assembly<'_>) {
     let (paths, Some(at)) = written(scripts, ScriptTime::EachBoot, assembly) else {
         return;
@@ -252,10 +256,10 @@ TimeoutStartSec=0
         );
     }
     unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
-    assembly.unit(at, "cloud-init-per-boot.service", unit);
+    assembly.add_unit(at, "cloud-init-per-boot.service", unit);
 }
 
-/// A unit of every boot, before services.
+/// A unit that runs at every boot, before services.
 fn boot_unit(description: &str, variables: &str, paths: &[&str]) -> String {
     let order = match description.starts_with("Boot hooks") {
         true => "Before=cloud-init-bootcmd.service sysinit.target shutdown.target",
@@ -272,7 +276,7 @@ fn boot_unit(description: &str, variables: &str, paths: &[&str]) -> String {
     unit
 }
 
-/// Of several scripts, one that fails does not keep the next from running.
+/// The command line of one of `count` scripts. If there are several, a failure does not keep the next from running.
 fn exec(path: &str, count: usize) -> String {
     let path = crate::language::quoting::unit_argument(path);
     match count {
@@ -331,8 +335,8 @@ ExecStart=/etc/cloud-init-compat/power_state.sh
 WantedBy=multi-user.target
 ";
 
-/// Adds what ends the first boot.
-fn power<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Adds the unit that ends the first boot.
+fn add_power_state<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let known = &["mode", "delay", "message", "timeout", "condition"];
     let Some(power) = values::mapping(root, "power_state", known, remarks) else {
         return;
@@ -372,9 +376,9 @@ fn power<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks
         _ = write!(shutdown, " {}", shell(&message.text));
     }
     let text = format!("#!/bin/sh\n{condition}exec {shutdown}\n");
-    let path = format!("{FOLDER}/power_state.sh");
-    assembly.file(AssembledFile::new(mode.at, path, 0o700, text));
-    assembly.unit(mode.at, "cloud-init-power-state.service", POWER_UNIT);
+    let path = format!("{SCRIPT_DIRECTORY}/power_state.sh");
+    assembly.add_file(AssembledFile::new(mode.at, path, 0o700, text));
+    assembly.add_unit(mode.at, "cloud-init-power-state.service", POWER_UNIT);
 }
 
 /// `now`, or minutes with or without a sign.
@@ -393,13 +397,13 @@ fn minutes(delay: &Text, remarks: &mut Remarks) -> String {
     format!("+{digits}")
 }
 
-/// The lines that end the script unless the condition holds; none if it never does.
+/// The lines that end the script unless the condition holds; `None` if it never does.
 fn condition(power: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
     let Some(value) = power.get("condition").filter(|value| !value.is_null()) else {
         return Some(String::new());
     };
-    let is_flag = value.as_scalar().map(values::kind);
-    match is_flag {
+    let kind = value.as_scalar().map(values::kind);
+    match kind {
         Some(ScalarKind::Flag(true)) => Some(String::new()),
         Some(ScalarKind::Flag(false)) => {
             remarks.warn(
@@ -409,7 +413,7 @@ fn condition(power: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
             None
         }
         _ => match command(value, remarks) {
-            // A shell of its own, so that an `exit` in it does not end the script.
+            // A subshell, so that an `exit` in it does not end the script.
             Some(line) => Some(format!("( {line}\n) || exit 0\n")),
             None => {
                 let message = "the condition must be true, false, a text or a list of arguments";

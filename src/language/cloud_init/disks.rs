@@ -2,16 +2,15 @@
 
 use super::CloudInitContext;
 use super::modules;
-use super::mounts::is_platforms;
 use super::values::{self, ScalarKind, Text};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 
-/// Space that a partition table takes at both ends, in MiB.
+/// Space for the partition table at both ends of a disk, in MiB.
 const TABLE_MIB: u64 = 2;
 
-/// Kinds of partitions by the two digits that old tables have for them.
+/// Partition types by the codes that MBR tables have for them.
 const TYPES: [(&str, &str); 5] = [
     ("82", "0657FD6D-A4AB-43C4-84E5-0933C84B4F4F"),
     ("83", "0FC63DAF-8483-4772-8E79-3D69D8477DE4"),
@@ -42,7 +41,7 @@ pub(super) fn convert<'t>(
         }
         let device = Text {
             at: entry.key_at,
-            text: aliased(&entry.key, &aliases),
+            text: device_path(&entry.key, &aliases),
         };
         let setup = values::canonical(entry.value.clone(), known, remarks);
         if let Some(node) = disk(&device, &setup, context, remarks) {
@@ -54,14 +53,14 @@ pub(super) fn convert<'t>(
             assembly.filesystems.push(node);
         }
     }
-    growth(root, remarks);
+    warn_of_growth(root, remarks);
 }
 
-/// Speaks of a disk that only the platform could name, which is left out.
+/// Warns about a disk that only the platform can identify. Returns true if it is one, and is to be skipped.
 fn is_unknown(at: u32, name: &str, aliases: &[(String, Text)], remarks: &mut Remarks) -> bool {
     let base = name.split('.').next().unwrap_or_default();
     let is_alias = |name: &str| aliases.iter().any(|(alias, _)| alias == name);
-    if !is_platforms(base) || is_alias(base) || is_alias(name) {
+    if !is_platform_name(base) || is_alias(base) || is_alias(name) {
         return false;
     }
     let message = "the platform's names of disks are not known: left out";
@@ -71,8 +70,13 @@ fn is_unknown(at: u32, name: &str, aliases: &[(String, Text)], remarks: &mut Rem
     true
 }
 
-/// A device by its path: aliases are resolved, names count from `/dev`.
-pub(super) fn aliased(name: &str, aliases: &[(String, Text)]) -> String {
+/// True for names of disks that only the platform can resolve.
+pub(super) fn is_platform_name(name: &str) -> bool {
+    matches!(name, "ami" | "root" | "swap") || name.starts_with("ephemeral")
+}
+
+/// A path of a device: aliases are resolved, and bare names are relative to `/dev`.
+pub(super) fn device_path(name: &str, aliases: &[(String, Text)]) -> String {
     let (base, part) = match name.rsplit_once('.') {
         Some((base, part)) if aliases.iter().any(|(alias, _)| alias == base) => (base, part),
         _ => (name, ""),
@@ -127,7 +131,7 @@ fn disk<'t>(
     Some(node)
 }
 
-/// `true` is one partition; a list has the share of each in percent, or the share and its type.
+/// The partitions of a layout: `true` is one; a list has the share of each in percent, or the share and its type.
 fn partitions<'t>(
     device: &Text,
     layout: &Node<'t>,
@@ -152,9 +156,9 @@ fn partitions<'t>(
         };
         let percent = percent(share, remarks)?;
         sum += percent;
-        let has_rest = sum >= 100 && index + 1 == shares.len();
+        let takes_rest = sum >= 100 && index + 1 == shares.len();
         let size = match disk_mib {
-            _ if has_rest => 0,
+            _ if takes_rest => 0,
             Some(mib) => mib * percent / 100,
             None => {
                 let help = "let one partition have the whole disk: `layout: true`";
@@ -183,8 +187,8 @@ fn partitions<'t>(
 fn whole_disk<'t>(layout: &Node<'t>, remarks: &mut Remarks) -> Option<Node<'t>> {
     let scalar = layout.as_scalar();
     let is_true = scalar.map(values::kind) == Some(ScalarKind::Flag(true));
-    let is_word = scalar.is_some_and(|scalar| matches!(&*scalar.text, "auto" | "true"));
-    if !is_true && !is_word {
+    let is_keyword = scalar.is_some_and(|scalar| matches!(&*scalar.text, "auto" | "true"));
+    if !is_true && !is_keyword {
         let help = "use true, false or a list of sizes in percent";
         remarks.error_with_help(layout.at, "unknown layout of a disk", help);
         return None;
@@ -195,7 +199,7 @@ fn whole_disk<'t>(layout: &Node<'t>, remarks: &mut Remarks) -> Option<Node<'t>> 
     Some(part)
 }
 
-/// The share of a partition.
+/// The share of a partition, in percent.
 fn percent(share: &Node<'_>, remarks: &mut Remarks) -> Option<u64> {
     let number = share
         .as_scalar()
@@ -223,7 +227,7 @@ fn type_guid(kind: &Text, remarks: &mut Remarks) -> String {
     }
 }
 
-const FS_KEYS: &[&str] = &[
+const FILESYSTEM_KEYS: &[&str] = &[
     "label",
     "filesystem",
     "device",
@@ -240,11 +244,11 @@ fn filesystem<'t>(
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
-    let entry = values::canonical(entry.clone(), FS_KEYS, remarks);
+    let entry = values::canonical(entry.clone(), FILESYSTEM_KEYS, remarks);
     if let Some(command) = entry.get("cmd").filter(|value| !values::is_nothing(value)) {
         let message =
             "cmd is not supported: file systems are made by tools that are known".to_owned();
-        modules::unsupported(command.at, message, context.ignore_unsupported, remarks);
+        modules::report_unsupported(command.at, message, context.ignore_unsupported, remarks);
     }
     if let Some(value) = entry
         .get("replace_fs")
@@ -262,7 +266,7 @@ fn filesystem<'t>(
     if is_unknown(device.at, &device.text, aliases, remarks) {
         return None;
     }
-    let path = aliased(&device.text, aliases);
+    let path = device_path(&device.text, aliases);
     let partition = values::filled(&entry, "partition", remarks);
     let path = match partition {
         Some(partition) => part_of(path, &partition, remarks)?,
@@ -295,7 +299,7 @@ fn part_of(path: String, partition: &Text, remarks: &mut Remarks) -> Option<Stri
     match partition.text.as_str() {
         "none" => Some(path),
         "auto" | "any" => {
-            let message = "the device is taken as it is, no partition is looked for";
+            let message = "the device is used as it is, no partition is searched for";
             remarks.warn_with_help(partition.at, message, "give the number of the partition");
             Some(path)
         }
@@ -308,8 +312,8 @@ fn part_of(path: String, partition: &Text, remarks: &mut Remarks) -> Option<Stri
     }
 }
 
-/// Speaks of the root file system, which is not grown.
-fn growth(root: &Node<'_>, remarks: &mut Remarks) {
+/// Warns that the root file system is not grown.
+fn warn_of_growth(root: &Node<'_>, remarks: &mut Remarks) {
     if let Some(value) = root
         .get("growpart")
         .filter(|value| !values::is_nothing(value))
@@ -352,7 +356,7 @@ mod tests {
             ("/dev/sdc", "/dev/sdc"),
         ];
         for (name, want) in cases {
-            assert_eq!(aliased(name, &aliases), want, "{name}");
+            assert_eq!(device_path(name, &aliases), want, "{name}");
         }
         assert_eq!(partition_path("/dev/sda", "1"), "/dev/sda1");
         assert_eq!(

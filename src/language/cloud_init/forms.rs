@@ -15,13 +15,13 @@ use crate::language::node::{MappingEntry, Node, NodeContent};
 use crate::language::yaml;
 use std::borrow::Cow;
 
-/// Forms may be inside of each other this deep.
+/// How deep forms may be nested.
 const MAX_DEPTH: usize = 8;
 
-/// A text may have this many parts in all.
+/// How many parts a text may have in all.
 const MAX_PARTS: usize = 1000;
 
-/// Keys of an element of an archive: those of a part, and header fields that count.
+/// Keys of an element of an archive: those of a part, and the header fields that have an effect.
 const ARCHIVE_KEYS: &[&str] = &[
     "content",
     "type",
@@ -31,15 +31,15 @@ const ARCHIVE_KEYS: &[&str] = &[
     "x-merge-type",
 ];
 
-/// What is said of a part that has the index of another machine of several.
+/// Warning about a part with the launch index of another instance.
 const OTHER_INSTANCE: &str = "a part for another instance is left out";
 
-/// All that a text has.
+/// All that a text consists of.
 #[derive(Default)]
 pub(super) struct UserDataParts {
     /// Roots of cloud-configs, for their paths.
     pub(super) roots: Vec<Node<'static>>,
-    /// All cloud-configs as one.
+    /// All cloud-configs merged into one.
     pub(super) config: Option<Node<'static>>,
     pub(super) scripts: Vec<UserScript>,
     /// URLs of more parts.
@@ -51,10 +51,10 @@ pub(super) struct UserDataParts {
 struct UserDataBody<'t> {
     bytes: Cow<'t, [u8]>,
     places: BodyPlaces,
-    /// What it is said to be, in lower case; empty if nothing is said.
+    /// Its declared media type in lower case; empty if none is declared.
     kind: String,
     name: Option<String>,
-    /// How it is merged, by its header.
+    /// The merge rules in its header.
     rules: Option<MergeRules>,
     depth: usize,
 }
@@ -72,7 +72,7 @@ pub(super) fn read(
     read_at(body, BodyPlaces::From(skipped), context, remarks)
 }
 
-/// Reads all parts of a text that is not the one of the user: everything in it is at `at`.
+/// Reads all parts of a text other than the user's: everything in it gets the offset `at`.
 pub(super) fn read_elsewhere(
     text: &[u8],
     at: u32,
@@ -97,12 +97,12 @@ fn read_at(
         rules: None,
         depth: 0,
     };
-    parts.take(body, context, remarks);
+    parts.add(body, context, remarks);
     parts
 }
 
 impl UserDataParts {
-    fn take(
+    fn add(
         &mut self,
         mut body: UserDataBody<'_>,
         context: &CloudInitContext<'_>,
@@ -128,27 +128,27 @@ impl UserDataParts {
         if body.kind.is_empty()
             && let Some(whole) = mime::single_part(&body.bytes)
         {
-            if let Some(part) = inner(&whole, &body.bytes, &body, remarks) {
-                self.take(part, context, remarks);
+            if let Some(part) = part_body(&whole, &body.bytes, &body, remarks) {
+                self.add(part, context, remarks);
             }
             return;
         }
         let kind = kinds::of(&body.bytes, &body.kind, at, remarks);
-        // A part that says it is a script may be a template of one.
+        // A part declared as a script may be a template of one.
         let starts_as_template = starts_with(&body.bytes, template::HEADER);
         match &*kind {
-            _ if starts_as_template => self.template(body, context, remarks),
-            "text/jinja2" => self.template(body, context, remarks),
-            "text/cloud-config" => self.cloud_config(&body, remarks),
-            "text/cloud-config-archive" => self.archive(&body, context, remarks),
-            "text/x-shellscript" => self.script(&body, ScriptTime::Last, remarks),
-            "text/x-shellscript-per-boot" => self.script(&body, ScriptTime::EachBoot, remarks),
+            _ if starts_as_template => self.add_template(body, context, remarks),
+            "text/jinja2" => self.add_template(body, context, remarks),
+            "text/cloud-config" => self.add_cloud_config(&body, remarks),
+            "text/cloud-config-archive" => self.add_archive(&body, context, remarks),
+            "text/x-shellscript" => self.add_script(&body, ScriptTime::Last, remarks),
+            "text/x-shellscript-per-boot" => self.add_script(&body, ScriptTime::EachBoot, remarks),
             "text/x-shellscript-per-instance" | "text/x-shellscript-per-once" => {
-                self.script(&body, ScriptTime::First, remarks);
+                self.add_script(&body, ScriptTime::First, remarks);
             }
-            "text/cloud-boothook" => self.script(&body, ScriptTime::BootHook, remarks),
-            "text/x-include-url" | "text/x-include-once-url" => self.include(&body, remarks),
-            kind if kind.starts_with("multipart/") => self.multipart(&body, context, remarks),
+            "text/cloud-boothook" => self.add_script(&body, ScriptTime::BootHook, remarks),
+            "text/x-include-url" | "text/x-include-once-url" => self.add_includes(&body, remarks),
+            kind if kind.starts_with("multipart/") => self.add_multipart(&body, context, remarks),
             "" => {}
             "text/part-handler" | "text/upstart-job" | "text/cloud-config-jsonp" => {
                 remarks.error(at, format!("a part of type {kind} is not supported"));
@@ -161,7 +161,7 @@ impl UserDataParts {
         }
     }
 
-    fn template(
+    fn add_template(
         &mut self,
         body: UserDataBody<'_>,
         context: &CloudInitContext<'_>,
@@ -191,7 +191,7 @@ impl UserDataParts {
                     depth: body.depth + 1,
                     ..body
                 };
-                self.take(rendered, context, remarks);
+                self.add(rendered, context, remarks);
             }
             Err(problem) => {
                 let at = body.places.inside(header + problem.at).of(0);
@@ -200,7 +200,7 @@ impl UserDataParts {
         }
     }
 
-    fn cloud_config(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
+    fn add_cloud_config(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
         let at = body.places.of(0);
         let Ok(text) = std::str::from_utf8(&body.bytes) else {
             return remarks.error(at, "the cloud-config is not UTF-8");
@@ -217,7 +217,7 @@ impl UserDataParts {
         };
         for repeated in &document.repeated {
             let message = format!("duplicate key `{}`; the last one counts", repeated.key);
-            remarks.warn(body.places.of(repeated.again), message);
+            remarks.warn(body.places.of(repeated.later), message);
         }
         if let Some(second) = document.second_document {
             remarks.error(body.places.of(second), "more than one YAML document");
@@ -225,7 +225,7 @@ impl UserDataParts {
         let has_repeated = !document.repeated.is_empty();
         let root = document.root.detached(&|at| body.places.of(at));
         let config = match root.value {
-            NodeContent::Mapping(_) if has_repeated => last_of_each(root),
+            NodeContent::Mapping(_) if has_repeated => without_repeated_keys(root),
             NodeContent::Mapping(_) => root,
             _ if root.is_null() => Node::mapping(root.at),
             _ => {
@@ -241,7 +241,7 @@ impl UserDataParts {
         });
     }
 
-    fn archive(
+    fn add_archive(
         &mut self,
         body: &UserDataBody<'_>,
         context: &CloudInitContext<'_>,
@@ -263,12 +263,12 @@ impl UserDataParts {
         }
         for entry in root.elements() {
             if let Some(part) = archived(entry, body.depth + 1, remarks) {
-                self.take(part, context, remarks);
+                self.add(part, context, remarks);
             }
         }
     }
 
-    fn script(&mut self, body: &UserDataBody<'_>, time: ScriptTime, remarks: &mut Remarks) {
+    fn add_script(&mut self, body: &UserDataBody<'_>, time: ScriptTime, remarks: &mut Remarks) {
         let at = body.places.of(0);
         let is_hook = time == ScriptTime::BootHook;
         let bytes = match is_hook && starts_with(&body.bytes, "#cloud-boothook") {
@@ -300,7 +300,7 @@ impl UserDataParts {
         });
     }
 
-    fn include(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
+    fn add_includes(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
         let text = String::from_utf8_lossy(&body.bytes).into_owned();
         let mut offset = 0;
         for line in text.split_inclusive('\n') {
@@ -325,7 +325,7 @@ impl UserDataParts {
         }
     }
 
-    fn multipart(
+    fn add_multipart(
         &mut self,
         body: &UserDataBody<'_>,
         context: &CloudInitContext<'_>,
@@ -341,14 +341,14 @@ impl UserDataParts {
             Err(malformed) => return remarks.error(at, malformed.to_string()),
         };
         for part in parts {
-            if let Some(inner) = inner(&part, text, body, remarks) {
-                self.take(inner, context, remarks);
+            if let Some(inner) = part_body(&part, text, body, remarks) {
+                self.add(inner, context, remarks);
             }
         }
     }
 }
 
-/// An element of an archive; none if it is left out.
+/// The body of an element of an archive; `None` if the element is skipped.
 fn archived(
     entry: &Node<'_>,
     depth: usize,
@@ -356,7 +356,7 @@ fn archived(
 ) -> Option<UserDataBody<'static>> {
     for other in entry.entries() {
         if !ARCHIVE_KEYS.contains(&&*other.key.to_ascii_lowercase()) {
-            values::unknown(&other.key, other.value.at, ARCHIVE_KEYS, remarks);
+            values::warn_of_unknown_key(&other.key, other.value.at, ARCHIVE_KEYS, remarks);
         }
     }
     let text = |key: &str| {
@@ -388,7 +388,7 @@ fn archived(
     };
     let kind = match text("type") {
         Some(kind) => kind.text.to_ascii_lowercase(),
-        // What does not say what it is counts as a config.
+        // Content that is not recognized by its first bytes is taken for a config.
         None if kinds::is_unmarked(&content) => "text/cloud-config".to_owned(),
         None => String::new(),
     };
@@ -403,8 +403,8 @@ fn archived(
     })
 }
 
-/// A part of a message; none if it is left out.
-fn inner<'t>(
+/// The body of a part of a message; `None` if the part is skipped.
+fn part_body<'t>(
     part: &mime::MimeMessage,
     text: &'t [u8],
     outer: &UserDataBody<'_>,
@@ -434,11 +434,11 @@ fn inner<'t>(
     };
     let kind = part.media_type();
     if kind.starts_with("multipart/") {
-        // What reads it wants to see the boundary.
+        // The reader of the nested message needs the boundary.
         let field = part.field("content-type").unwrap_or_default();
-        let mut whole = format!("Content-Type: {field}\n\n").into_bytes();
-        whole.extend_from_slice(&bytes);
-        bytes = Cow::Owned(whole);
+        let mut nested = format!("Content-Type: {field}\n\n").into_bytes();
+        nested.extend_from_slice(&bytes);
+        bytes = Cow::Owned(nested);
     }
     let places = match &bytes {
         Cow::Borrowed(_) => places,
@@ -454,13 +454,14 @@ fn inner<'t>(
     })
 }
 
-/// What follows the first line.
+/// Everything after the first line.
 fn after_line(bytes: &[u8]) -> &[u8] {
     let end = memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
     bytes.get(end..).unwrap_or_default()
 }
 
-/// A script whose lines end as those of Windows do, with ends that the kernel and shells take.
+/// Converts the line endings of a script from CRLF to LF if its first line ends with CRLF, which the kernel and shells
+/// do not accept.
 fn with_plain_line_ends(bytes: &[u8]) -> Vec<u8> {
     let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     if !first.ends_with(b"\r") {
@@ -479,7 +480,7 @@ fn with_plain_line_ends(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The last part of a path, without what a file name should not have.
+/// The last component of a path, without characters that a file name should not have.
 fn file_name(name: &str) -> String {
     let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
@@ -490,19 +491,19 @@ fn file_name(name: &str) -> String {
     name.trim_start_matches('.').to_owned()
 }
 
-/// `node` with the last of repeated keys only, at the place of the first. As deep as a document can be.
-fn last_of_each(node: Node<'static>) -> Node<'static> {
+/// Keeps only the last of repeated keys, at the position of the first, at all depths. Documents have a limited depth.
+fn without_repeated_keys(node: Node<'static>) -> Node<'static> {
     let at = node.at;
     let value = match node.value {
         NodeContent::Scalar(scalar) => NodeContent::Scalar(scalar),
         NodeContent::List(elements) => {
-            NodeContent::List(elements.into_iter().map(last_of_each).collect())
+            NodeContent::List(elements.into_iter().map(without_repeated_keys).collect())
         }
         NodeContent::Mapping(entries) => {
             let mut kept: KeyedList<MappingEntry<'static>> = KeyedList::default();
             for entry in entries {
                 let key = entry.key.clone();
-                let value = last_of_each(entry.value);
+                let value = without_repeated_keys(entry.value);
                 kept.insert(&key, MappingEntry { value, ..entry });
             }
             NodeContent::Mapping(kept.into_values().collect())

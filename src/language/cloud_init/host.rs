@@ -1,4 +1,4 @@
-//! The name of the machine, and `/etc/hosts`.
+//! The host name, and `/etc/hosts`.
 
 use super::CloudInitContext;
 use super::values::{self, ScalarKind, Text};
@@ -6,14 +6,14 @@ use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 
-/// The names of a machine.
+/// The host names of a machine.
 struct HostNames {
     at: u32,
     short: String,
     long: String,
 }
 
-/// Adds the name of the machine.
+/// Sets the host name and adds `/etc/hosts`.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
@@ -34,10 +34,10 @@ pub(super) fn convert<'t>(
             );
         } else {
             let line = format!("{name}\n");
-            assembly.file(AssembledFile::new(names.at, "/etc/hostname", 0o644, line));
+            assembly.add_file(AssembledFile::new(names.at, "/etc/hostname", 0o644, line));
         }
     }
-    hosts(root, names.as_ref(), assembly, remarks);
+    add_hosts(root, names.as_ref(), assembly, remarks);
 }
 
 fn names(
@@ -63,9 +63,9 @@ fn names(
         text: name.to_owned(),
     });
     let short = hostname.clone().or(fqdn.clone()).or(given.clone())?;
-    // Beside a long name the short one is as it is written.
+    // If both names are given, `hostname` is used as written.
     let is_whole = hostname.is_some() && fqdn.is_some();
-    // A name without a domain is not a long one, so the platform's counts beside it.
+    // A name without a domain is not a long one, so the platform's name takes precedence over it.
     let dotted = hostname.filter(|name| name.text.contains('.'));
     let long = fqdn.or(dotted).or(given);
     let long = long.map_or_else(|| short.text.clone(), |name| name.text);
@@ -80,7 +80,7 @@ fn names(
     })
 }
 
-fn hosts<'t>(
+fn add_hosts<'t>(
     root: &Node<'t>,
     names: Option<&HostNames>,
     assembly: &mut Assembly<'t>,
@@ -93,7 +93,7 @@ fn hosts<'t>(
         return;
     };
     let scalar = value.as_scalar();
-    let is_asked = match scalar.map(|scalar| (values::kind(scalar), &*scalar.text)) {
+    let is_enabled = match scalar.map(|scalar| (values::kind(scalar), &*scalar.text)) {
         Some((ScalarKind::Flag(flag), _)) => flag,
         Some((_, "template" | "localhost" | "true" | "True")) => true,
         Some((_, "false" | "False")) => false,
@@ -107,7 +107,7 @@ fn hosts<'t>(
             false
         }
     };
-    if !is_asked {
+    if !is_enabled {
         return;
     }
     let Some(names) = names else {
@@ -121,5 +121,5 @@ fn hosts<'t>(
          ::1 localhost ip6-localhost ip6-loopback\n\
          ff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
     );
-    assembly.file(AssembledFile::new(value.at, "/etc/hosts", 0o644, text));
+    assembly.add_file(AssembledFile::new(value.at, "/etc/hosts", 0o644, text));
 }

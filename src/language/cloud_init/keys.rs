@@ -1,4 +1,4 @@
-//! SSH: keys of accounts, keys of the host, and whether passwords do.
+//! SSH: keys of accounts, host keys, and whether passwords are accepted.
 
 use super::CloudInitContext;
 use super::account_extras::AccountExtras;
@@ -11,26 +11,28 @@ use crate::language::node::Node;
 /// The drop-in of the SSH server.
 const SSHD_FILE: &str = "/etc/ssh/sshd_config.d/50-cloud-init.conf";
 
-/// Kinds of keys that a host has.
+/// Types of host keys.
 const KEY_TYPES: [&str; 4] = ["rsa", "dsa", "ecdsa", "ed25519"];
 
 /// Adds the keys of one account.
-pub(super) fn of_user<'t>(
+pub(super) fn add_user_keys<'t>(
     entry: &Node<'t>,
     name: &Text,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
     for key in values::texts(entry, "ssh_authorized_keys", remarks) {
-        assembly.user(name.at, &name.text).key(key.at, &key.text);
+        assembly
+            .user(name.at, &name.text)
+            .add_key(key.at, &key.text);
     }
     let imported = values::names(entry, "ssh_import_id", remarks);
     let home = values::filled(entry, "homedir", remarks).map(|home| home.text);
-    import(&imported, &name.text, home, assembly, remarks);
+    import_keys(&imported, &name.text, home, assembly, remarks);
 }
 
-/// Keys of accounts elsewhere.
-fn import<'t>(
+/// Adds keys to be fetched from accounts on GitHub or Launchpad.
+fn import_keys<'t>(
     ids: &[Text],
     name: &str,
     home: Option<String>,
@@ -64,7 +66,7 @@ fn import<'t>(
     fetched_keys::add(first.at, name, home.as_deref(), bodies, assembly);
 }
 
-/// Adds keys that are for the default account, and for root if it may log in.
+/// Adds the keys of the default account, also to root if it may log in.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
@@ -74,19 +76,19 @@ pub(super) fn convert<'t>(
 ) {
     let keys = values::texts(root, "ssh_authorized_keys", remarks);
     let imported = values::names(root, "ssh_import_id", remarks);
-    let of_platform = match values::flag(root, "allow_public_ssh_keys", remarks) {
+    let platform_keys = match values::flag(root, "allow_public_ssh_keys", remarks) {
         Some(false) => &[],
         _ => context.instance.keys,
     };
-    let of_platform = of_platform.iter().map(|key| Text {
+    let platform_keys = platform_keys.iter().map(|key| Text {
         at: root.at,
         text: key.clone(),
     });
-    let keys: Vec<Text> = keys.into_iter().chain(of_platform).collect();
-    let is_root_open = values::flag(root, "disable_root", remarks) == Some(false);
-    if is_root_open {
+    let keys: Vec<Text> = keys.into_iter().chain(platform_keys).collect();
+    let is_root_allowed = values::flag(root, "disable_root", remarks) == Some(false);
+    if is_root_allowed {
         for key in &keys {
-            assembly.user(key.at, "root").key(key.at, &key.text);
+            assembly.user(key.at, "root").add_key(key.at, &key.text);
         }
     }
     if let Some(options) = root
@@ -99,7 +101,7 @@ pub(super) fn convert<'t>(
         );
     }
     let Some(name) = &accounts.default else {
-        for text in keys.iter().chain(&imported).filter(|_| !is_root_open) {
+        for text in keys.iter().chain(&imported).filter(|_| !is_root_allowed) {
             let help = "add `default` to `users`";
             remarks.warn_with_help(
                 text.at,
@@ -110,24 +112,28 @@ pub(super) fn convert<'t>(
         return;
     };
     for key in &keys {
-        assembly.user(key.at, name).key(key.at, &key.text);
+        assembly.user(key.at, name).add_key(key.at, &key.text);
     }
     let home = assembly.user_named(name);
     let home = home
         .and_then(|user| user.text("homeDir"))
         .map(str::to_owned);
-    import(&imported, name, home, assembly, remarks);
+    import_keys(&imported, name, home, assembly, remarks);
 }
 
-/// Adds what the SSH server has.
-pub(super) fn server<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Adds settings and host keys of the SSH server.
+pub(super) fn convert_server<'t>(
+    root: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
     let mut settings = String::new();
     let mut at = None;
     if let Some(value) = root.get("ssh_pwauth").filter(|value| !value.is_null()) {
         let word = value
             .as_scalar()
             .map(|scalar| (values::kind(scalar), scalar.text.to_ascii_lowercase()));
-        let answer = match word.as_ref().map(|(kind, word)| (kind, word.as_str())) {
+        let setting = match word.as_ref().map(|(kind, word)| (kind, word.as_str())) {
             Some((ScalarKind::Flag(true), _) | (_, "true" | "yes" | "1" | "on")) => Some("yes"),
             Some((ScalarKind::Flag(false), _) | (_, "false" | "no" | "0" | "off")) => Some("no"),
             Some((_, "unchanged")) => None,
@@ -137,17 +143,17 @@ pub(super) fn server<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: 
                 None
             }
         };
-        if let Some(answer) = answer {
-            settings.push_str(&format!("PasswordAuthentication {answer}\n"));
+        if let Some(setting) = setting {
+            settings.push_str(&format!("PasswordAuthentication {setting}\n"));
             at = Some(value.at);
         }
     }
-    for path in host_keys(root, assembly, remarks) {
+    for path in add_host_keys(root, assembly, remarks) {
         settings.push_str(&format!("HostCertificate {}\n", path.text));
         at = at.or(Some(path.at));
     }
     if let Some(at) = at {
-        assembly.file(AssembledFile::new(at, SSHD_FILE, 0o600, settings));
+        assembly.add_file(AssembledFile::new(at, SSHD_FILE, 0o600, settings));
     }
     let keys = [
         "ssh_deletekeys",
@@ -163,8 +169,12 @@ pub(super) fn server<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: 
     }
 }
 
-/// Adds the keys of the host and gives the paths of certificates.
-fn host_keys<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) -> Vec<Text> {
+/// Adds the host keys and returns the paths of their certificates.
+fn add_host_keys<'t>(
+    root: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) -> Vec<Text> {
     let mut certificates = Vec::new();
     let keys = values::mapping_of_texts(root, "ssh_keys", remarks);
     for (key, value) in &keys {
@@ -191,7 +201,7 @@ fn host_keys<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Rem
         if !text.ends_with('\n') {
             text.push('\n');
         }
-        assembly.file(AssembledFile::new(value.at, path.clone(), mode, text));
+        assembly.add_file(AssembledFile::new(value.at, path.clone(), mode, text));
         if suffix == "-cert.pub" {
             certificates.push(Text {
                 at: value.at,

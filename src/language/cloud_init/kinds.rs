@@ -1,12 +1,12 @@
-//! What a part of user data is, by its type or by how it begins.
+//! The type of a part of user data, by its declaration or by its first bytes.
 
 use super::template;
 use crate::language::findings::Remarks;
 use crate::language::mime;
 use crate::text::GZIP_MAGIC;
 
-/// What a body is by its first bytes.
-const STARTS: [(&str, &str); 10] = [
+/// Types by the first bytes of a body.
+const PREFIXES: [(&str, &str); 10] = [
     ("#cloud-config-archive", "text/cloud-config-archive"),
     ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
     ("#cloud-config", "text/cloud-config"),
@@ -19,45 +19,45 @@ const STARTS: [(&str, &str); 10] = [
     ("#!", "text/x-shellscript"),
 ];
 
-/// Types of scripts that say when they run.
+/// Types of scripts that define when they run.
 const TIMED_SCRIPTS: [&str; 3] = [
     "text/x-shellscript-per-boot",
     "text/x-shellscript-per-instance",
     "text/x-shellscript-per-once",
 ];
 
-/// What a body is that is said to be `said`.
+/// The type of a body whose declared type is `said`.
 pub(super) fn of(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
-    // What is sent as a script is one only if it does not begin as something else.
+    // A body that is declared as a script is only one if it does not begin as something else.
     let is_other = said == "text/x-shellscript" && begins_as_known(bytes);
-    match is_telling(said) && !is_other {
+    match is_decisive(said) && !is_other {
         true => said.to_owned(),
         false => by_start(bytes, said, at, remarks),
     }
 }
 
-/// Types that say what a part is; parts of all others are what they begin with.
-fn is_telling(kind: &str) -> bool {
-    STARTS.iter().any(|(_, known)| *known == kind)
+/// Types that define what a part is; for all others, the first bytes decide.
+fn is_decisive(kind: &str) -> bool {
+    PREFIXES.iter().any(|(_, known)| *known == kind)
         || TIMED_SCRIPTS.contains(&kind)
         || kind.starts_with("multipart/")
 }
 
-/// True if a body says by its beginning what it is.
+/// True if the first bytes of a body identify its type.
 fn begins_as_known(bytes: &[u8]) -> bool {
     let bytes = bytes.trim_ascii_start();
-    STARTS.iter().any(|(start, _)| starts_with(bytes, start))
+    PREFIXES.iter().any(|(start, _)| starts_with(bytes, start))
 }
 
-/// True for a text that does not say by its beginning what it is.
+/// True for a text whose first bytes do not identify its type.
 pub(super) fn is_unmarked(bytes: &[u8]) -> bool {
     let is_packed = bytes.starts_with(&GZIP_MAGIC);
     let is_blank = bytes.trim_ascii().is_empty();
     !is_packed && !is_blank && !mime::is_multipart(bytes) && !begins_as_known(bytes)
 }
 
-/// What a body is by how it begins.
-fn by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String {
+/// The type of a body by its first bytes.
+fn by_start(bytes: &[u8], declared: &str, at: u32, remarks: &mut Remarks) -> String {
     if mime::is_multipart(bytes) {
         return "multipart/mixed".into();
     }
@@ -66,15 +66,18 @@ fn by_start(bytes: &[u8], said: &str, at: u32, remarks: &mut Remarks) -> String 
     if trimmed.is_empty() {
         return String::new();
     }
-    let Some((start, kind)) = STARTS.iter().find(|(start, _)| starts_with(trimmed, start)) else {
+    let Some((start, kind)) = PREFIXES
+        .iter()
+        .find(|(start, _)| starts_with(trimmed, start))
+    else {
         let is_text = matches!(
-            said,
+            declared,
             "" | "text/plain" | "application/octet-stream" | "text/x-not-multipart"
         );
         return if is_text {
             "unknown".into()
         } else {
-            format!("unknown {said}")
+            format!("unknown {declared}")
         };
     };
     let line = trimmed

@@ -1,6 +1,7 @@
-//! How a later cloud-config is put on top of an earlier one.
+//! How a later cloud-config is merged over an earlier one.
 //!
-//! By default a later key replaces the whole earlier value. A part can say otherwise, for lists, mappings and texts.
+//! By default, a later key replaces the whole earlier value. A part can state other rules for lists, mappings and
+//! texts.
 
 use super::values::ScalarKind;
 use crate::language::findings::Remarks;
@@ -12,18 +13,18 @@ use crate::language::node::{Node, NodeContent};
 pub(super) struct MergeRules {
     list: ListRule,
     dict: DictRule,
-    /// Texts are put behind each other.
+    /// True if texts are concatenated.
     appends_texts: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct ListRule {
-    how: List,
+    strategy: ListStrategy,
     recurses: Recursion,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum List {
+enum ListStrategy {
     #[default]
     Replace,
     Append,
@@ -38,7 +39,7 @@ struct DictRule {
     recurses: Recursion,
 }
 
-/// Kinds of values inside that are merged as well.
+/// Kinds of nested values that are merged as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Recursion {
     dict: bool,
@@ -47,7 +48,7 @@ struct Recursion {
 }
 
 impl MergeRules {
-    /// Nothing said: a later key replaces the earlier one as a whole.
+    /// The rules if none are stated: a later key replaces the earlier one as a whole.
     pub(super) fn default_rules() -> Self {
         MergeRules {
             dict: DictRule {
@@ -110,10 +111,10 @@ impl MergeRules {
             "list" => {
                 for option in options() {
                     match option {
-                        "append" => self.list.how = List::Append,
-                        "prepend" => self.list.how = List::Prepend,
-                        "no_replace" => self.list.how = List::NoReplace,
-                        "replace" => self.list.how = List::Replace,
+                        "append" => self.list.strategy = ListStrategy::Append,
+                        "prepend" => self.list.strategy = ListStrategy::Prepend,
+                        "no_replace" => self.list.strategy = ListStrategy::NoReplace,
+                        "replace" => self.list.strategy = ListStrategy::Replace,
                         _ if self.list.recurses.add(option) => {}
                         _ => return unknown(option),
                     }
@@ -156,15 +157,15 @@ impl Recursion {
     }
 }
 
-/// Values may be merged this deep.
+/// How deep values are merged.
 const MAX_DEPTH: usize = 200;
 
-/// `over` put on top of `base`.
+/// `over` merged over `base`.
 pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules) -> Node<'t> {
-    values(base, over, rules, 0)
+    merge_values(base, over, rules, 0)
 }
 
-fn values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
+fn merge_values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
     let at = base.at;
     match (base.value, over.value) {
         (NodeContent::Mapping(base), NodeContent::Mapping(entries)) if depth < MAX_DEPTH => {
@@ -179,7 +180,7 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -
                     Some(earlier) if entry.value.is_null() && rules.dict.deletes => *earlier = None,
                     Some(Some(earlier)) => {
                         let base = std::mem::replace(&mut earlier.value, Node::null(at));
-                        earlier.value = inner(base, entry.value, rules, depth);
+                        earlier.value = merge_inner(base, entry.value, rules, depth);
                     }
                     _ => _ = merged.insert(&key, Some(entry)),
                 }
@@ -194,11 +195,11 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -
                 first.extend(second);
                 Node::list(at, first)
             };
-            match rules.list.how {
-                List::Append => both(base, over),
-                List::Prepend => both(over, base),
-                List::NoReplace => Node::list(at, base),
-                List::Replace => Node::list(at, by_place(base, over, rules, depth)),
+            match rules.list.strategy {
+                ListStrategy::Append => both(base, over),
+                ListStrategy::Prepend => both(over, base),
+                ListStrategy::NoReplace => Node::list(at, base),
+                ListStrategy::Replace => Node::list(at, by_place(base, over, rules, depth)),
             }
         }
         (NodeContent::Scalar(base), NodeContent::Scalar(mut over))
@@ -212,7 +213,7 @@ fn values<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -
                 value: NodeContent::Scalar(over),
             }
         }
-        // Different kinds: what was there stays.
+        // Different kinds: the earlier value is kept.
         (base, _) => Node { at, value: base },
     }
 }
@@ -221,7 +222,8 @@ fn is_text(scalar: &crate::language::node::Scalar<'_>) -> bool {
     super::values::kind(scalar) == ScalarKind::Text
 }
 
-/// `base` with the elements of `over` in the places of its own; what `over` has more of is not taken.
+/// Replaces the elements of `base` with those of `over` at the same index, or merges them. Surplus elements of `over`
+/// are dropped.
 fn by_place<'t>(
     base: Vec<Node<'t>>,
     over: Vec<Node<'t>>,
@@ -232,7 +234,7 @@ fn by_place<'t>(
     let recurses = rules.list.recurses;
     let merged = base.into_iter().map(|base| match over.next() {
         Some(over) if depth < MAX_DEPTH && is_merged(&over, recurses) => {
-            values(base, over, rules, depth + 1)
+            merge_values(base, over, rules, depth + 1)
         }
         Some(over) => over,
         None => base,
@@ -240,7 +242,7 @@ fn by_place<'t>(
     merged.collect()
 }
 
-/// True for a value of a kind that is merged with the earlier one.
+/// True if a value of this kind is merged with the earlier one.
 fn is_merged(over: &Node<'_>, recurses: Recursion) -> bool {
     match &over.value {
         NodeContent::List(_) => recurses.list,
@@ -250,18 +252,18 @@ fn is_merged(over: &Node<'_>, recurses: Recursion) -> bool {
 }
 
 /// A value of a mapping that both have.
-fn inner<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
+fn merge_inner<'t>(base: Node<'t>, over: Node<'t>, rules: MergeRules, depth: usize) -> Node<'t> {
     if rules.dict.replaces {
         return over;
     }
     let recurses = Recursion {
         // Mappings in a mapping are merged in any case.
         dict: true,
-        list: rules.dict.recurses.list || rules.list.how != List::Replace,
+        list: rules.dict.recurses.list || rules.list.strategy != ListStrategy::Replace,
         ..rules.dict.recurses
     };
     match is_merged(&over, recurses) {
-        true => values(base, over, rules, depth + 1),
+        true => merge_values(base, over, rules, depth + 1),
         false => base,
     }
 }

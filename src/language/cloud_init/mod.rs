@@ -1,8 +1,8 @@
 //! `#cloud-config` as cloud-init reads it, and its other forms of user data.
 //!
-//! cloud-init works on a system that runs, at each of its boots. Here what can be said as files, accounts, disks and
-//! units is done once, before the first boot; commands run from units. What needs the running system is refused by
-//! name, and what only tunes cloud-init is warned of: nothing is left out without a word.
+//! cloud-init works on a running system, at each of its boots. Here, what can be expressed as files, accounts, disks
+//! and units is done once, before the first boot; commands run from units. What needs the running system is rejected by
+//! name, and keys that only tune cloud-init get a warning: nothing is dropped silently.
 
 mod account;
 mod account_extras;
@@ -37,7 +37,7 @@ use super::target::{Distribution, Target};
 use crate::config::{JsonPath, LineStarts, Severity};
 use write_files::{When, WrittenFiles};
 
-/// What conversions know besides the config.
+/// What conversions need besides the config.
 struct CloudInitContext<'s> {
     target: Target<'s>,
     instance: InstanceData<'s>,
@@ -61,7 +61,7 @@ pub(crate) fn read<'t>(
     };
     let mut remarks = Remarks::default();
     let mut parts = forms::read(text, &context, &mut remarks);
-    vendor::below(&mut parts, &context, &mut remarks);
+    vendor::merge_under(&mut parts, &context, &mut remarks);
     let paths = match parts.roots.as_slice() {
         [root] => paths::of(root),
         _ => paths::of(&Node::list(0, std::mem::take(&mut parts.roots))),
@@ -69,7 +69,7 @@ pub(crate) fn read<'t>(
     let has_config = parts.config.is_some();
     let root = parts.config.take().unwrap_or(Node::mapping(0));
     let mut assembly = Assembly::new(root.at);
-    // Accounts come with what is included if there is nothing else.
+    // If there is nothing else, the accounts come from what is included.
     if has_config || !parts.scripts.is_empty() || parts.included.is_empty() {
         convert(root, &parts.scripts, &context, &mut assembly, &mut remarks);
         if let Some(url) = parts.included.first() {
@@ -78,19 +78,19 @@ pub(crate) fn read<'t>(
         }
     }
     for url in parts.included {
-        assembly.include(url.at, url.text);
+        assembly.add_include(url.at, url.text);
     }
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     TranslationResult {
-        findings: remarks.placed(lines, &paths),
+        findings: remarks.into_findings(lines, &paths),
         paths,
         config,
         ..TranslationResult::default()
     }
 }
 
-/// Adds everything that `root` asks for. Of two modules with a file of the same path, the later one wins, in the order
-/// in which cloud-init runs them.
+/// Adds everything that `root` requests. If two modules write a file with the same path, the later one wins, in the
+/// order in which cloud-init runs them.
 fn convert<'t>(
     root: Node<'t>,
     scripts: &[commands::UserScript],
@@ -98,9 +98,9 @@ fn convert<'t>(
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    let root = modules::known(root, context.ignore_unsupported, remarks);
+    let root = modules::canonical(root, context.ignore_unsupported, remarks);
     let accounts = users::convert(&root, context, assembly, remarks);
-    clock::random_seed(&root, assembly, remarks);
+    clock::convert_random_seed(&root, assembly, remarks);
     let mut made = WrittenFiles::new(assembly);
     let files = (&mut *assembly, &mut made);
     write_files::convert(&root, When::First, context, files, remarks);
@@ -109,14 +109,14 @@ fn convert<'t>(
     host::convert(&root, context, assembly, remarks);
     services::convert(&root, context, assembly, remarks);
     repositories::convert(&root, context, assembly, remarks);
-    clock::resolver(&root, assembly, remarks);
-    keys::server(&root, assembly, remarks);
+    clock::convert_resolver(&root, assembly, remarks);
+    keys::convert_server(&root, assembly, remarks);
     keys::convert(&root, context, &accounts, assembly, remarks);
     passwords::convert(&root, context, &accounts, assembly, remarks);
-    clock::locale(&root, context, assembly, remarks);
-    clock::keyboard(&root, context, assembly, remarks);
-    clock::ntp(&root, context, assembly, remarks);
-    clock::timezone(&root, context, assembly, remarks);
+    clock::convert_locale(&root, context, assembly, remarks);
+    clock::convert_keyboard(&root, context, assembly, remarks);
+    clock::convert_ntp(&root, context, assembly, remarks);
+    clock::convert_timezone(&root, context, assembly, remarks);
     commands::convert(&root, scripts, context, assembly, remarks);
     made.warn_of_replaced(assembly, remarks);
     let files = (&mut *assembly, &mut made);
@@ -124,6 +124,6 @@ fn convert<'t>(
     let is_unknown = context.target.distribution == Distribution::Unknown;
     if is_unknown && accounts.default.is_some() && !remarks.is_fatal() {
         let message = "the system is not known, so the conventions of Debian hold";
-        remarks.at_path(Severity::Info, root.at, JsonPath::root(), message, None);
+        remarks.add_at_path(Severity::Info, root.at, JsonPath::root(), message, None);
     }
 }

@@ -1,30 +1,30 @@
-//! The modules of cloud-init and what becomes of each. What is said of a module in the documentation is said here.
+//! The modules of cloud-init and how each is supported. The documentation is generated from this table.
 
 use super::values;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 
-/// A module of cloud-init, or what it is made of where one does several things.
+/// A module of cloud-init, or one function of a module that has several.
 #[derive(Debug, Clone, Copy)]
 pub struct Module {
-    /// What it is about.
+    /// What it configures.
     pub name: &'static str,
-    /// Its keys at the top of a config.
+    /// Its top-level keys.
     pub keys: &'static [&'static str],
-    /// Whether it is done.
+    /// Whether it is supported.
     pub support: Support,
-    /// How it is done, or why not.
+    /// How it is supported, or why not.
     pub note: &'static str,
 }
 
-/// Whether a module is done.
+/// Whether a module is supported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
     /// The effect is that of the original.
     Done,
-    /// The effect is there, but not in every respect, or by other means.
+    /// The effect differs in some respect, or is achieved by other means.
     Differently,
-    /// A config that asks for it is refused.
+    /// A config that requests it is rejected.
     Refused,
     /// It tunes cloud-init itself, so there is nothing to do; a warning says so.
     NothingToDo,
@@ -64,7 +64,7 @@ const fn nothing(name: &'static str, keys: &'static [&'static str], note: &'stat
     }
 }
 
-/// All of them.
+/// All modules.
 pub static MODULES: &[Module] = &[
     differently(
         "hostname",
@@ -309,7 +309,7 @@ pub static MODULES: &[Module] = &[
     ),
 ];
 
-/// Keys that are known at the top.
+/// All known top-level keys.
 fn keys() -> impl Iterator<Item = &'static str> {
     MODULES
         .iter()
@@ -321,8 +321,8 @@ fn module_of(key: &str) -> Option<&'static Module> {
     MODULES.iter().find(|module| module.keys.contains(&key))
 }
 
-/// `root` with the keys of the table, and everything said of keys that nothing is done for.
-pub(super) fn known<'t>(
+/// `root` with the keys spelled as in the table. Keys without an effect are reported.
+pub(super) fn canonical<'t>(
     root: Node<'t>,
     ignore_unsupported: bool,
     remarks: &mut Remarks,
@@ -336,7 +336,7 @@ pub(super) fn known<'t>(
         let (key, note, at) = (&entry.key, module.note, entry.value.at);
         match module.support {
             Support::Refused if !values::is_nothing(&entry.value) => {
-                unsupported(
+                report_unsupported(
                     at,
                     format!("{key} is not supported: it {note}"),
                     ignore_unsupported,
@@ -352,17 +352,17 @@ pub(super) fn known<'t>(
     root
 }
 
-/// `root` without the keys that are refused or that nothing is done for, and those keys.
+/// `root` without the keys that are rejected or have no effect, and those keys.
 pub(super) fn supported(mut root: Node<'_>) -> (Node<'_>, Vec<String>) {
     let all: Vec<&'static str> = keys().collect();
     root = values::canonical(root, &all, &mut Remarks::default());
-    let is_left_out = |key: &str| {
+    let is_unsupported = |key: &str| {
         let support = module_of(key).map(|module| module.support);
         !matches!(support, Some(Support::Done | Support::Differently))
     };
     let keys = root.entries().iter().map(|entry| entry.key.clone());
     let left_out: Vec<String> = keys
-        .filter(|key| is_left_out(key))
+        .filter(|key| is_unsupported(key))
         .map(Into::into)
         .collect();
     for key in &left_out {
@@ -371,8 +371,8 @@ pub(super) fn supported(mut root: Node<'_>) -> (Node<'_>, Vec<String>) {
     (root, left_out)
 }
 
-/// Says that something is not done: an error unless it is to be ignored.
-pub(super) fn unsupported(
+/// Reports that something is not supported: an error unless the user chose to ignore it.
+pub(super) fn report_unsupported(
     at: u32,
     message: String,
     ignore_unsupported: bool,

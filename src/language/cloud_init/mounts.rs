@@ -1,22 +1,22 @@
 //! `mounts`, `mount_default_fields` and `swap`: `/etc/fstab` and what it needs.
 
-use super::disks::aliased;
+use super::disks::{device_path, is_platform_name};
 use super::values::{self, Text};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::quoting::{shell, unit_path};
 
-/// The fields of a line, where an entry has none of its own. For the device and the mount point there are none.
+/// Default fields of a line. The device and the mount point have none.
 const DEFAULT_FIELDS: [&str; 6] = ["", "", "auto", "defaults,nofail", "0", "2"];
 
-/// What marks a line as made from a cloud-config.
+/// Option that marks a line as generated from a cloud-config.
 const MARK: &str = "comment=cloudconfig";
 
 /// Adds the lines of `/etc/fstab`.
 pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let defaults = default_fields(root, remarks);
-    // What is wrong with the aliases is said where disks are read.
+    // Problems of the aliases are reported where disks are read.
     let aliases = values::mapping_of_texts(root, "device_aliases", &mut Remarks::default());
     let mut lines = String::new();
     let mut at = None;
@@ -38,18 +38,18 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
         };
         if let Some(fields) = line(entry.at, fields, (&defaults, &aliases), remarks) {
             if fields[1].starts_with('/') && fields[1] != "/" {
-                assembly.directory(entry.at, &unescaped(&fields[1]), None, None);
+                assembly.add_directory(entry.at, &unescaped(&fields[1]), None, None);
             }
             lines.push_str(&format!("{}\n", fields.join("\t")));
             at = at.or(Some(entry.at));
         }
     }
-    if let Some((place, file)) = swap(root, assembly, remarks) {
+    if let Some((place, file)) = add_swap(root, assembly, remarks) {
         lines.push_str(&format!("{file}\tnone\tswap\tsw,{MARK}\t0\t0\n"));
         at = at.or(Some(place));
     }
     if let Some(at) = at {
-        assembly.file(AssembledFile::appended(at, "/etc/fstab", 0o644, lines));
+        assembly.add_file(AssembledFile::appended(at, "/etc/fstab", 0o644, lines));
     }
 }
 
@@ -75,7 +75,7 @@ fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
     defaults
 }
 
-/// The six fields of an entry; none if it is left out.
+/// The six fields of an entry; `None` if it is left out.
 fn line(
     at: u32,
     fields: &[Node<'_>],
@@ -126,7 +126,7 @@ fn line(
     Some(line)
 }
 
-/// The device of a mount; none for what only a platform could name.
+/// The device of a mount; `None` for names that only a platform could resolve.
 fn device_of(device: &Text, aliases: &[(String, Text)], remarks: &mut Remarks) -> Option<String> {
     let name = device.text.as_str();
     let disk = name.rsplit_once('.').map_or(name, |(disk, _)| disk);
@@ -136,11 +136,11 @@ fn device_of(device: &Text, aliases: &[(String, Text)], remarks: &mut Remarks) -
     {
         let path = Text {
             at: device.at,
-            text: aliased(name, aliases),
+            text: device_path(name, aliases),
         };
         return Some(escaped(&path, remarks));
     }
-    if is_platforms(name) {
+    if is_platform_name(name) {
         let help = "name the device, for example by LABEL=";
         remarks.warn_with_help(
             device.at,
@@ -155,11 +155,6 @@ fn device_of(device: &Text, aliases: &[(String, Text)], remarks: &mut Remarks) -
     let message = format!("taken as /dev/{name}");
     remarks.warn_with_help(device.at, message, "write the whole path");
     Some(format!("/dev/{name}"))
-}
-
-/// True for names that only a platform has for disks.
-pub(super) fn is_platforms(name: &str) -> bool {
-    matches!(name, "ami" | "root" | "swap") || name.starts_with("ephemeral")
 }
 
 /// `sda`, `xvdb1`, `vdz`, `nvme0n1p2`.
@@ -178,7 +173,7 @@ fn is_short_name(name: &str) -> bool {
     })
 }
 
-/// A field without what separates fields.
+/// A field with its blanks escaped as in `/etc/fstab`.
 fn escaped(field: &Text, remarks: &mut Remarks) -> String {
     if field.text.is_empty() || field.text.contains(['\n', '\r', '\0']) {
         remarks.error(field.at, "a field of a mount is empty or has a line end");
@@ -208,7 +203,7 @@ ExecStart=/etc/cloud-init-compat/swap.sh
 WantedBy=swap.target
 ";
 
-/// Makes the swap file: its size in MiB is the first argument, or chosen by the memory as recommended for Linux.
+/// Makes the swap file. If `{size}`, in MiB, is empty, the size is chosen by the memory, as recommended for Linux.
 const SWAP_SCRIPT: &str = "\
 #!/bin/sh
 set -e
@@ -235,8 +230,8 @@ fallocate -l \"$size\"M \"$file\" || dd if=/dev/zero of=\"$file\" bs=1M count=\"
 mkswap \"$file\"
 ";
 
-/// Adds what makes the swap file; gives its place and its path.
-fn swap<'t>(
+/// Adds the unit that makes the swap file; returns the offset of its origin and its path.
+fn add_swap<'t>(
     root: &Node<'t>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
@@ -244,7 +239,8 @@ fn swap<'t>(
     let known = &["filename", "size", "maxsize"];
     let swap = values::mapping(root, "swap", known, remarks)?;
     let size = values::filled(&swap, "size", remarks);
-    let most = values::filled(&swap, "maxsize", remarks).and_then(|most| mebibytes(&most, remarks));
+    let max_mib =
+        values::filled(&swap, "maxsize", remarks).and_then(|max| mebibytes(&max, remarks));
     let file = values::filled(&swap, "filename", remarks);
     let file = file.map_or("/swap.img".to_owned(), |file| {
         crate::language::assembly::clean_path(&file.text)
@@ -257,34 +253,34 @@ fn swap<'t>(
         remarks.error(size.at, "the path of the swap file has a blank");
         return None;
     }
-    let number = match &*size.text {
+    let mib = match &*size.text {
         "auto" => None,
         _ => Some(mebibytes(&size, remarks)?),
     };
-    let number = match (number, most) {
-        (Some(number), Some(most)) => Some(number.min(most)),
+    let mib = match (mib, max_mib) {
+        (Some(number), Some(max)) => Some(number.min(max)),
         (number, _) => number,
     };
     let shown = |number: Option<u64>| number.map(|n| n.to_string()).unwrap_or_default();
     let script = SWAP_SCRIPT
         .replace("{file}", &shell(&file))
-        .replace("{size}", &shown(number))
-        .replace("{most}", &shown(most));
+        .replace("{size}", &shown(mib))
+        .replace("{most}", &shown(max_mib));
     let path = "/etc/cloud-init-compat/swap.sh";
-    assembly.file(AssembledFile::new(size.at, path, 0o700, script));
+    assembly.add_file(AssembledFile::new(size.at, path, 0o700, script));
     let unit = SWAP_UNIT
         .replace("{file}", &file.replace('%', "%%"))
         .replace("{unit}", &swap_unit(&file));
-    assembly.unit(size.at, "cloud-init-swap.service", unit);
+    assembly.add_unit(size.at, "cloud-init-swap.service", unit);
     Some((size.at, file))
 }
 
-/// The unit that systemd makes for the swap file at `path`.
+/// The unit that systemd generates for the swap file at `path`.
 fn swap_unit(path: &str) -> String {
     unit_path(path) + ".swap"
 }
 
-/// Bytes, or a number with a unit of 1024, as MiB, rounded up.
+/// A size in MiB, rounded up: a number of bytes, or with a unit that is a power of 1024.
 fn mebibytes(size: &Text, remarks: &mut Remarks) -> Option<u64> {
     let text = size.text.trim();
     let text = text.strip_suffix('B').unwrap_or(text);
@@ -303,9 +299,10 @@ fn mebibytes(size: &Text, remarks: &mut Remarks) -> Option<u64> {
     bytes.map(|bytes| bytes.div_ceil(1 << 20))
 }
 
-/// `digits`, maybe with a fraction, times a power of two.
+/// Multiplies `digits`, which may have a fraction, by 2 to the power of `shift`; `None` if it is not a number or too
+/// large.
 fn scaled(digits: &str, shift: u32) -> Option<u64> {
-    /// Digits behind the point that make a difference.
+    /// Further digits after the decimal point make no difference.
     const MAX_FRACTION: usize = 12;
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());

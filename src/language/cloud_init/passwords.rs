@@ -1,7 +1,7 @@
 //! `password` and `chpasswd`.
 
 use super::CloudInitContext;
-use super::account::clear_text;
+use super::account::warn_of_clear_text;
 use super::account_extras::AccountExtras;
 use super::values::{self, Text};
 use crate::language::assembly::Assembly;
@@ -9,7 +9,7 @@ use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::password;
 
-/// What hashes begin with.
+/// Prefixes of password hashes.
 const HASH_PREFIXES: [&str; 7] = ["$1$", "$2a$", "$2y$", "$5$", "$6$", "$y$", "$7$"];
 
 /// How a password is given.
@@ -20,7 +20,7 @@ enum Form {
     Random,
 }
 
-/// Adds passwords to accounts.
+/// Sets the passwords of accounts.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
@@ -30,15 +30,17 @@ pub(super) fn convert<'t>(
 ) {
     let known = &["expire", "list", "users"];
     let chpasswd = values::mapping(root, "chpasswd", known, remarks);
-    let listed = chpasswd.as_ref().map(|node| listed(node, remarks));
+    let listed = chpasswd
+        .as_ref()
+        .map(|node| listed_passwords(node, remarks));
     let listed = listed.unwrap_or_default();
     let mut has_clear_text = false;
     if let Some(password) = values::filled(root, "password", remarks) {
         match &accounts.default {
-            // The original reads one or the other.
+            // The original uses only one of the two.
             _ if !listed.is_empty() => remarks.warn_with_help(
                 password.at,
-                "the password does nothing beside the accounts of chpasswd",
+                "the password has no effect next to the accounts of chpasswd",
                 "put the account and its password into `chpasswd`",
             ),
             Some(name) => {
@@ -48,7 +50,7 @@ pub(super) fn convert<'t>(
                 };
                 let form = form_of(&password.text);
                 has_clear_text |= form == Form::ClearText;
-                set(&name, password, form, assembly, remarks);
+                set_password(&name, password, form, assembly, remarks);
             }
             None => remarks.warn_with_help(
                 password.at,
@@ -59,32 +61,32 @@ pub(super) fn convert<'t>(
     }
     for (name, password, form) in listed {
         has_clear_text |= form == Form::ClearText;
-        missing(&name, context, assembly, remarks);
-        set(&name, password, form, assembly, remarks);
+        report_missing_account(&name, context, assembly, remarks);
+        set_password(&name, password, form, assembly, remarks);
     }
     let expire = chpasswd.as_ref().and_then(|node| {
         let flag = values::flag(node, "expire", remarks)?;
         Some((flag, node.get("expire").map_or(node.at, |value| value.at)))
     });
     match expire {
-        Some((true, at)) => expiry(at, remarks),
+        Some((true, at)) => warn_of_expiry(at, remarks),
         None if has_clear_text => {
             let node = root.get("chpasswd").or(root.get("password"));
-            expiry(node.map_or(root.at, |node| node.at), remarks);
+            warn_of_expiry(node.map_or(root.at, |node| node.at), remarks);
         }
         _ => {}
     }
 }
 
-/// Speaks of an account that nothing else makes.
-fn missing(
+/// Reports an account that neither the config nor the system has.
+fn report_missing_account(
     name: &Text,
     context: &CloudInitContext<'_>,
     assembly: &Assembly<'_>,
     remarks: &mut Remarks,
 ) {
-    let is_made = assembly.user_named(&name.text).is_some();
-    if is_made || context.target.has_account(&name.text) {
+    let is_added = assembly.user_named(&name.text).is_some();
+    if is_added || context.target.has_account(&name.text) {
         return;
     }
     let help = "add the account to `users`";
@@ -100,7 +102,7 @@ fn missing(
     }
 }
 
-fn expiry(at: u32, remarks: &mut Remarks) {
+fn warn_of_expiry(at: u32, remarks: &mut Remarks) {
     remarks.warn_with_help(
         at,
         "passwords need not be changed at the first login",
@@ -109,7 +111,7 @@ fn expiry(at: u32, remarks: &mut Remarks) {
 }
 
 fn form_of(password: &str) -> Form {
-    // As in the original, what is no whole hash is a password that begins like one.
+    // As in the original, an incomplete hash is taken for a password that happens to begin like one.
     let has_parts = |rest: &str| {
         let parts = rest.split_once('$');
         parts.is_some_and(|(salt, hash)| !salt.is_empty() && !hash.is_empty())
@@ -125,7 +127,7 @@ fn form_of(password: &str) -> Form {
 }
 
 /// Accounts and passwords of `chpasswd`.
-fn listed(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, Form)> {
+fn listed_passwords(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, Form)> {
     let mut found = Vec::new();
     let lines = match node.get("list").map(|list| &list.value) {
         Some(NodeContent::Scalar(scalar)) => {
@@ -177,7 +179,7 @@ fn listed(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, Form)> {
     found
 }
 
-fn set(
+fn set_password(
     name: &Text,
     password: Text,
     form: Form,
@@ -187,7 +189,7 @@ fn set(
     let hash = match form {
         Form::Hash => password.text,
         Form::ClearText => {
-            clear_text(password.at, remarks);
+            warn_of_clear_text(password.at, remarks);
             password::hash(&name.text, &password.text)
         }
         Form::Random => {

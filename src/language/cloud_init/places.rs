@@ -1,20 +1,20 @@
-//! Where the values of a part are in the whole text.
+//! Maps positions in a part to offsets in the whole text.
 
 use super::template::Piece;
 
 /// Where the bytes of a body are in the whole text.
 #[derive(Debug, Clone)]
 pub(super) enum BodyPlaces {
-    /// In the text as they are, from this offset on.
+    /// Verbatim in the text, from this offset on.
     From(usize),
-    /// Unpacked: all at the offset of what they were packed in.
+    /// Unpacked: all bytes are at the offset of the packed value.
     At(usize),
-    /// Pieces of a template that is in the text from this offset on.
+    /// Pieces of a template that begins at this offset of the text.
     Pieces(usize, Vec<Piece>),
 }
 
 impl BodyPlaces {
-    /// The place of `offset` in the whole text.
+    /// The offset in the whole text of `offset` in the body.
     pub(super) fn of(&self, offset: u32) -> u32 {
         let offset = offset as usize;
         let place = match self {
@@ -24,8 +24,8 @@ impl BodyPlaces {
                 let after = pieces.partition_point(|piece| piece.begin <= offset);
                 let piece = after.checked_sub(1).and_then(|index| pieces.get(index));
                 let place = piece.map_or(0, |piece| match piece.is_literal {
-                    true => piece.was + (offset - piece.begin),
-                    false => piece.was,
+                    true => piece.origin + (offset - piece.begin),
+                    false => piece.origin,
                 });
                 start + place
             }
@@ -33,7 +33,7 @@ impl BodyPlaces {
         u32::try_from(place).unwrap_or(u32::MAX)
     }
 
-    /// Of what begins at `offset` inside.
+    /// The places of a body that begins at `offset` of this one.
     pub(super) fn inside(&self, offset: usize) -> BodyPlaces {
         match self {
             BodyPlaces::From(start) => BodyPlaces::From(start + offset),

@@ -1,15 +1,15 @@
-//! Repositories of packages: `yum_repos`, `zypper`, `apt.sources`.
+//! Package repositories: `yum_repos`, `zypper`, `apt.sources`.
 
 use super::CloudInitContext;
 use super::modules;
-use super::services::{ended, is_file_name};
+use super::services::{is_file_name, with_newline};
 use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly, clean_path};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use std::fmt::Write as _;
 
-/// What stands in a source of apt for the path of its key.
+/// Placeholder in an apt source for the path of its key.
 const KEY_FILE: &str = "$KEY_FILE";
 
 /// Adds the files of all repositories.
@@ -19,14 +19,14 @@ pub(super) fn convert<'t>(
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    yum(root, assembly, remarks);
-    zypper(root, context, assembly, remarks);
-    apt(root, context, assembly, remarks);
+    add_yum(root, assembly, remarks);
+    add_zypper(root, context, assembly, remarks);
+    add_apt(root, context, assembly, remarks);
 }
 
-fn yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
-    let folder = values::filled(root, "yum_repo_dir", remarks);
-    let folder = folder.map_or("/etc/yum.repos.d".to_owned(), |text| clean_path(&text.text));
+fn add_yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+    let directory = values::filled(root, "yum_repo_dir", remarks);
+    let directory = directory.map_or("/etc/yum.repos.d".to_owned(), |text| clean_path(&text.text));
     let Some(repos) = root.get("yum_repos").filter(|value| !value.is_null()) else {
         return;
     };
@@ -42,11 +42,11 @@ fn yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) 
             .chars()
             .map(|c| if c == ' ' || c == '/' { '_' } else { c })
             .collect();
-        repository(&folder, &id, &entry.value, assembly, remarks);
+        add_repository(&directory, &id, &entry.value, assembly, remarks);
     }
 }
 
-fn zypper<'t>(
+fn add_zypper<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -61,19 +61,19 @@ fn zypper<'t>(
     {
         let message =
             "zypper.config is not supported: it changes a file that the system has".to_owned();
-        modules::unsupported(config.at, message, context.ignore_unsupported, remarks);
+        modules::report_unsupported(config.at, message, context.ignore_unsupported, remarks);
     }
     for repo in values::mappings(&zypper, "repos", remarks) {
         match values::filled(repo, "id", remarks) {
-            Some(id) => repository("/etc/zypp/repos.d", &id.text, repo, assembly, remarks),
+            Some(id) => add_repository("/etc/zypp/repos.d", &id.text, repo, assembly, remarks),
             None => remarks.error(repo.at, "a repository needs an `id`"),
         }
     }
 }
 
-/// A file of one repository, in the form that yum and zypper share.
-fn repository<'t>(
-    folder: &str,
+/// Adds the file of one repository, in the format that yum and zypper share.
+fn add_repository<'t>(
+    directory: &str,
     id: &str,
     options: &Node<'t>,
     assembly: &mut Assembly<'t>,
@@ -122,15 +122,15 @@ fn repository<'t>(
         }
         _ = writeln!(text, "{} = {value}", entry.key);
     }
-    assembly.file(AssembledFile::new(
+    assembly.add_file(AssembledFile::new(
         options.at,
-        format!("{folder}/{id}.repo"),
+        format!("{directory}/{id}.repo"),
         0o644,
         text,
     ));
 }
 
-fn apt<'t>(
+fn add_apt<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -147,27 +147,37 @@ fn apt<'t>(
         match &*entry.key {
             "sources" => {
                 for source in entry.value.entries() {
-                    apt_source(&source.key, &source.value, context, assembly, remarks);
+                    add_apt_source(&source.key, &source.value, context, assembly, remarks);
                 }
             }
             "preserve_sources_list" => {}
             "conf" => {
                 if let Some(text) = values::filled(apt, "conf", remarks) {
                     let path = "/etc/apt/apt.conf.d/94cloud-init-config";
-                    assembly.file(AssembledFile::new(text.at, path, 0o644, ended(&text.text)));
+                    assembly.add_file(AssembledFile::new(
+                        text.at,
+                        path,
+                        0o644,
+                        with_newline(&text.text),
+                    ));
                 }
             }
             _ if is_nothing => {}
             key => {
                 let message =
                     format!("apt.{key} is not supported: it needs the running package manager");
-                modules::unsupported(entry.value.at, message, context.ignore_unsupported, remarks);
+                modules::report_unsupported(
+                    entry.value.at,
+                    message,
+                    context.ignore_unsupported,
+                    remarks,
+                );
             }
         }
     }
 }
 
-fn apt_source<'t>(
+fn add_apt_source<'t>(
     name: &str,
     source: &Node<'t>,
     context: &CloudInitContext<'_>,
@@ -181,7 +191,7 @@ fn apt_source<'t>(
         if !has_key {
             let message =
                 "keyid is not supported: the key would be fetched from a key server".to_owned();
-            modules::unsupported(id.at, message, context.ignore_unsupported, remarks);
+            modules::report_unsupported(id.at, message, context.ignore_unsupported, remarks);
         }
     }
     let Some(path) = apt_file(name, &source, remarks) else {
@@ -205,20 +215,20 @@ fn apt_source<'t>(
     if line.text.starts_with("ppa:") || line.text.contains('$') {
         let message =
             "this source is not supported: it has to be looked up on the running system".to_owned();
-        modules::unsupported(line.at, message, context.ignore_unsupported, remarks);
+        modules::report_unsupported(line.at, message, context.ignore_unsupported, remarks);
         return;
     }
-    // Sources may share a file.
+    // Several sources may share a file.
     let is_added = values::flag(&source, "append", remarks) != Some(false);
-    let text = ended(&line.text);
+    let text = with_newline(&line.text);
     let file = match is_added && assembly.has_file(&path) {
         true => AssembledFile::appended(line.at, path, 0o644, text),
         false => AssembledFile::new(line.at, path, 0o644, text),
     };
-    assembly.file(file);
+    assembly.add_file(file);
 }
 
-/// The path of the file that a source is in.
+/// The path of the file of a source.
 fn apt_file(name: &str, source: &Node<'_>, remarks: &mut Remarks) -> Option<String> {
     let file =
         values::filled(source, "filename", remarks).map_or(name.to_owned(), |text| text.text);
@@ -236,13 +246,13 @@ fn apt_file(name: &str, source: &Node<'_>, remarks: &mut Remarks) -> Option<Stri
     }
 }
 
-/// The name of a list of sources.
+/// The file name of a list of sources, without `.list`.
 fn file_stem(path: &str) -> &str {
     let name = path.rsplit('/').next().unwrap_or_default();
     name.trim_end_matches(".list")
 }
 
-/// Writes the key of a source and gives its path. A key that the source names is for that source alone.
+/// Adds the key of a source and returns its path. A key that the source refers to is trusted for that source only.
 fn apt_key<'t>(
     source: &Node<'t>,
     stem: &str,
@@ -256,7 +266,7 @@ fn apt_key<'t>(
         false => "/etc/apt/trusted.gpg.d",
     };
     let path = format!("{folder}/{stem}.asc");
-    let file = AssembledFile::new(key.at, path.clone(), 0o644, ended(&key.text));
-    assembly.file(file);
+    let file = AssembledFile::new(key.at, path.clone(), 0o644, with_newline(&key.text));
+    assembly.add_file(file);
     Some(path)
 }

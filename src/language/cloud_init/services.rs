@@ -8,19 +8,19 @@ use crate::language::keyed::KeyedList;
 use crate::language::node::{Node, NodeContent};
 use crate::language::target::Distribution;
 
-/// Adds everything of this file.
+/// Adds CA certificates, the configuration of rsyslog, and WireGuard interfaces.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    certificates(root, context, assembly, remarks);
-    rsyslog(root, assembly, remarks);
-    wireguard(root, assembly, remarks);
+    add_certificates(root, context, assembly, remarks);
+    add_rsyslog(root, assembly, remarks);
+    add_wireguard(root, assembly, remarks);
 }
 
-/// Makes the bundle once.
+/// Adds the certificates to the bundle once.
 const CERTIFICATES_UNIT: &str = "\
 [Unit]
 Description=Add certificates of the cloud-config to the bundle
@@ -41,7 +41,7 @@ ExecStartPost=/bin/touch /var/lib/cloud-init-compat/ca-certs.done
 WantedBy=multi-user.target
 ";
 
-/// Where certificates are put, what their names end in, and what makes the bundle of them.
+/// The directory of CA certificates, the extension of their names, and the program that makes the bundle.
 fn bundle(distribution: Distribution) -> (&'static str, &'static str, &'static str) {
     match distribution.family() {
         Distribution::Fedora | Distribution::RedHat | Distribution::CoreOs => (
@@ -68,7 +68,7 @@ fn bundle(distribution: Distribution) -> (&'static str, &'static str, &'static s
     }
 }
 
-fn certificates<'t>(
+fn add_certificates<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
@@ -89,17 +89,22 @@ fn certificates<'t>(
     }
     let trusted = values::texts(&certs, "trusted", remarks);
     let Some(first) = trusted.first() else { return };
-    let (folder, suffix, tool) = bundle(context.target.distribution);
+    let (directory, suffix, tool) = bundle(context.target.distribution);
     for (index, text) in trusted.iter().enumerate() {
-        let path = format!("{folder}/cloud-init-{}.{suffix}", index + 1);
-        assembly.file(AssembledFile::new(text.at, path, 0o644, ended(&text.text)));
+        let path = format!("{directory}/cloud-init-{}.{suffix}", index + 1);
+        assembly.add_file(AssembledFile::new(
+            text.at,
+            path,
+            0o644,
+            with_newline(&text.text),
+        ));
     }
     let unit = CERTIFICATES_UNIT.replace("{tool}", tool);
-    assembly.unit(first.at, "cloud-init-ca-certs.service", unit);
+    assembly.add_unit(first.at, "cloud-init-ca-certs.service", unit);
 }
 
-/// `text` with a line end.
-pub(super) fn ended(text: &str) -> String {
+/// `text` with a trailing newline.
+pub(super) fn with_newline(text: &str) -> String {
     match text.ends_with('\n') {
         true => text.to_owned(),
         false => format!("{text}\n"),
@@ -117,11 +122,11 @@ const RSYSLOG_KEYS: &[&str] = &[
     "packages",
 ];
 
-fn rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+fn add_rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let Some(value) = root.get("rsyslog").filter(|value| !value.is_null()) else {
         return;
     };
-    // The old form is the list alone.
+    // The old form is just the list.
     let settings = match &value.value {
         NodeContent::List(_) => Node::mapping(value.at).with("configs", value.clone()),
         _ => match values::mapping(root, "rsyslog", RSYSLOG_KEYS, remarks) {
@@ -143,19 +148,19 @@ fn rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
         }
     }
     for (file, text) in rsyslog_files(&settings, remarks) {
-        assembly.file(AssembledFile::new(file.at, file.text, 0o644, text));
+        assembly.add_file(AssembledFile::new(file.at, file.text, 0o644, text));
     }
 }
 
-/// Paths and contents. What is for one file is put together in the order of the text.
+/// Paths and contents. Contents of the same file are joined in the order of the text.
 fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, String)> {
-    let folder = values::filled(settings, "config_dir", remarks);
-    let folder = folder.map_or("/etc/rsyslog.d".to_owned(), |text| text.text);
+    let directory = values::filled(settings, "config_dir", remarks);
+    let directory = directory.map_or("/etc/rsyslog.d".to_owned(), |text| text.text);
     let name = values::filled(settings, "config_filename", remarks);
     let name = name.map_or("20-cloud-config.conf".to_owned(), |text| text.text);
     let path = |name: &str| match name.starts_with('/') {
         true => clean_path(name),
-        false => clean_path(&format!("{folder}/{name}")),
+        false => clean_path(&format!("{directory}/{name}")),
     };
     let mut files: KeyedList<(Text, String)> = KeyedList::default();
     let mut add = |at: u32, text: String, contents: &str| {
@@ -175,12 +180,12 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
             _ => (values::as_text(entry), name.clone()),
         };
         match content {
-            Some(content) => add(content.at, path(&name), &ended(&content.text)),
+            Some(content) => add(content.at, path(&name), &with_newline(&content.text)),
             None => remarks.error(entry.at, "the config of rsyslog has no content"),
         }
     }
     for (remote, address) in values::mapping_of_texts(settings, "remotes", remarks) {
-        // What has no selector is for everything, and what has no protocol is sent by UDP.
+        // Without a selector a rule applies to all messages, and without a protocol they are sent over UDP.
         let written = address.text.trim();
         let (selector, to) = written
             .split_once(char::is_whitespace)
@@ -195,7 +200,7 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
     files.into_values().collect()
 }
 
-fn wireguard<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+fn add_wireguard<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let known = &["interfaces", "readinessprobe"];
     let Some(wireguard) = values::mapping(root, "wireguard", known, remarks) else {
         return;
@@ -229,12 +234,12 @@ fn wireguard<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Rem
         let path = path.map_or(format!("/etc/wireguard/{}.conf", name.text), |path| {
             clean_path(&path.text)
         });
-        assembly.file(AssembledFile::new(content.at, path, 0o600, content.text));
-        assembly.enable(name.at, &format!("wg-quick@{}.service", name.text));
+        assembly.add_file(AssembledFile::new(content.at, path, 0o600, content.text));
+        assembly.enable_unit(name.at, &format!("wg-quick@{}.service", name.text));
     }
 }
 
-/// True for what is one part of a path and nothing special.
+/// True for a single path component without special characters.
 pub(super) fn is_file_name(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '+' | '=');
     !name.starts_with('.') && !name.is_empty() && name.chars().all(is_plain)

@@ -1,9 +1,9 @@
-//! Templates: references to what is known of the instance, and nothing else of what Jinja has.
+//! Jinja templates, of which only references to instance data are supported.
 
 /// The first line of a template, in lower case.
 pub(super) const HEADER: &str = "## template: jinja";
 
-/// A text with its references replaced, and where its pieces were.
+/// A text with its references replaced, and the origin of its pieces.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RenderedTemplate {
     pub(super) text: String,
@@ -13,17 +13,17 @@ pub(super) struct RenderedTemplate {
 /// A piece of a rendered text, up to the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// Where it begins in the rendered text.
+    /// Offset in the rendered text.
     pub(super) begin: usize,
-    /// Where it was in the template.
-    pub(super) was: usize,
-    /// It is as it was; a replaced one is at one place as a whole.
+    /// Offset in the template.
+    pub(super) origin: usize,
+    /// True if it is copied verbatim; all of a replaced one maps to the beginning of its reference.
     pub(super) is_literal: bool,
 }
 
 /// Why a template cannot be rendered, with the offset of what is wrong.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Unrendered {
+pub(super) struct TemplateError {
     pub(super) at: usize,
     pub(super) message: String,
 }
@@ -32,7 +32,7 @@ pub(super) struct Unrendered {
 pub(super) fn render(
     text: &str,
     variables: &[(String, String)],
-) -> Result<RenderedTemplate, Unrendered> {
+) -> Result<RenderedTemplate, TemplateError> {
     let mut rendered = RenderedTemplate {
         text: String::with_capacity(text.len()),
         pieces: Vec::new(),
@@ -40,36 +40,36 @@ pub(super) fn render(
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let literal = opening(rest).unwrap_or(rest.len());
-        rendered.piece(&rest[..literal], at, true);
+        rendered.push(&rest[..literal], at, true);
         at += literal;
         let Some(inner) = rest.get(literal..).filter(|inner| !inner.is_empty()) else {
             break;
         };
-        let wrong = |message: String| Unrendered { at, message };
+        let error = |message: String| TemplateError { at, message };
         let Some(inner) = inner.strip_prefix("{{") else {
-            return Err(wrong(
+            return Err(error(
                 "templates with statements or comments are not supported".into(),
             ));
         };
         let Some((name, _)) = inner.split_once("}}") else {
-            return Err(wrong("a reference without its end, `}}`".into()));
+            return Err(error("a reference without its end, `}}`".into()));
         };
         let length = name.len() + 4;
         let name = name.trim_matches('-').trim();
         if !is_reference(name) {
             let message = "only plain references such as {{ v1.instance_id }} are supported";
-            return Err(wrong(message.into()));
+            return Err(error(message.into()));
         }
         let Some(value) = value_of(name, variables) else {
-            return Err(wrong(format!("{name} is not known")));
+            return Err(error(format!("{name} is not known")));
         };
-        rendered.piece(value, at, false);
+        rendered.push(value, at, false);
         at += length;
     }
     Ok(rendered)
 }
 
-/// Where the next of `{{`, `{%` and `{#` is.
+/// Offset of the next `{{`, `{%` or `{#`.
 fn opening(text: &str) -> Option<usize> {
     let mut braces = memchr::memchr_iter(b'{', text.as_bytes());
     braces.find(|at| {
@@ -79,17 +79,17 @@ fn opening(text: &str) -> Option<usize> {
 }
 
 impl RenderedTemplate {
-    fn piece(&mut self, text: &str, was: usize, is_literal: bool) {
+    fn push(&mut self, text: &str, origin: usize, is_literal: bool) {
         self.pieces.push(Piece {
             begin: self.text.len(),
-            was,
+            origin,
             is_literal,
         });
         self.text.push_str(text);
     }
 }
 
-/// Values that are standard have names in `v1`, which may be left out.
+/// Whether `name` can be that of a variable. Standard variables are in `v1`, which may be omitted.
 fn is_reference(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let is_part = |c: char| is_plain(c) || matches!(c, '.' | '-');
@@ -98,7 +98,7 @@ fn is_reference(name: &str) -> bool {
     (has_group && name.chars().all(is_part)) || (is_short && name.chars().all(is_plain))
 }
 
-/// Names of variables have underscores for dashes in references.
+/// The value of a variable. References may spell dashes in its name as underscores.
 fn value_of<'v>(name: &str, variables: &'v [(String, String)]) -> Option<&'v str> {
     let is_it = |variable: &str| variable == name || variable.replace('-', "_") == name;
     let is_meant = |variable: &str| {
@@ -124,7 +124,7 @@ mod tests {
         let last = rendered.pieces.last().copied();
         let want = Piece {
             begin: 3,
-            was: 25,
+            origin: 25,
             is_literal: true,
         };
         assert_eq!(last, Some(want));

@@ -38,7 +38,7 @@ pub(super) const KEYS: &[&str] = &[
     "snapuser",
 ];
 
-/// What is said of a group whose name is empty.
+/// Warning about a group with an empty name.
 const NAMELESS_GROUP: &str = "a group without a name is left out";
 
 /// Adds groups and accounts.
@@ -49,7 +49,7 @@ pub(super) fn convert<'t>(
     remarks: &mut Remarks,
 ) -> AccountExtras {
     let mut accounts = AccountExtras::default();
-    let memberships = groups(root, assembly, remarks);
+    let memberships = add_groups(root, assembly, remarks);
     let default = default_user(root, context, remarks);
     for (entry, is_default) in entries(root, &default, remarks) {
         account::convert(
@@ -61,9 +61,9 @@ pub(super) fn convert<'t>(
         );
     }
     for (member, group) in memberships {
-        let is_there =
+        let exists =
             assembly.user_named(&member.text).is_some() || context.target.has_account(&member.text);
-        if !is_there {
+        if !exists {
             let message = format!(
                 "there is no account {} to be in the group {group}",
                 member.text
@@ -79,18 +79,18 @@ pub(super) fn convert<'t>(
         if !accounts.sudo.is_empty() {
             let text = format!("# Made from the users of a cloud-config\n{}", accounts.sudo);
             let path = "/etc/sudoers.d/90-cloud-init-users";
-            assembly.file(AssembledFile::new(at, path, 0o440, text));
+            assembly.add_file(AssembledFile::new(at, path, 0o440, text));
         }
         if !accounts.doas.is_empty() {
             let text = format!("# Made from the users of a cloud-config\n{}", accounts.doas);
-            assembly.file(AssembledFile::new(at, "/etc/doas.conf", 0o440, text));
+            assembly.add_file(AssembledFile::new(at, "/etc/doas.conf", 0o440, text));
         }
     }
     accounts
 }
 
-/// Makes the groups and gives who is in them.
-fn groups<'t>(
+/// Adds the groups and returns their members.
+fn add_groups<'t>(
     root: &Node<'t>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
@@ -106,7 +106,7 @@ fn groups<'t>(
                     remarks.warn(entry.value.at, NAMELESS_GROUP);
                     continue;
                 }
-                assembly.group(entry.key_at, &entry.key);
+                assembly.add_group(entry.key_at, &entry.key);
                 if entry.value.is_null() {
                     continue;
                 }
@@ -127,7 +127,7 @@ fn groups<'t>(
         NodeContent::Mapping(_) => with_members(value, assembly, remarks),
         NodeContent::Scalar(_) => {
             for name in values::names(root, "groups", remarks) {
-                assembly.group(name.at, &name.text);
+                assembly.add_group(name.at, &name.text);
             }
         }
         NodeContent::List(elements) => {
@@ -137,7 +137,7 @@ fn groups<'t>(
                     (_, Some(name)) if name.text.trim().is_empty() => {
                         remarks.warn(name.at, NAMELESS_GROUP);
                     }
-                    (_, Some(name)) => assembly.group(name.at, name.text.trim()),
+                    (_, Some(name)) => assembly.add_group(name.at, name.text.trim()),
                     _ => remarks.error(
                         element.at,
                         format!("a group is a name or a mapping, not {}", element.kind()),
@@ -149,7 +149,7 @@ fn groups<'t>(
     memberships
 }
 
-/// The fields of the default account: those of the distribution, then of `system_info`, then of `user`.
+/// The fields of the default account: those of the distribution, overridden by `system_info` and then by `user`.
 fn default_user<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
@@ -192,8 +192,8 @@ fn default_user<'t>(
     fields
 }
 
-/// The accounts in the order in which cloud-init makes them, which decides their ids: the default one comes last; true
-/// with it.
+/// The accounts in the order in which cloud-init creates them, which decides their ids: the default one comes last, and
+/// only its flag is true.
 fn entries<'t>(
     root: &Node<'t>,
     default: &Node<'t>,
@@ -203,7 +203,7 @@ fn entries<'t>(
         return vec![(default.clone(), true)];
     };
     let mut list = listed(value, default, remarks);
-    // Who names the default account wants it, unless it is turned off by its name.
+    // `user` requests the default account as well, unless `users` has a key `default`, which may disable it.
     let names_default = root
         .get("user")
         .is_some_and(|user| !values::is_nothing(user));
@@ -216,7 +216,7 @@ fn entries<'t>(
     list
 }
 
-/// The accounts of `users`, in the order of the text.
+/// The accounts of `users`, in document order.
 fn listed<'t>(
     value: &Node<'t>,
     default: &Node<'t>,
@@ -225,7 +225,7 @@ fn listed<'t>(
     let of_names = |at: u32, names: &str| -> Vec<(Node<'t>, bool)> {
         names
             .split(',')
-            .filter_map(|name| named(at, name.trim(), default))
+            .filter_map(|name| account_named(at, name.trim(), default))
             .collect()
     };
     let mut list = Vec::new();
@@ -237,14 +237,15 @@ fn listed<'t>(
                 if !is_mapping && values::is_nothing(&entry.value) {
                     continue;
                 }
-                let Some((node, is_default)) = named(entry.key_at, &entry.key, default) else {
+                let Some((node, is_default)) = account_named(entry.key_at, &entry.key, default)
+                else {
                     continue;
                 };
                 let fields = match is_mapping {
                     true => values::canonical(entry.value.clone(), KEYS, remarks),
                     false => Node::mapping(entry.key_at),
                 };
-                list.push((overlaid(&node, &fields), is_default));
+                list.push((with_fields(&node, &fields), is_default));
             }
         }
         NodeContent::List(elements) => {
@@ -266,21 +267,21 @@ fn listed<'t>(
     list
 }
 
-/// An account that is a mapping in the list of accounts.
+/// An account that is a mapping in the list; true if it is the default one.
 fn entry<'t>(element: &Node<'t>, default: &Node<'t>, remarks: &mut Remarks) -> (Node<'t>, bool) {
     let fields = values::canonical(element.clone(), KEYS, remarks);
     match fields.text_at("name") == "default" {
-        true => (overlaid(default, &fields), true),
+        true => (with_fields(default, &fields), true),
         false => (fields, false),
     }
 }
 
-/// `list` with all entries of one account as one: what an earlier entry says counts.
+/// Merges all entries of the same account. The earliest value of a key takes precedence.
 fn once_each<'t>(list: Vec<(Node<'t>, bool)>, remarks: &mut Remarks) -> Vec<(Node<'t>, bool)> {
     let mut kept: KeyedList<(Node<'t>, bool)> = KeyedList::default();
     for (index, (entry, is_default)) in list.into_iter().enumerate() {
         let name = match (entry.text_at("name"), is_default) {
-            // What has no name, and the default account, are entries of their own.
+            // Entries without a name and the default account are not merged.
             ("", _) | (_, true) => format!("\0{index}"),
             (name, false) => name.to_owned(),
         };
@@ -303,8 +304,8 @@ fn once_each<'t>(list: Vec<(Node<'t>, bool)>, remarks: &mut Remarks) -> Vec<(Nod
     kept.into_values().collect()
 }
 
-/// The account called `name`, true if it is the default one; none for no name.
-fn named<'t>(at: u32, name: &str, default: &Node<'t>) -> Option<(Node<'t>, bool)> {
+/// The account called `name`, and whether it is the default one; `None` for an empty name.
+fn account_named<'t>(at: u32, name: &str, default: &Node<'t>) -> Option<(Node<'t>, bool)> {
     match name {
         "default" => Some((default.clone(), true)),
         "" => None,
@@ -315,8 +316,8 @@ fn named<'t>(at: u32, name: &str, default: &Node<'t>) -> Option<(Node<'t>, bool)
     }
 }
 
-/// The default account with fields of its own in `users`.
-fn overlaid<'t>(default: &Node<'t>, fields: &Node<'t>) -> Node<'t> {
+/// The default account with the fields of its entry in `users`.
+fn with_fields<'t>(default: &Node<'t>, fields: &Node<'t>) -> Node<'t> {
     let mut all = default.clone();
     for entry in fields.entries().iter().filter(|entry| entry.key != "name") {
         all.remove(&entry.key);

@@ -1,17 +1,17 @@
-//! What values of a cloud-config mean: the rules of YAML 1.1 as cloud-init's loader has them, with its conversions.
+//! Values of a cloud-config: the rules of YAML 1.1 as cloud-init's loader applies them, with its conversions.
 
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent, Scalar, Style};
 use crate::language::packed;
 
-/// A text and its place.
+/// A text with its offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Text {
     pub(super) at: u32,
     pub(super) text: String,
 }
 
-/// What a scalar is.
+/// The type of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum ScalarKind {
     Null,
@@ -21,7 +21,7 @@ pub(super) enum ScalarKind {
     Text,
 }
 
-/// What `scalar` is by its form.
+/// The type of `scalar`, as YAML 1.1 resolves it.
 pub(super) fn kind(scalar: &Scalar<'_>) -> ScalarKind {
     if scalar.is_null() {
         return ScalarKind::Null;
@@ -45,7 +45,7 @@ pub(super) fn kind(scalar: &Scalar<'_>) -> ScalarKind {
     }
 }
 
-/// A number of YAML 1.1: binary, octal with a leading zero, decimal, hexadecimal, base 60; `_` anywhere in it.
+/// An integer of YAML 1.1: binary, octal with a leading zero, decimal, hexadecimal, base 60; `_` anywhere in it.
 fn int(text: &str) -> Option<i64> {
     let (sign, digits) = match text.as_bytes().first()? {
         b'-' => (-1, text.get(1..)?),
@@ -84,13 +84,13 @@ fn base_60(digits: &str) -> Option<i64> {
 }
 
 fn is_float(text: &str) -> bool {
-    let is_form = text
+    let has_float_chars = text
         .bytes()
         .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'+' | b'-' | b'_'));
-    is_form && text.contains('.') && text.replace('_', "").parse::<f64>().is_ok()
+    has_float_chars && text.contains('.') && text.replace('_', "").parse::<f64>().is_ok()
 }
 
-/// True for what asks for nothing: null, false, an empty list, an empty mapping, an empty text.
+/// True for values that request nothing: null, false, an empty list, mapping or text.
 pub(super) fn is_nothing(node: &Node<'_>) -> bool {
     match &node.value {
         NodeContent::Scalar(scalar) => {
@@ -102,14 +102,14 @@ pub(super) fn is_nothing(node: &Node<'_>) -> bool {
     }
 }
 
-/// A scalar as a text, as it is written.
+/// The text of a scalar, as written; `None` for null and for anything but a scalar.
 pub(super) fn as_text(node: &Node<'_>) -> Option<Text> {
     let scalar = node.as_scalar().filter(|scalar| !scalar.is_null())?;
     let text = scalar.text.clone().into_owned();
     Some(Text { at: node.at, text })
 }
 
-/// The text of `key`, as it is written, a number as well as a word.
+/// The text of `key`, as written, even if it is a number. Anything but a scalar is reported.
 pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
     let value = node.get(key).filter(|value| !value.is_null())?;
     let text = as_text(value);
@@ -120,12 +120,12 @@ pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<
     text
 }
 
-/// [`text`], with an empty one as if it were not there.
+/// [`text`], but `None` if it is empty.
 pub(super) fn filled(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
     text(node, key, remarks).filter(|text| !text.text.is_empty())
 }
 
-/// The flag of `key`: what is not a word for true is false.
+/// The flag of `key`: anything that does not spell true is false.
 pub(super) fn flag(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<bool> {
     let value = node.get(key).filter(|value| !value.is_null())?;
     let Some(scalar) = value.as_scalar() else {
@@ -181,7 +181,7 @@ pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Ve
     texts
 }
 
-/// Names in a list or in a text with commas between them.
+/// Names in a list or in a comma-separated text.
 pub(super) fn names(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
     let mut names = Vec::new();
     for text in texts(node, key, remarks) {
@@ -244,7 +244,7 @@ pub(super) fn mappings<'n, 't>(
     found
 }
 
-/// The mapping at `key` with its keys as `known` has them; none if there is none.
+/// The mapping at `key`, with its keys as in [`canonical`]; `None` if there is none.
 pub(super) fn mapping<'t>(
     node: &Node<'t>,
     key: &str,
@@ -262,7 +262,7 @@ pub(super) fn mapping<'t>(
     Some(canonical(value.clone(), known, remarks))
 }
 
-/// The texts of the mapping `key` by their names, in the order of the text, without those that are null.
+/// The texts of the mapping `key` with their names, in document order. Null values are skipped.
 pub(super) fn mapping_of_texts(
     node: &Node<'_>,
     key: &str,
@@ -294,7 +294,7 @@ pub(super) fn mapping_of_texts(
     texts
 }
 
-/// `node` with dashes in keys as the underscores that they stand for. What is not `known` is warned of and left out.
+/// `node` with dashes in keys replaced by underscores. Keys that are not `known` are dropped with a warning.
 pub(super) fn canonical<'t>(
     node: Node<'t>,
     known: &[&'static str],
@@ -309,7 +309,7 @@ pub(super) fn canonical<'t>(
         if !known.contains(&&*entry.key) {
             let underscored = entry.key.replace('-', "_");
             if !known.contains(&&*underscored) {
-                unknown(&entry.key, entry.value.at, known, remarks);
+                warn_of_unknown_key(&entry.key, entry.value.at, known, remarks);
                 continue;
             }
             let message = format!("`{}` is the old spelling of `{underscored}`", entry.key);
@@ -325,22 +325,27 @@ pub(super) fn canonical<'t>(
 }
 
 /// Warns of a key that does nothing.
-pub(super) fn unknown(key: &str, at: u32, known: &[&'static str], remarks: &mut Remarks) {
-    /// Names at least this alike are worth a suggestion.
-    const ALIKE: f64 = 0.8;
+pub(super) fn warn_of_unknown_key(
+    key: &str,
+    at: u32,
+    known: &[&'static str],
+    remarks: &mut Remarks,
+) {
+    /// Similarity from which a name is suggested.
+    const MIN_SIMILARITY: f64 = 0.8;
     /// No key is longer than this, and comparing long ones takes time.
-    const MAX_BYTES: usize = 40;
-    /// Who has this many findings has other problems than a misspelling.
+    const MAX_KEY_BYTES: usize = 40;
+    /// With this many findings, misspelled keys are not the problem.
     const MAX_FINDINGS: usize = 200;
     let message = format!("unknown key `{key}`: it does nothing");
-    let likeness = |name: &&'static str| (strsim::jaro_winkler(key, name), *name);
-    let is_comparable = key.len() <= MAX_BYTES && remarks.count() < MAX_FINDINGS;
+    let similarity = |name: &&'static str| (strsim::jaro_winkler(key, name), *name);
+    let is_comparable = key.len() <= MAX_KEY_BYTES && remarks.count() < MAX_FINDINGS;
     let known = if is_comparable { known } else { &[] };
     let best = known
         .iter()
-        .map(likeness)
+        .map(similarity)
         .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match best.filter(|(likeness, _)| *likeness >= ALIKE) {
+    match best.filter(|(similarity, _)| *similarity >= MIN_SIMILARITY) {
         Some((_, name)) => remarks.warn_with_help(at, message, format!("did you mean `{name}`?")),
         None => remarks.warn(at, message),
     }

@@ -1,4 +1,4 @@
-//! User data of whoever runs the platform, which is below that of whoever runs the machine.
+//! Vendor data: user data of the platform's operator, over which that of the machine's owner is merged.
 
 use super::CloudInitContext;
 use super::forms::{self, UserDataParts};
@@ -8,9 +8,9 @@ use super::values;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 
-/// Puts what the platform gives below `parts`, unless they say that it is not wanted. What cannot be done of it is left
-/// out with a warning: who runs the machine could not change it.
-pub(super) fn below(
+/// Merges `parts` over the vendor data of the platform, unless they disable it. What is unsupported in it is left out
+/// with a warning, since the owner of the machine could not change it.
+pub(super) fn merge_under(
     parts: &mut UserDataParts,
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
@@ -19,7 +19,7 @@ pub(super) fn below(
         return;
     };
     let at = parts.config.as_ref().map_or(0, |config| config.at);
-    if !is_wanted(parts.config.as_ref()) {
+    if !is_enabled(parts.config.as_ref()) {
         return;
     }
     let mut own = Remarks::default();
@@ -35,7 +35,7 @@ pub(super) fn below(
         let (config, left_out) = modules::supported(config);
         if !left_out.is_empty() {
             let message = format!(
-                "of the vendor data of the platform is left out: {}",
+                "left out of the vendor data of the platform: {}",
                 left_out.join(", ")
             );
             remarks.warn(at, message);
@@ -56,7 +56,7 @@ pub(super) fn below(
 }
 
 /// `vendor_data: {enabled: false}` turns it off.
-fn is_wanted(config: Option<&Node<'_>>) -> bool {
+fn is_enabled(config: Option<&Node<'_>>) -> bool {
     let setting = config.and_then(|config| config.get("vendor_data"));
     let enabled = setting.map(|setting| values::flag(setting, "enabled", &mut Remarks::default()));
     enabled.flatten() != Some(false)

@@ -8,11 +8,11 @@ use crate::language::node::Node;
 use crate::language::packed;
 use std::collections::{HashMap, HashSet};
 
-/// Mode of files that have none of their own.
+/// Mode of files that do not state one.
 const DEFAULT_MODE: u32 = 0o644;
 
-/// Permission bits.
-const MODE_MAX: u32 = 0o7777;
+/// All permission bits.
+const MAX_MODE: u32 = 0o7777;
 
 const KEYS: &[&str] = &[
     "path",
@@ -25,16 +25,16 @@ const KEYS: &[&str] = &[
     "source",
 ];
 
-/// Trees that belong to the system, at whatever depth: what is missing there stays root's.
+/// Top-level directories that belong to the system at any depth: directories that are missing there are owned by root.
 const SYSTEM_TREES: [&str; 20] = [
     "bin", "boot", "dev", "efi", "etc", "lib", "lib32", "lib64", "libx32", "nix", "ostree", "proc",
     "run", "sbin", "snap", "sys", "sysroot", "tmp", "usr", "var",
 ];
 
-/// Directories at the top that a system has, for others to be made in.
+/// Top-level directories that systems have for others to be created in.
 const TOP_DIRECTORIES: [&str; 6] = ["home", "media", "mnt", "opt", "root", "srv"];
 
-/// Directories above a file that are looked at, so that deep paths do not take memory without end.
+/// Maximum number of parent directories to consider, so that deep paths do not take unlimited memory.
 const MAX_ABOVE: usize = 32;
 
 /// When a file is written.
@@ -46,15 +46,15 @@ pub(super) enum When {
     Last,
 }
 
-/// What files that came before have made.
+/// What earlier entries have created.
 pub(super) struct WrittenFiles {
-    /// Where each file is asked for, by its path.
+    /// Offset in the config of each file, by path.
     files: HashMap<String, u32>,
-    /// Homes, and all that is above them and above files.
+    /// Homes, and the parent directories of homes and files.
     directories: HashSet<String>,
 }
 
-/// Adds the files that are written `when`, and what they make to `made`.
+/// Adds the files that are written `when`, and records them in `made`.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
     when: When,
@@ -62,11 +62,11 @@ pub(super) fn convert<'t>(
     (assembly, made): (&mut Assembly<'t>, &mut WrittenFiles),
     remarks: &mut Remarks,
 ) {
-    // What is wrong with the list itself is said once.
-    let mut said_before = Remarks::default();
+    // Errors of the list itself are reported only once.
+    let mut reported_before = Remarks::default();
     let entries = match when {
         When::First => values::mappings(root, "write_files", remarks),
-        When::Last => values::mappings(root, "write_files", &mut said_before),
+        When::Last => values::mappings(root, "write_files", &mut reported_before),
     };
     for entry in entries {
         let is_last = entry.get("defer").is_some_and(|value| {
@@ -82,7 +82,7 @@ pub(super) fn convert<'t>(
         };
         parents(&file, &mut made.directories, assembly);
         let path = file.path.clone();
-        if assembly.file(file) {
+        if assembly.add_file(file) {
             let message = "an earlier file of the same path is replaced by this one";
             remarks.warn(entry.at, message);
         }
@@ -119,13 +119,13 @@ fn file<'t>(
         false => file.body = Some(body),
     }
     if let Some(ids) = values::filled(entry, "owner", remarks) {
-        own(&mut file, &ids, context, assembly, remarks);
+        set_owner(&mut file, &ids, context, assembly, remarks);
     }
     Some(file)
 }
 
 impl WrittenFiles {
-    /// Nothing yet but homes of accounts and the directories above them.
+    /// Contains only the homes of accounts and their parent directories.
     pub(super) fn new(assembly: &Assembly<'_>) -> Self {
         let mut directories = HashSet::new();
         for home in assembly.homes() {
@@ -138,7 +138,7 @@ impl WrittenFiles {
         }
     }
 
-    /// Speaks of files in the place of which other modules have put files or links of their own.
+    /// Warns about files that other modules have replaced with files or links of their own.
     pub(super) fn warn_of_replaced(&self, assembly: &Assembly<'_>, remarks: &mut Remarks) {
         for (path, at) in &self.files {
             if assembly.file_at(path) != Some(*at) {
@@ -149,14 +149,14 @@ impl WrittenFiles {
     }
 }
 
-/// The directories above `path`, the outermost first.
+/// The parent directories of `path`, outermost first.
 fn above(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices('/').skip(1).take(MAX_ABOVE);
     ends.filter_map(move |(end, _)| path.get(..end))
 }
 
-/// Gives the directories above `file` to its owner where nothing before it is in them. Which of them the system has is
-/// not known, so those that it may have stay as they are: its own trees, and homes.
+/// Gives the parent directories of `file` to its owner, unless an earlier file or a home is in them. It is not known
+/// which of them exist on the system, so those that may (system trees, parents of homes, homes) are left alone.
 fn parents<'t>(file: &AssembledFile<'t>, made: &mut HashSet<String>, assembly: &mut Assembly<'t>) {
     let top = file.path.split('/').nth(1).unwrap_or_default();
     if SYSTEM_TREES.contains(&top) {
@@ -189,7 +189,7 @@ fn body(
         if entry.get("content").is_some() {
             remarks.warn(
                 at,
-                "the content does not take the place of a source that cannot be had",
+                "the content is not a fallback for a source that cannot be fetched",
             );
         }
         return Some(body);
@@ -211,7 +211,7 @@ fn body(
         return Some(FileBody::bytes(at, bytes));
     };
     let bytes = match packing.is_base64 {
-        true => alphabet_of(at, bytes, remarks),
+        true => base64_characters(at, bytes, remarks),
         false => bytes,
     };
     match context.budget.unpack(bytes, packing) {
@@ -223,8 +223,8 @@ fn body(
     }
 }
 
-/// The characters of base64 in `bytes`; the original does not mind others.
-fn alphabet_of(at: u32, bytes: Vec<u8>, remarks: &mut Remarks) -> Vec<u8> {
+/// `bytes` without characters that are not base64, which the original ignores.
+fn base64_characters(at: u32, bytes: Vec<u8>, remarks: &mut Remarks) -> Vec<u8> {
     let is_known = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'=');
     if !bytes.iter().all(|b| is_known(b) || b.is_ascii_whitespace()) {
         remarks.warn(at, "characters that are not of base64 are left out");
@@ -232,7 +232,7 @@ fn alphabet_of(at: u32, bytes: Vec<u8>, remarks: &mut Remarks) -> Vec<u8> {
     bytes.into_iter().filter(is_known).collect()
 }
 
-/// The body that is at a URL.
+/// A body to be fetched from a URL.
 fn fetched(entry: &Node<'_>, remarks: &mut Remarks) -> Option<FileBody> {
     let source = values::mapping(entry, "source", &["uri", "headers"], remarks)?;
     let uri = values::filled(&source, "uri", remarks)?;
@@ -245,7 +245,8 @@ fn fetched(entry: &Node<'_>, remarks: &mut Remarks) -> Option<FileBody> {
     Some(FileBody { at: uri.at, source })
 }
 
-/// A text is octal digits, a number is the mode itself: in YAML, `0644` without quotes is octal already.
+/// The mode with its offset. A text has octal digits, a number is the mode itself: in YAML 1.1, an unquoted `0644` is
+/// octal already.
 fn mode(entry: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, u32)> {
     let written = values::filled(entry, "permissions", remarks)?;
     let scalar = entry.get("permissions").and_then(Node::as_scalar)?;
@@ -258,14 +259,14 @@ fn mode(entry: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, u32)> {
             );
             u32::try_from(number).ok()
         }
-        // `0o644` is not a number in YAML 1.1, but one for the program that reads the text.
+        // `0o644` is a text in YAML 1.1, which cloud-init parses as an octal number.
         _ => octal(&written.text),
     };
-    match mode.filter(|mode| *mode <= MODE_MAX) {
+    match mode.filter(|mode| *mode <= MAX_MODE) {
         Some(mode) => Some((written.at, mode)),
         None => {
             let help = "write a text of octal digits, for example \"0644\"";
-            remarks.warn_with_help(written.at, "unusable permissions: 0644 is taken", help);
+            remarks.warn_with_help(written.at, "unusable permissions: 0644 is used", help);
             None
         }
     }
@@ -281,8 +282,9 @@ fn octal(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|_| is_plain)
 }
 
-/// `user`, or `user:group`; nothing, `-1` and `none` are nobody. Without a group, the one of root.
-fn own<'t>(
+/// Sets the owner from `user` or `user:group`. An empty name, `-1` and `none` leave it unset. Without a group, it is
+/// that of root.
+fn set_owner<'t>(
     file: &mut AssembledFile<'t>,
     ids: &Text,
     context: &CloudInitContext<'_>,

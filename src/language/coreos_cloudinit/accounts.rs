@@ -9,13 +9,13 @@ use crate::language::target::Target;
 use crate::language::typed::{self, is_set};
 use std::fmt::Write as _;
 
-/// The account that keys without a name are for.
+/// The account that gets the top-level keys.
 const CORE: &str = "core";
 
-/// Where lists of keys are kept that are fetched.
-const FETCHED_KEYS: &str = "/var/lib/coreos-cloudinit/keys";
+/// Directory of fetched lists of keys.
+const FETCHED_KEYS_DIRECTORY: &str = "/var/lib/coreos-cloudinit/keys";
 
-/// Members of a user that only count for one that is made, and their names in Ignition.
+/// Members of a user that only apply to a new account, and their names in Ignition.
 const TEXTS: [(&str, &str); 4] = [
     ("gecos", "gecos"),
     ("homedir", "homeDir"),
@@ -29,8 +29,8 @@ const FLAGS: [(&str, &str); 4] = [
     ("no_log_init", "noLogInit"),
 ];
 
-/// What there never was more of than a name.
-const WITHOUT_EFFECT: [&str; 5] = [
+/// Members that never had an effect.
+const INEFFECTIVE_KEYS: [&str; 5] = [
     "inactive",
     "lock_passwd",
     "sudo",
@@ -45,7 +45,7 @@ pub(super) struct FetchedKeys {
     url: String,
 }
 
-/// Adds the accounts of `root`; keys that are in its text in the order of the text.
+/// Adds the accounts and the keys of `root`, in the order of its text.
 pub(super) fn convert(
     root: &Node<'_>,
     target: &Target<'_>,
@@ -58,17 +58,17 @@ pub(super) fn convert(
         .get("ssh_authorized_keys")
         .map_or(u32::MAX, |keys| keys.at);
     if keys < users {
-        core_keys(root, target, assembly, remarks);
+        add_core_keys(root, target, assembly, remarks);
     }
     for entry in typed::elements(root, "users") {
-        user(entry, target, assembly, fetched, remarks);
+        add_user(entry, target, assembly, fetched, remarks);
     }
     if keys > users {
-        core_keys(root, target, assembly, remarks);
+        add_core_keys(root, target, assembly, remarks);
     }
 }
 
-fn core_keys(
+fn add_core_keys(
     root: &Node<'_>,
     target: &Target<'_>,
     assembly: &mut Assembly<'static>,
@@ -79,12 +79,12 @@ fn core_keys(
         let text = key.as_scalar().map_or("", |scalar| &*scalar.text);
         let text = resolved(key.at, text, remarks);
         if !text.trim().is_empty() {
-            assembly.user(key.at, name).key(key.at, &text);
+            assembly.user(key.at, name).add_key(key.at, &text);
         }
     }
 }
 
-fn user(
+fn add_user(
     entry: &Node<'_>,
     target: &Target<'_>,
     assembly: &mut Assembly<'static>,
@@ -96,13 +96,13 @@ fn user(
         remarks.warn_with_help(entry.at, message, "add `name`");
         return;
     };
-    for key in WITHOUT_EFFECT {
+    for key in INEFFECTIVE_KEYS {
         if let Some(value) = entry.get(key) {
             let message = format!("`{key}` never had an effect");
             remarks.warn_with_help(value.at, message, "remove it");
         }
     }
-    let is_there = match target.accounts {
+    let exists = match target.accounts {
         Some(_) => target.has_account(name),
         None => name == CORE || target.has_account(name),
     };
@@ -112,13 +112,13 @@ fn user(
     }
     for key in typed::elements(entry, "ssh_authorized_keys") {
         let text = key.as_scalar().map_or("", |scalar| &*scalar.text);
-        user.key(key.at, &resolved(key.at, text, remarks));
+        user.add_key(key.at, &resolved(key.at, text, remarks));
     }
-    match is_there {
+    match exists {
         true => warn_of_existing(entry, remarks),
-        false => new_account(entry, user, remarks),
+        false => set_fields(entry, user, remarks),
     }
-    imports(entry, name, fetched, remarks);
+    collect_imports(entry, name, fetched, remarks);
 }
 
 fn warn_of_existing(entry: &Node<'_>, remarks: &mut Remarks) {
@@ -134,7 +134,7 @@ fn warn_of_existing(entry: &Node<'_>, remarks: &mut Remarks) {
     }
 }
 
-fn new_account(entry: &Node<'_>, user: &mut AssembledUser<'static>, remarks: &mut Remarks) {
+fn set_fields(entry: &Node<'_>, user: &mut AssembledUser<'static>, remarks: &mut Remarks) {
     for (key, member) in TEXTS {
         if let Some((at, text)) = typed::text(entry, key) {
             user.replace(member, Node::text(at, resolved(at, text, remarks)));
@@ -172,7 +172,12 @@ fn new_account(entry: &Node<'_>, user: &mut AssembledUser<'static>, remarks: &mu
     }
 }
 
-fn imports(entry: &Node<'_>, name: &str, fetched: &mut Vec<FetchedKeys>, remarks: &mut Remarks) {
+fn collect_imports(
+    entry: &Node<'_>,
+    name: &str,
+    fetched: &mut Vec<FetchedKeys>,
+    remarks: &mut Remarks,
+) {
     let one = ["coreos_ssh_import_github", "coreos_ssh_import_url"]
         .iter()
         .filter_map(|key| Some((*key, entry.get(key)?)));
@@ -199,31 +204,31 @@ fn imports(entry: &Node<'_>, name: &str, fetched: &mut Vec<FetchedKeys>, remarks
     }
 }
 
-/// Adds files with lists of keys, and the unit that gives the keys in them to their users.
-pub(super) fn import(fetched: Vec<FetchedKeys>, assembly: &mut Assembly<'static>) {
+/// Adds the files with lists of keys, and the unit that gives these keys to the users.
+pub(super) fn add_fetched_keys(fetched: Vec<FetchedKeys>, assembly: &mut Assembly<'static>) {
     let Some(at) = fetched.first().map(|first| first.at) else {
         return;
     };
     let mut script = String::from(IMPORT_SCRIPT);
     for (index, one) in fetched.into_iter().enumerate() {
-        let path = format!("{FETCHED_KEYS}/{}.json", index + 1);
+        let path = format!("{FETCHED_KEYS_DIRECTORY}/{}.json", index + 1);
         _ = writeln!(script, "import {} {path}", shell(&one.user));
-        assembly.file(AssembledFile {
+        assembly.add_file(AssembledFile {
             body: Some(FileBody::url(one.at, one.url)),
             ..AssembledFile::new(one.at, path, 0o600, Vec::new())
         });
     }
-    let path = format!("{FETCHED_KEYS}/import");
-    assembly.file(AssembledFile::new(at, path.clone(), 0o700, script));
+    let path = format!("{FETCHED_KEYS_DIRECTORY}/import");
+    assembly.add_file(AssembledFile::new(at, path.clone(), 0o700, script));
     let unit = format!(
-        "[Unit]\nDescription=Keys that users are to have\nConditionPathExists=!{FETCHED_KEYS}/imported\n\
+        "[Unit]\nDescription=Keys that users are to have\nConditionPathExists=!{FETCHED_KEYS_DIRECTORY}/imported\n\
          Before=sshd.service\n\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh {path}\n\
-         ExecStartPost=/bin/touch {FETCHED_KEYS}/imported\n\n[Install]\nWantedBy=multi-user.target\n"
+         ExecStartPost=/bin/touch {FETCHED_KEYS_DIRECTORY}/imported\n\n[Install]\nWantedBy=multi-user.target\n"
     );
-    assembly.unit(at, "coreos-cloudinit-keys.service", unit);
+    assembly.add_unit(at, "coreos-cloudinit-keys.service", unit);
 }
 
-/// Takes the members `key` out of lists of objects.
+/// Extracts the members `key` from lists of objects.
 const IMPORT_SCRIPT: &str = r#"set -e
 import() {
     home=$(getent passwd "$1" | cut -d: -f6)

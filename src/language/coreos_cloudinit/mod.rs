@@ -1,8 +1,8 @@
 //! `#cloud-config` as coreos-cloudinit reads it, and its other forms of user data.
 //!
-//! coreos-cloudinit ran at every boot; here what it wrote is written once, before the first boot, and stays. Both of
-//! its lines count: keys may have dashes, as in the older one; where the newer one refuses a value of a wrong type,
-//! the older one left it out, which is done here with a warning.
+//! coreos-cloudinit ran at every boot; here its files are written once, before the first boot, and stay. Both of its
+//! release lines are covered: keys may have dashes, as in the older one; where the newer one rejects a value of the
+//! wrong type, the older one dropped it, as is done here with a warning.
 
 mod accounts;
 mod options;
@@ -24,11 +24,11 @@ use crate::config::{JsonPath, LineStarts, Severity, WrittenPaths, data_url};
 use parts::{Parts, Script};
 use units::Units;
 
-/// The longest name of a machine.
+/// Length of the longest host name.
 const MAX_HOSTNAME_BYTES: usize = 63;
 
-/// Where scripts are kept.
-const SCRIPTS: &str = "/var/lib/coreos-cloudinit/scripts";
+/// Directory of scripts.
+const SCRIPT_DIRECTORY: &str = "/var/lib/coreos-cloudinit/scripts";
 
 /// Reads `text`.
 pub(crate) fn read<'t>(
@@ -43,18 +43,18 @@ pub(crate) fn read<'t>(
         roots => paths::of(&Node::list(0, roots.to_vec())),
     };
     let configs = std::mem::take(&mut parts.configs);
-    let decoded = decoded(configs, &paths, &mut remarks);
+    let decoded = decode(configs, &paths, &mut remarks);
     let assembly = convert(&decoded, parts, &paths, surroundings, &mut remarks);
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     TranslationResult {
-        findings: remarks.placed(lines, &paths),
+        findings: remarks.into_findings(lines, &paths),
         paths,
         config,
         ..TranslationResult::default()
     }
 }
 
-fn decoded(
+fn decode(
     configs: Vec<Node<'static>>,
     paths: &WrittenPaths,
     remarks: &mut Remarks,
@@ -84,19 +84,19 @@ fn convert(
     if !configs.is_empty() {
         let message = "coreos-cloudinit applied this at every boot; here it is applied once, so later changes of it have \
                        no effect";
-        remarks.at_path(Severity::Warning, at, JsonPath::root(), message, None);
+        remarks.add_at_path(Severity::Warning, at, JsonPath::root(), message, None);
     }
-    let hostname = hostname(configs, &mut assembly, remarks);
+    let hostname = add_hostname(configs, &mut assembly, remarks);
     let mut fetched = Vec::new();
     let target = &surroundings.target;
     for config in configs {
         accounts::convert(config, target, &mut assembly, &mut fetched, remarks);
     }
-    accounts::import(fetched, &mut assembly);
+    accounts::add_fetched_keys(fetched, &mut assembly);
     let mut units = Units::default();
     for config in configs {
         write_files::convert(config, &mut assembly, remarks);
-        hosts(config, hostname.as_deref(), &mut assembly, remarks);
+        add_hosts(config, hostname.as_deref(), &mut assembly, remarks);
         let Some(coreos) = config.get("coreos") else {
             continue;
         };
@@ -104,8 +104,8 @@ fn convert(
             let message = "write_files below `coreos` has no effect";
             remarks.warn_with_help(files.at, message, "put it at the top, beside `coreos`");
         }
-        services::oem(coreos, &mut assembly, remarks);
-        services::update(
+        services::add_oem_file(coreos, &mut assembly, remarks);
+        services::add_update_file(
             coreos,
             &mut assembly,
             &mut units,
@@ -116,15 +116,15 @@ fn convert(
         units::convert(coreos, &mut units, &mut assembly, surroundings, remarks);
     }
     units.finish(&mut assembly, remarks);
-    ignition(&parts, !configs.is_empty(), &mut assembly, remarks);
+    add_ignition(&parts, !configs.is_empty(), &mut assembly, remarks);
     match surroundings.refuses_scripts {
-        true => refuse(&parts.scripts, remarks),
-        false => scripts(parts.scripts, &mut assembly, remarks),
+        true => report_refused(&parts.scripts, remarks),
+        false => add_scripts(parts.scripts, &mut assembly, remarks),
     }
     assembly
 }
 
-/// The text at `at` without unknown variables, which have no place here.
+/// The text at `at`. Variables with unknown values are an error, since it is not in a unit.
 fn resolved(at: u32, text: &str, remarks: &mut Remarks) -> String {
     if substitution::is_unresolved(text) {
         let names = substitution::unresolved(text);
@@ -136,8 +136,8 @@ fn resolved(at: u32, text: &str, remarks: &mut Remarks) -> String {
     text.to_owned()
 }
 
-/// The name of the machine, of the first config that has one.
-fn hostname(
+/// Sets and returns the host name of the first config that has one.
+fn add_hostname(
     configs: &[Node<'static>],
     assembly: &mut Assembly<'static>,
     remarks: &mut Remarks,
@@ -163,7 +163,7 @@ fn hostname(
     if name.is_empty() {
         return None;
     }
-    assembly.file(AssembledFile::new(
+    assembly.add_file(AssembledFile::new(
         at,
         "/etc/hostname",
         0o644,
@@ -172,7 +172,7 @@ fn hostname(
     Some(name)
 }
 
-fn hosts(
+fn add_hosts(
     config: &Node<'_>,
     hostname: Option<&str>,
     assembly: &mut Assembly<'static>,
@@ -189,7 +189,7 @@ fn hosts(
     match hostname {
         Some(name) => {
             let text = format!("127.0.0.1 {name}\n");
-            assembly.file(AssembledFile::new(at, "/etc/hosts", 0o644, text));
+            assembly.add_file(AssembledFile::new(at, "/etc/hosts", 0o644, text));
         }
         None => {
             let message = "manage_etc_hosts needs the name of the machine";
@@ -198,8 +198,8 @@ fn hosts(
     }
 }
 
-/// An Ignition config among the parts: merged, if it is the only config.
-fn ignition(
+/// Merges an Ignition config among the parts, if it is the only config.
+fn add_ignition(
     parts: &Parts,
     has_configs: bool,
     assembly: &mut Assembly<'static>,
@@ -215,17 +215,17 @@ fn ignition(
         remarks.error_with_help(*at, message, help);
         return;
     }
-    assembly.include(*at, data_url::of(bytes));
+    assembly.add_include(*at, data_url::encode(bytes));
 }
 
-fn refuse(scripts: &[Script], remarks: &mut Remarks) {
+fn report_refused(scripts: &[Script], remarks: &mut Remarks) {
     for script in scripts {
         remarks.error_with_help(script.at, SCRIPTS_REFUSED, SCRIPTS_HELP);
     }
 }
 
-/// Scripts and the units that run them.
-fn scripts(scripts: Vec<Script>, assembly: &mut Assembly<'static>, remarks: &mut Remarks) {
+/// Adds scripts and the units that run them.
+fn add_scripts(scripts: Vec<Script>, assembly: &mut Assembly<'static>, remarks: &mut Remarks) {
     for (index, script) in scripts.into_iter().enumerate() {
         let Script { at, name, text } = script;
         let message = "the script runs at every boot, when the network is there";
@@ -233,21 +233,21 @@ fn scripts(scripts: Vec<Script>, assembly: &mut Assembly<'static>, remarks: &mut
         remarks.warn_with_help(at, message, help);
         let number = index + 1;
         let name = file_name(name.as_deref());
-        let mut path = format!("{SCRIPTS}/{name}");
+        let mut path = format!("{SCRIPT_DIRECTORY}/{name}");
         if assembly.has_file(&path) {
-            path = format!("{SCRIPTS}/{number}-{name}");
+            path = format!("{SCRIPT_DIRECTORY}/{number}-{name}");
         }
-        assembly.file(AssembledFile::new(at, path.clone(), 0o744, text));
+        assembly.add_file(AssembledFile::new(at, path.clone(), 0o744, text));
         let unit = format!(
             "[Unit]\nDescription=Script of the user data\nAfter=network-online.target\n\
              Wants=network-online.target\n\n[Service]\nType=simple\nExecStart=/bin/bash {path}\n\n[Install]\n\
              WantedBy=multi-user.target\n"
         );
-        assembly.unit(at, &format!("coreos-cloudinit-{number}.service"), unit);
+        assembly.add_unit(at, &format!("coreos-cloudinit-{number}.service"), unit);
     }
 }
 
-/// The name of a part as a file that needs no quotes anywhere.
+/// The name of a part as a file name that never needs quotes.
 fn file_name(name: Option<&str>) -> String {
     let base = name
         .and_then(|name| name.rsplit('/').next())

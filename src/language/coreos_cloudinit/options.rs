@@ -8,13 +8,13 @@ pub(super) struct Section {
     pub(super) name: &'static str,
     pub(super) unit: &'static str,
     pub(super) prefix: &'static str,
-    /// Nothing has the service any more.
-    pub(super) is_gone: bool,
+    /// True if no system has the service any more.
+    pub(super) is_obsolete: bool,
     pub(super) options: Vec<CloudConfigOption>,
 }
 
-/// An option: its key, its variable if that is not the prefix and the key, what it holds, and whether it belongs to a
-/// later version of the service.
+/// An option: its key, its variable if that is not prefix and key, what it holds, and whether it belongs to a later
+/// version of the service.
 pub(super) struct CloudConfigOption {
     pub(super) name: &'static str,
     pub(super) variable: Option<&'static str>,
@@ -135,7 +135,7 @@ const FLAGS: [&str; 8] = [
     "verify_units",
 ];
 
-/// Options whose zero is not worth a word, as it is what there is without them.
+/// Options that are numbers. A zero is not written, since it is the default.
 const NUMBERS: [&str; 19] = [
     "cluster_active_size",
     "cluster_remove_delay",
@@ -158,7 +158,7 @@ const NUMBERS: [&str; 19] = [
     "verbosity",
 ];
 
-/// Variables that are not the prefix and the key.
+/// Variables that are not prefix and key.
 const VARIABLES: [(&str, &str, &str); 4] = [
     ("etcd", "snapshot_count", "ETCD_SNAPSHOTCOUNT"),
     ("flannel", "interface", "FLANNELD_IFACE"),
@@ -196,7 +196,7 @@ fn section(
     name: &'static str,
     unit: &'static str,
     prefix: &'static str,
-    is_gone: bool,
+    is_obsolete: bool,
     options: &[&'static str],
 ) -> Section {
     let options = options.iter().map(|written| {
@@ -220,7 +220,7 @@ fn section(
         name,
         unit,
         prefix,
-        is_gone,
+        is_obsolete,
         options: options.collect(),
     }
 }

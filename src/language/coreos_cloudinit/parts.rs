@@ -12,28 +12,28 @@ use crate::language::yaml;
 use crate::text::GZIP_MAGIC;
 use std::borrow::Cow;
 
-/// Messages may be inside of each other this deep.
+/// How deep messages may be nested.
 const MAX_DEPTH: usize = 8;
 
-/// A text may have this many parts in all.
+/// How many parts a text may have in all.
 const MAX_PARTS: usize = 1000;
 
-/// What a cloud-config begins with.
+/// First line of a cloud-config.
 const HEADER: &[u8] = b"#cloud-config";
 
-/// All that a text has, in its order.
+/// Everything that a text consists of, in its order.
 #[derive(Default)]
 pub(super) struct Parts {
     pub(super) configs: Vec<Node<'static>>,
     pub(super) scripts: Vec<Script>,
-    /// Ignition configs and their places.
+    /// Ignition configs with their offsets.
     pub(super) ignition: Vec<(u32, Vec<u8>)>,
     count: usize,
 }
 
 pub(super) struct Script {
     pub(super) at: u32,
-    /// The name that its part has.
+    /// File name of its part.
     pub(super) name: Option<String>,
     pub(super) text: String,
 }
@@ -41,7 +41,7 @@ pub(super) struct Script {
 /// A text, or the body of a part.
 struct PartBody<'b> {
     bytes: Cow<'b, [u8]>,
-    /// Where it is in the whole text, if it is there as it is.
+    /// Its offset in the whole text, or that of the packed value.
     start: usize,
     is_packed: bool,
     name: Option<String>,
@@ -49,7 +49,7 @@ struct PartBody<'b> {
 }
 
 impl PartBody<'_> {
-    /// The offset in the whole text of what is at `offset` here.
+    /// The offset in the whole text of `offset` in the body.
     fn place(&self, offset: usize) -> u32 {
         let place = match self.is_packed {
             true => self.start,
@@ -77,7 +77,7 @@ pub(super) fn read(text: &[u8], variables: &[(String, String)], remarks: &mut Re
         variables,
         remarks,
     };
-    reader.by_content(body);
+    reader.add_by_content(body);
     reader.parts
 }
 
@@ -88,8 +88,8 @@ struct PartReader<'r> {
 }
 
 impl PartReader<'_> {
-    /// A body that is what it begins with.
-    fn by_content(&mut self, body: PartBody<'_>) {
+    /// Adds a body whose type is decided by its first bytes.
+    fn add_by_content(&mut self, body: PartBody<'_>) {
         let at = body.place(0);
         self.parts.count += 1;
         if body.depth > MAX_DEPTH || self.parts.count > MAX_PARTS {
@@ -103,13 +103,13 @@ impl PartReader<'_> {
             return;
         }
         if bytes.starts_with(&GZIP_MAGIC) {
-            self.unpacked(&body);
+            self.add_unpacked(&body);
         } else if first_line.trim_ascii_end() == HEADER {
-            self.config(&body);
+            self.add_config(&body);
         } else if bytes.starts_with(b"#!") {
-            self.script(body);
+            self.add_script(body);
         } else if mime::is_multipart(bytes) {
-            self.message(&body);
+            self.add_message(&body);
         } else if matches!(
             detect(bytes),
             Ok(Language::Ignition | Language::OldIgnition)
@@ -122,9 +122,9 @@ impl PartReader<'_> {
         }
     }
 
-    fn unpacked(&mut self, body: &PartBody<'_>) {
+    fn add_unpacked(&mut self, body: &PartBody<'_>) {
         match packed::gunzip(&body.bytes) {
-            Ok(bytes) => self.by_content(PartBody {
+            Ok(bytes) => self.add_by_content(PartBody {
                 bytes: Cow::Owned(bytes),
                 start: body.place(0) as usize,
                 is_packed: true,
@@ -138,33 +138,33 @@ impl PartReader<'_> {
         }
     }
 
-    fn message(&mut self, body: &PartBody<'_>) {
+    fn add_message(&mut self, body: &PartBody<'_>) {
         let at = body.place(0);
         let bytes = &*body.bytes;
-        let Some(whole) = mime::message(bytes, 0..bytes.len()) else {
+        let Some(outer) = mime::message(bytes, 0..bytes.len()) else {
             return;
         };
-        if whole.media_type() != "multipart/mixed" {
+        if outer.media_type() != "multipart/mixed" {
             let message = format!(
                 "a MIME message must be multipart/mixed, not {}",
-                whole.media_type()
+                outer.media_type()
             );
             self.remarks.error(at, message);
             return;
         }
-        match whole.parts(bytes) {
+        match outer.parts(bytes) {
             Ok(parts) => {
                 for part in parts {
-                    self.part(body, &part);
+                    self.add_part(body, &part);
                 }
             }
             Err(malformed) => self.remarks.error(at, malformed.to_string()),
         }
     }
 
-    fn part(&mut self, whole: &PartBody<'_>, part: &MimeMessage) {
-        let bytes = &*whole.bytes;
-        let at = whole.place(part.body.start);
+    fn add_part(&mut self, outer: &PartBody<'_>, part: &MimeMessage) {
+        let bytes = &*outer.bytes;
+        let at = outer.place(part.body.start);
         if part.field("content-type").is_none() {
             let help = "add for example Content-Type: text/cloud-config";
             self.remarks
@@ -176,21 +176,21 @@ impl PartReader<'_> {
             Err(broken) => return self.remarks.error(at, format!("the part {broken}")),
         };
         let body = PartBody {
-            is_packed: whole.is_packed || matches!(decoded, Cow::Owned(_)),
+            is_packed: outer.is_packed || matches!(decoded, Cow::Owned(_)),
             bytes: decoded,
             start: at as usize,
             name: part.file_name(),
-            depth: whole.depth + 1,
+            depth: outer.depth + 1,
         };
         match part.media_type().as_str() {
-            "text/cloud-config" => self.config(&body),
+            "text/cloud-config" => self.add_config(&body),
             "text/x-shellscript" if !body.bytes.starts_with(b"#!") => {
                 let help = "let it begin with #!/bin/bash";
                 self.remarks
                     .error_with_help(at, "a script must begin with #!", help);
             }
-            "text/x-shellscript" => self.script(body),
-            _ => self.by_content(body),
+            "text/x-shellscript" => self.add_script(body),
+            _ => self.add_by_content(body),
         }
     }
 
@@ -207,11 +207,13 @@ impl PartReader<'_> {
         }
     }
 
-    fn config(&mut self, body: &PartBody<'_>) {
-        let Some(done) = self.text(body) else { return };
-        let place = |offset: u32| body.place(done.was(offset as usize));
-        let lines = LineStarts::of(done.text.as_bytes());
-        let document = match yaml::read(&done.text, &lines) {
+    fn add_config(&mut self, body: &PartBody<'_>) {
+        let Some(substituted) = self.text(body) else {
+            return;
+        };
+        let place = |offset: u32| body.place(substituted.original_offset(offset as usize));
+        let lines = LineStarts::of(substituted.text.as_bytes());
+        let document = match yaml::read(&substituted.text, &lines) {
             Ok(document) => document,
             Err(error) => {
                 let at = place(error.offset);
@@ -224,7 +226,7 @@ impl PartReader<'_> {
         };
         for repeated in &document.repeated {
             let message = format!("duplicate key `{}`; the last one counts", repeated.key);
-            self.remarks.warn(place(repeated.again), message);
+            self.remarks.warn(place(repeated.later), message);
         }
         if let Some(at) = document.second_document {
             self.remarks
@@ -241,7 +243,7 @@ impl PartReader<'_> {
         }
     }
 
-    fn script(&mut self, body: PartBody<'_>) {
+    fn add_script(&mut self, body: PartBody<'_>) {
         let at = body.place(0);
         let first_line = body.bytes.split(|b| *b == b'\n').next().unwrap_or_default();
         if first_line.starts_with(b"#!ipxe") {
@@ -249,8 +251,8 @@ impl PartReader<'_> {
             self.remarks.warn(at, message);
             return;
         }
-        if let Some(done) = self.text(&body) {
-            let text = super::resolved(at, &done.text, self.remarks);
+        if let Some(substituted) = self.text(&body) {
+            let text = super::resolved(at, &substituted.text, self.remarks);
             let name = body.name;
             self.parts.scripts.push(Script { at, name, text });
         }

@@ -38,7 +38,7 @@ pub(super) fn convert(
             remarks,
         };
         let variables = section.variables(node, &mut decoder);
-        if section.is_gone {
+        if section.is_obsolete {
             let message = format!(
                 "{} no longer exists; only its settings are written",
                 section.name
@@ -67,7 +67,7 @@ impl Section {
             let Some((option, slot)) =
                 index.and_then(|index| Some((self.options.get(index)?, values.get_mut(index)?)))
             else {
-                decoder.unknown(entry, self.options.iter().map(|option| option.name));
+                decoder.report_unknown(entry, self.options.iter().map(|option| option.name));
                 continue;
             };
             if entry.value.is_null() {
@@ -103,7 +103,7 @@ impl Section {
     }
 }
 
-/// The value of an option; empty if that is what there is without it.
+/// The value of an option; empty if it equals the default, `None` if it has the wrong type.
 fn value(option: &CloudConfigOption, node: &Node<'_>) -> Option<String> {
     let scalar = node.as_scalar()?;
     Some(match option.kind {
@@ -125,8 +125,8 @@ fn value(option: &CloudConfigOption, node: &Node<'_>) -> Option<String> {
     })
 }
 
-/// A drop-in that sets `variables`. What is known only on the machine is written by the service before it starts, as
-/// variables in a list of variables stay as they are.
+/// A drop-in that sets `variables`. Values known only on the machine are written to a file by the service before it
+/// starts, since systemd does not expand variables in `Environment=`.
 fn drop_in(section: &str, variables: &[String], surroundings: &Surroundings<'_>) -> String {
     let is_dynamic = |variable: &&String| substitution::is_unresolved(variable);
     let (dynamic, plain): (Vec<&String>, Vec<&String>) = variables.iter().partition(is_dynamic);
@@ -170,7 +170,7 @@ fn escaped(text: &str) -> String {
 }
 
 /// Adds the file that the update client reads.
-pub(super) fn update(
+pub(super) fn add_update_file(
     coreos: &Node<'_>,
     assembly: &mut Assembly<'static>,
     units: &mut Units,
@@ -206,12 +206,16 @@ pub(super) fn update(
             let message = "the system has neither update_engine nor locksmith, which read this";
             remarks.warn(update.at, message);
         }
-        assembly.file(AssembledFile::new(update.at, UPDATE_FILE, 0o644, lines));
+        assembly.add_file(AssembledFile::new(update.at, UPDATE_FILE, 0o644, lines));
     }
 }
 
-/// Adds the file that says who made the image.
-pub(super) fn oem(coreos: &Node<'_>, assembly: &mut Assembly<'static>, remarks: &mut Remarks) {
+/// Adds the file that names the vendor of the image.
+pub(super) fn add_oem_file(
+    coreos: &Node<'_>,
+    assembly: &mut Assembly<'static>,
+    remarks: &mut Remarks,
+) {
     let Some(oem) = coreos.get("oem") else {
         return;
     };
@@ -232,5 +236,5 @@ pub(super) fn oem(coreos: &Node<'_>, assembly: &mut Assembly<'static>, remarks: 
         text("home_url"),
         text("bug_report_url")
     );
-    assembly.file(AssembledFile::new(oem.at, OEM_FILE, 0o644, text));
+    assembly.add_file(AssembledFile::new(oem.at, OEM_FILE, 0o644, text));
 }

@@ -1,4 +1,4 @@
-//! What a cloud-config of coreos-cloudinit may have.
+//! The schema of a cloud-config of coreos-cloudinit.
 
 use crate::language::typed::FieldKind::{Any, Bytes, Flag, Mapping, Object, Objects, Text, Texts};
 use crate::language::typed::{FieldSchema, ObjectSchema};
@@ -52,7 +52,7 @@ static COREOS: ObjectSchema = ObjectSchema(&[
     FieldSchema("locksmith", Mapping),
     FieldSchema("update", Object(&UPDATE)),
     FieldSchema("oem", Object(&OEM)),
-    // Known so that what is said of it is where it belongs.
+    // Listed so that a specific warning is given for it.
     FieldSchema("write_files", Any),
 ]);
 

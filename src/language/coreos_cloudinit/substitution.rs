@@ -1,9 +1,9 @@
-//! Addresses of the machine in the text: `$private_ipv4` and its like, which are replaced before anything is read.
+//! Addresses of the machine in the text, such as `$private_ipv4`, which are replaced before the text is parsed.
 
 use crate::language::clc::dynamic;
 use crate::language::surroundings::Surroundings;
 
-/// The variables, without `$`, and what stands for one whose value is not known: a character that texts do not have.
+/// The variables, without `$`, and the placeholders for unknown values: characters of a private use area.
 const VARIABLES: [(&str, char); 4] = [
     ("public_ipv4", '\u{f8a0}'),
     ("private_ipv4", '\u{f8a1}'),
@@ -15,7 +15,7 @@ const VARIABLES: [(&str, char); 4] = [
 #[derive(Debug)]
 pub(super) struct SubstitutedText {
     pub(super) text: String,
-    /// Where replaced parts begin and end in the result, and where they begin and end in the original.
+    /// Begin and end of each replaced part in the result, and its begin and end in the original.
     jumps: Vec<[usize; 4]>,
 }
 
@@ -23,16 +23,17 @@ pub(super) struct SubstitutedText {
 pub(super) fn substitute(text: &str, variables: &[(String, String)]) -> SubstitutedText {
     let mut out = String::with_capacity(text.len());
     let mut jumps = Vec::new();
-    let mut done = 0;
+    let mut copied = 0;
     for (at, _) in text.match_indices('$') {
         let rest = &text[at + 1..];
-        let Some((name, mark)) = VARIABLES.iter().find(|(name, _)| rest.starts_with(name)) else {
+        let Some((name, placeholder)) = VARIABLES.iter().find(|(name, _)| rest.starts_with(name))
+        else {
             continue;
         };
-        let is_escaped = text[done..at].ends_with('\\');
+        let is_escaped = text[copied..at].ends_with('\\');
         let begin = if is_escaped { at - 1 } else { at };
         let end = at + 1 + name.len();
-        out.push_str(&text[done..begin]);
+        out.push_str(&text[copied..begin]);
         let begin_out = out.len();
         if is_escaped {
             out.push_str(&text[at..end]);
@@ -43,19 +44,19 @@ pub(super) fn substitute(text: &str, variables: &[(String, String)]) -> Substitu
                 .filter(|value| !value.is_empty())
             {
                 Some(value) => out.push_str(value),
-                None => out.push(*mark),
+                None => out.push(*placeholder),
             }
         }
         jumps.push([begin_out, out.len(), begin, end]);
-        done = end;
+        copied = end;
     }
-    out.push_str(&text[done..]);
+    out.push_str(&text[copied..]);
     SubstitutedText { text: out, jumps }
 }
 
 impl SubstitutedText {
-    /// Where what is at `offset` of the result was.
-    pub(super) fn was(&self, offset: usize) -> usize {
+    /// The offset in the original of `offset` in the result.
+    pub(super) fn original_offset(&self, offset: usize) -> usize {
         let after = self.jumps.partition_point(|[begin, ..]| *begin <= offset);
         match after.checked_sub(1).and_then(|index| self.jumps.get(index)) {
             Some([_, end_out, begin, _]) if offset < *end_out => *begin,
@@ -67,28 +68,30 @@ impl SubstitutedText {
 
 /// True if `text` has a variable whose value is not known.
 pub(super) fn is_unresolved(text: &str) -> bool {
-    text.contains(|c| VARIABLES.iter().any(|(_, mark)| *mark == c))
+    text.contains(|c| VARIABLES.iter().any(|(_, placeholder)| *placeholder == c))
 }
 
-/// `text` with unknown variables as those of the metadata agent, e.g. `${COREOS_EC2_IPV4_LOCAL}`. Where the platform
-/// is not known, they have the names that they had for coreos-cloudinit.
+/// `text` with unknown variables replaced by those of the metadata agent, e.g. `${COREOS_EC2_IPV4_LOCAL}`. If the
+/// platform is unknown, they get the names that coreos-cloudinit used.
 pub(super) fn with_agent_variables(text: &str, surroundings: &Surroundings<'_>) -> String {
     let mut out = text.to_owned();
-    for (name, mark) in VARIABLES {
-        if out.contains(mark) {
+    for (name, placeholder) in VARIABLES {
+        if out.contains(placeholder) {
             let field = name.to_ascii_uppercase();
             let platform = surroundings.platform.unwrap_or_default();
             let variable = dynamic::variable(platform, &field, surroundings);
             let variable = variable.unwrap_or_else(|| format!("COREOS_{field}"));
-            out = out.replace(mark, &format!("${{{variable}}}"));
+            out = out.replace(placeholder, &format!("${{{variable}}}"));
         }
     }
     out
 }
 
-/// Names of the unknown variables in `text`, as they are written.
+/// The names of the unknown variables in `text`, with `$`.
 pub(super) fn unresolved(text: &str) -> String {
-    let names = VARIABLES.iter().filter(|(_, mark)| text.contains(*mark));
+    let names = VARIABLES
+        .iter()
+        .filter(|(_, placeholder)| text.contains(*placeholder));
     let names: Vec<String> = names.map(|(name, _)| format!("${name}")).collect();
     names.join(", ")
 }
@@ -98,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_replaced_and_places_kept() {
+    fn variables_are_replaced_and_offsets_mapped() {
         let variables = [("public_ipv4".to_owned(), "192.0.2.1".to_owned())];
         let text = "a: $public_ipv4 \\$private_ipv4 $private_ipv4x $other\nb: 1";
         let done = substitute(text, &variables);
@@ -106,10 +109,10 @@ mod tests {
             done.text,
             "a: 192.0.2.1 $private_ipv4 \u{f8a1}x $other\nb: 1"
         );
-        let was = done.was(done.text.find("b:").unwrap());
-        assert_eq!(text[was..].get(..2), Some("b:"));
-        assert_eq!(done.was(0), 0);
-        assert_eq!(done.was(4), 3);
+        let original = done.original_offset(done.text.find("b:").unwrap());
+        assert_eq!(text[original..].get(..2), Some("b:"));
+        assert_eq!(done.original_offset(0), 0);
+        assert_eq!(done.original_offset(4), 3);
         let variable = with_agent_variables(&done.text, &Surroundings::default());
         assert!(variable.contains("${COREOS_PRIVATE_IPV4}x"), "{variable}");
         let ec2 = Surroundings {

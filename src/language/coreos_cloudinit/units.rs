@@ -9,7 +9,7 @@ use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
 use crate::layout::UNIT_DIRECTORY;
 
-/// Where networks are configured.
+/// Directory of the configuration of networkd.
 const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
 
 const SYSTEM_UNIT_DIRECTORY: &str = "/usr/lib/systemd/system";
@@ -30,26 +30,26 @@ const UNIT_EXTENSIONS: [&str; 11] = [
     "slice",
 ];
 
-/// A unit so far.
+/// A unit as collected so far.
 #[derive(Debug)]
 pub(super) struct CloudConfigUnit {
     at: u32,
     name: String,
     contents: Option<(u32, String)>,
     enabled: Option<(u32, bool)>,
-    /// The last of writing and masking counts.
+    /// The last one of writing and masking the unit takes effect.
     masked: Option<(u32, bool)>,
     dropins: Vec<(u32, String, String)>,
-    /// It is started at each boot; offset of the command.
+    /// Offset of the command that starts it at each boot.
     started: Option<u32>,
 }
 
-/// All units, each once, in the order in which they came.
+/// All units, each once, in order of appearance.
 #[derive(Debug, Default)]
 pub(super) struct Units(Vec<CloudConfigUnit>);
 
 impl Units {
-    /// The unit called `name`, made if it is not there.
+    /// The unit called `name`, created if it does not exist.
     pub(super) fn unit(&mut self, at: u32, name: &str) -> &mut CloudConfigUnit {
         let index = self.0.iter().position(|unit| unit.name == name);
         let index = index.unwrap_or_else(|| {
@@ -67,7 +67,7 @@ impl Units {
         &mut self.0[index]
     }
 
-    /// Adds all of them. What a unit writes wins over a file of the same path.
+    /// Adds all units. A file of a unit replaces one of `write_files` with the same path.
     pub(super) fn finish(self, assembly: &mut Assembly<'static>, remarks: &mut Remarks) {
         for unit in self.0 {
             unit.finish(assembly, remarks);
@@ -80,9 +80,13 @@ impl CloudConfigUnit {
         self.masked = Some((at, true));
     }
 
-    /// Adds a drop-in, or replaces the one of its name.
+    /// Adds a drop-in, or replaces the one with its name.
     pub(super) fn drop_in(&mut self, at: u32, name: &str, text: String) {
-        match self.dropins.iter_mut().find(|(_, have, _)| have == name) {
+        match self
+            .dropins
+            .iter_mut()
+            .find(|(_, existing, _)| existing == name)
+        {
             Some(earlier) => *earlier = (at, name.to_owned(), text),
             None => self.dropins.push((at, name.to_owned(), text)),
         }
@@ -120,7 +124,7 @@ impl CloudConfigUnit {
             node.set("dropins", Node::list(at, dropins));
         }
         for (at, path) in written {
-            if assembly.drop_file(&path) {
+            if assembly.remove_file(&path) {
                 let message =
                     "a file of write_files is replaced by this unit, which is written later";
                 remarks.warn(at, message);
@@ -138,11 +142,11 @@ impl CloudConfigUnit {
                     None => format!("{SYSTEM_UNIT_DIRECTORY}/{}", self.name),
                 };
                 let link = format!("{UNIT_DIRECTORY}/multi-user.target.wants/{}", self.name);
-                assembly.link(at, &link, target);
+                assembly.add_link(at, &link, target);
             }
         }
         if node.entries().len() > 1 {
-            assembly.whole_unit(&self.name, node);
+            assembly.add_unit_node(&self.name, node);
         }
     }
 }
@@ -174,9 +178,9 @@ pub(super) fn convert(
             let message = "the name does not end in that of a type of units";
             remarks.error_with_help(at, message, "write for example `name: example.service`");
         } else if is_network {
-            network(entry, at, name, assembly, remarks);
+            add_network(entry, at, name, assembly, remarks);
         } else {
-            unit(entry, units.unit(at, name), surroundings, remarks);
+            fill_unit(entry, units.unit(at, name), surroundings, remarks);
         }
     }
 }
@@ -200,8 +204,8 @@ fn check_command(entry: &Node<'_>, remarks: &mut Remarks) {
     }
 }
 
-/// What networkd reads. It starts after this is written, so there is nothing to enable or start.
-fn network(
+/// Adds a file of networkd, which starts after it is written, so there is nothing to enable or start.
+fn add_network(
     entry: &Node<'_>,
     at: u32,
     name: &str,
@@ -211,11 +215,11 @@ fn network(
     let path = format!("{NETWORK_DIRECTORY}/{name}");
     if let Some((at, text)) = typed::text(entry, "content") {
         let text = super::resolved(at, text, remarks);
-        assembly.file(AssembledFile::new(at, path.clone(), 0o644, text));
+        assembly.add_file(AssembledFile::new(at, path.clone(), 0o644, text));
     }
     for (at, dropin, text) in drop_ins(entry, remarks) {
         let text = super::resolved(at, text, remarks);
-        assembly.file(AssembledFile::new(
+        assembly.add_file(AssembledFile::new(
             at,
             format!("{path}.d/{dropin}"),
             0o644,
@@ -223,7 +227,7 @@ fn network(
         ));
     }
     if is_set(entry, "mask") {
-        assembly.link(at, &path, "/dev/null");
+        assembly.add_link(at, &path, "/dev/null");
     }
 }
 
@@ -248,7 +252,7 @@ fn drop_ins<'n>(entry: &'n Node<'_>, remarks: &mut Remarks) -> Vec<(u32, &'n str
     found
 }
 
-fn unit(
+fn fill_unit(
     entry: &Node<'_>,
     unit: &mut CloudConfigUnit,
     surroundings: &Surroundings<'_>,
@@ -271,12 +275,12 @@ fn unit(
         unit.enabled = Some((place("enable"), true));
     }
     if let Some((at, command)) = typed::text(entry, "command") {
-        obey(unit, at, command, remarks);
+        apply_command(unit, at, command, remarks);
     }
 }
 
-/// What a command becomes that ran at every boot.
-fn obey(unit: &mut CloudConfigUnit, at: u32, command: &str, remarks: &mut Remarks) {
+/// Applies a command that ran at every boot.
+fn apply_command(unit: &mut CloudConfigUnit, at: u32, command: &str, remarks: &mut Remarks) {
     match command {
         "start" | "restart" | "reload-or-restart" => unit.started = Some(at),
         "stop" => {
@@ -295,7 +299,7 @@ fn obey(unit: &mut CloudConfigUnit, at: u32, command: &str, remarks: &mut Remark
     }
 }
 
-/// `text` of a unit with addresses as variables, which the unit is given. Only services take variables.
+/// `text` of a unit with addresses replaced by variables, which a drop-in provides. Only services support variables.
 fn with_addresses(
     unit: &mut CloudConfigUnit,
     at: u32,
@@ -319,10 +323,10 @@ fn with_addresses(
     substitution::with_agent_variables(text, surroundings)
 }
 
-/// Addresses come late, and only where there is an agent.
+/// Warns that addresses are known late, and only where there is an agent.
 pub(super) fn warn_of_late_addresses(at: u32, text: &str, remarks: &mut Remarks) {
     let names = substitution::unresolved(text);
-    let message = format!("the metadata agent tells {names} when the service starts");
+    let message = format!("the metadata agent provides {names} when the service starts");
     remarks.warn_with_help(
         at,
         message,
@@ -330,13 +334,13 @@ pub(super) fn warn_of_late_addresses(at: u32, text: &str, remarks: &mut Remarks)
     );
 }
 
-/// The section of a unit that waits for addresses.
+/// The section that makes a unit wait for addresses.
 pub(super) fn metadata_unit(surroundings: &Surroundings<'_>) -> String {
     let service = Agent::of(surroundings).service();
     format!("[Unit]\nRequires={service}\nAfter={service}\n")
 }
 
-/// The line of a unit that reads addresses.
+/// The line with which a unit reads addresses.
 pub(super) fn metadata_file(surroundings: &Surroundings<'_>) -> String {
     format!("EnvironmentFile={}\n", Agent::of(surroundings).file())
 }

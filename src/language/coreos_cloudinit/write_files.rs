@@ -7,14 +7,14 @@ use crate::language::node::Node;
 use crate::language::packed;
 use crate::language::typed;
 
-/// Mode of files that have none of their own.
+/// Mode of files that do not state one.
 const DEFAULT_MODE: u32 = 0o644;
 
 /// Adds the files of `root`.
 pub(super) fn convert(root: &Node<'_>, assembly: &mut Assembly<'static>, remarks: &mut Remarks) {
     for entry in typed::elements(root, "write_files") {
         if let Some(file) = file(entry, remarks)
-            && assembly.file(file)
+            && assembly.add_file(file)
         {
             let message = "an earlier file of the same path is replaced by this one";
             remarks.warn(entry.at, message);
@@ -43,7 +43,7 @@ fn file(entry: &Node<'_>, remarks: &mut Remarks) -> Option<AssembledFile<'static
     if let Some(mode) = mode {
         file.mode = Some(mode);
     }
-    own(&mut file, entry, remarks);
+    set_owner(&mut file, entry, remarks);
     Some(file)
 }
 
@@ -84,8 +84,8 @@ fn bytes(entry: &Node<'_>, remarks: &mut Remarks) -> Option<Vec<u8>> {
         .ok()
 }
 
-/// `user`, `user:group`, `user:` (the login group of the user).
-fn own(file: &mut AssembledFile<'static>, entry: &Node<'_>, remarks: &mut Remarks) {
+/// Sets the owner from `user`, `user:group`, or `user:` (with the login group of the user).
+fn set_owner(file: &mut AssembledFile<'static>, entry: &Node<'_>, remarks: &mut Remarks) {
     let Some((at, ids)) = typed::text(entry, "owner") else {
         return;
     };
@@ -96,8 +96,8 @@ fn own(file: &mut AssembledFile<'static>, entry: &Node<'_>, remarks: &mut Remark
     let (user, group) = match ids.split_once(':') {
         Some((user, "")) if !user.is_empty() => {
             let message =
-                "the login group of the user is not known yet; the group of the same name is taken";
-            remarks.warn_with_help(at, message, "write the group behind the colon");
+                "the login group of the user is not known yet; the group of the same name is used";
+            remarks.warn_with_help(at, message, "write the group after the colon");
             (user, user)
         }
         Some(both) => both,

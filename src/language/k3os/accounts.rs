@@ -9,10 +9,10 @@ use crate::language::node::Node;
 use crate::language::password;
 use crate::language::surroundings::Surroundings;
 
-/// The account that k3OS has.
+/// The account of k3OS.
 const USER: &str = "rancher";
 
-/// Adds the account if anything is asked of it.
+/// Adds the account if the config needs it.
 pub(super) fn convert<'t>(
     config: &Node<'t>,
     k3os: &Node<'t>,
@@ -25,10 +25,10 @@ pub(super) fn convert<'t>(
     let secret = secret.filter(|secret| !secret.text.is_empty());
     let name = surroundings.target.default_user.unwrap_or(USER);
     let is_new = !surroundings.target.has_account(name);
-    let asked = keys.first().or(secret.as_ref()).map(|text| text.at);
-    // The account is always there on k3OS, so that files may belong to it.
+    let requested = keys.first().or(secret.as_ref()).map(|text| text.at);
+    // On k3OS the account always exists, so files may belong to it.
     let owned = write_files::owned_by(config, name).filter(|_| is_new);
-    let Some(at) = asked.or(owned) else {
+    let Some(at) = requested.or(owned) else {
         return;
     };
     let user = assembly.user(at, name);
@@ -39,7 +39,7 @@ pub(super) fn convert<'t>(
     for key in &keys {
         match url_of(key) {
             Some(url) => remote.push(FileBody::url(key.at, url)),
-            None => user.key(key.at, &key.text),
+            None => user.add_key(key.at, &key.text),
         }
     }
     if let Some(secret) = secret {
@@ -59,7 +59,7 @@ pub(super) fn convert<'t>(
     fetched_keys::add(at, name, None, remote, assembly);
     if is_new && name == USER {
         let rule = format!("{USER} ALL = (ALL) NOPASSWD: ALL\n");
-        assembly.file(AssembledFile::new(
+        assembly.add_file(AssembledFile::new(
             at,
             "/etc/sudoers.d/rancher",
             0o440,
@@ -68,7 +68,7 @@ pub(super) fn convert<'t>(
     }
 }
 
-/// The URL that a key stands for: one that begins with a scheme, before any blank.
+/// The URL that a key stands for, if it begins with a scheme rather than a key type.
 fn url_of(key: &PlacedText) -> Option<String> {
     let (scheme, rest) = key.text.split_once(':')?;
     let mut characters = scheme.chars();

@@ -1,4 +1,4 @@
-//! Settings of k3OS among the arguments of the kernel.
+//! k3OS settings among the kernel arguments.
 
 use super::names::{self, K3osKey, K3osValueKind};
 use crate::language::findings::Remarks;
@@ -8,8 +8,8 @@ use crate::text::kernel_arguments;
 /// Settings that choose how k3OS boots, which do not concern a config.
 const BOOT_MODES: [&str; 3] = ["k3os.mode", "k3os.fallback_mode", "k3os.debug"];
 
-/// The settings among `arguments`, in the shape of a config with canonical names. They have no place in the text:
-/// everything is at `at`, and what is said of them names the argument's key.
+/// The settings among `arguments`, as a config with canonical names. They are not in the text, so everything gets the
+/// offset `at`, and remarks name the key of the argument.
 pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<'t> {
     let mut root = Node::mapping(at);
     for argument in kernel_arguments(arguments) {
@@ -21,7 +21,7 @@ pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<
             remarks.warn(at, message);
             continue;
         }
-        if !is_ours(key) {
+        if !is_setting(key) {
             continue;
         }
         if !insert(&mut root, &path(key), value, names::ROOT) {
@@ -32,9 +32,8 @@ pub(super) fn read<'t>(arguments: &str, at: u32, remarks: &mut Remarks) -> Node<
     root
 }
 
-/// True for settings, of which only those below `k3os` and known keys at the top are taken: anything else may be
-/// meant for anybody.
-fn is_ours(key: &str) -> bool {
+/// True for arguments below a known top-level key; any other argument may be for another program.
+fn is_setting(key: &str) -> bool {
     let first = key.split(['.', '[']).next().unwrap_or_default();
     names::find(names::ROOT, first).is_some()
 }
@@ -48,7 +47,7 @@ fn path(key: &str) -> Vec<&str> {
     plain.split('.').chain(bracketed).collect()
 }
 
-/// Puts `value` at `path`. False if there is no such setting, or it is one that cannot be given like this.
+/// Sets `path` to `value`. False if there is no such setting, or it cannot be given as an argument.
 fn insert(into: &mut Node<'_>, path: &[&str], value: &str, of: &'static [K3osKey]) -> bool {
     let at = into.at;
     let [first, rest @ ..] = path else {
@@ -92,7 +91,7 @@ fn insert(into: &mut Node<'_>, path: &[&str], value: &str, of: &'static [K3osKey
 mod tests {
     use super::*;
 
-    /// Texts at a path, joined by blanks.
+    /// The texts at a path, joined by `|`.
     fn shown(node: &Node<'_>, path: &[&str]) -> Option<String> {
         let node = path.iter().try_fold(node, |node, key| node.get(key))?;
         let elements = match &node.value {

@@ -57,34 +57,34 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     boot.extend(values::texts(config, "boot_cmd", remarks).unwrap_or_default());
     let run = values::texts(config, "run_cmd", remarks).unwrap_or_default();
     if let Some(first) = boot.first() {
-        assembly.file(AssembledFile::new(
+        assembly.add_file(AssembledFile::new(
             first.at,
             BOOT_SCRIPT,
             0o700,
             script(&boot),
         ));
-        assembly.unit(first.at, "k3os-boot-cmd.service", BOOT_UNIT);
+        assembly.add_unit(first.at, "k3os-boot-cmd.service", BOOT_UNIT);
     }
     if let Some(first) = run.first() {
-        assembly.file(AssembledFile::new(
+        assembly.add_file(AssembledFile::new(
             first.at,
             RUN_SCRIPT,
             0o700,
             script(&run),
         ));
-        assembly.unit(first.at, "k3os-run-cmd.service", RUN_UNIT);
+        assembly.add_unit(first.at, "k3os-run-cmd.service", RUN_UNIT);
     }
 }
 
-/// Has the script at `path` read by the shell of the run commands.
+/// Makes the run commands source the script at `path`.
 pub(super) fn source_script(path: &str, assembly: &mut Assembly<'_>) {
     let text = format!(". {path}");
     let command = PlacedText { at: 0, text };
-    assembly.file(AssembledFile::new(0, RUN_SCRIPT, 0o700, script(&[command])));
-    assembly.unit(0, "k3os-run-cmd.service", RUN_UNIT);
+    assembly.add_file(AssembledFile::new(0, RUN_SCRIPT, 0o700, script(&[command])));
+    assembly.add_unit(0, "k3os-run-cmd.service", RUN_UNIT);
 }
 
-/// Each command has a shell of its own; the first that fails ends the script with its status.
+/// A script that runs each command in its own shell; the first failure ends it with that status.
 fn script(commands: &[PlacedText]) -> String {
     let mut script = String::from("#!/bin/sh\n");
     for command in commands {

@@ -8,8 +8,8 @@ use crate::language::quoting::{double_quoted, environment, unit_argument};
 use crate::language::surroundings::Surroundings;
 use crate::language::target::K3s;
 
-/// Keys that ask for the unit.
-const KEYS_OF_UNIT: [&str; 5] = ["server_url", "token", "labels", "k3s_args", "taints"];
+/// Keys that require the unit.
+const UNIT_KEYS: [&str; 5] = ["server_url", "token", "labels", "k3s_args", "taints"];
 
 /// Where the unit looks for the program, unless the system has it elsewhere.
 const PROGRAM: &str = "/usr/local/bin/k3s";
@@ -26,16 +26,16 @@ pub(super) fn convert<'t>(
 ) {
     let variables = variables(k3os, remarks);
     if let Some((at, lines)) = &variables {
-        assembly.file(AssembledFile::appended(
+        assembly.add_file(AssembledFile::appended(
             *at,
             "/etc/environment",
             0o644,
             lines.clone(),
         ));
     }
-    let asked = KEYS_OF_UNIT.iter().find_map(|key| k3os.get(key));
-    let Some(asked) = asked else { return };
-    let at = asked.at;
+    let requested = UNIT_KEYS.iter().find_map(|key| k3os.get(key));
+    let Some(requested) = requested else { return };
+    let at = requested.at;
     let server = values::text(k3os, "server_url", remarks).filter(|url| !url.text.is_empty());
     let token = values::text(k3os, "token", remarks).filter(|token| !token.text.is_empty());
     let arguments = arguments(k3os, server.as_ref(), at, remarks);
@@ -44,11 +44,11 @@ pub(super) fn convert<'t>(
         Some(K3s::System) => "/usr/bin/k3s",
         _ => PROGRAM,
     };
-    assembly.unit(at, "k3s.service", unit(program, role, &arguments));
-    settings(server.as_ref(), token.as_ref(), assembly);
+    assembly.add_unit(at, "k3s.service", unit(program, role, &arguments));
+    add_settings(server.as_ref(), token.as_ref(), assembly);
     if let Some((at, lines)) = variables {
         let path = "/etc/systemd/system/k3s.service.env";
-        assembly.file(AssembledFile::new(at, path, 0o600, lines));
+        assembly.add_file(AssembledFile::new(at, path, 0o600, lines));
     }
     let is_missing = surroundings.target.k3s == Some(K3s::Missing);
     if is_missing && !assembly.has_file(PROGRAM) {
@@ -60,14 +60,14 @@ pub(super) fn convert<'t>(
     }
 }
 
-/// The environment as lines of a file, with its place.
+/// The environment as lines of a file, with the offset of the first variable.
 fn variables(k3os: &Node<'_>, remarks: &mut Remarks) -> Option<(u32, String)> {
     let variables = values::map(k3os, "environment", remarks)?;
     let mut lines = String::new();
     for (name, value) in &variables {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let begins_well = !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty();
-        if !begins_well || !name.chars().all(is_name) {
+        let has_valid_start = !name.starts_with(|c: char| c.is_ascii_digit()) && !name.is_empty();
+        if !has_valid_start || !name.chars().all(is_name) {
             let message = "the name of a variable is not letters, digits and `_`: left out";
             remarks.warn(value.at, message);
             continue;
@@ -112,8 +112,12 @@ fn arguments(
     arguments
 }
 
-/// Server and token, beside the file that users write themselves.
-fn settings(server: Option<&PlacedText>, token: Option<&PlacedText>, assembly: &mut Assembly<'_>) {
+/// Writes server and token into a drop-in, next to the file that users write themselves.
+fn add_settings(
+    server: Option<&PlacedText>,
+    token: Option<&PlacedText>,
+    assembly: &mut Assembly<'_>,
+) {
     let Some(first) = server.or(token) else {
         return;
     };
@@ -124,7 +128,7 @@ fn settings(server: Option<&PlacedText>, token: Option<&PlacedText>, assembly: &
         }
     }
     let path = "/etc/rancher/k3s/config.yaml.d/50-k3os.yaml";
-    assembly.file(AssembledFile::new(first.at, path, 0o600, text));
+    assembly.add_file(AssembledFile::new(first.at, path, 0o600, text));
 }
 
 fn unit(program: &str, role: &str, arguments: &[String]) -> String {

@@ -1,7 +1,7 @@
 //! The `config.yaml` of k3OS.
 //!
 //! k3OS applied its config at every boot; here it is applied once, as files, accounts and units that stay. What it did
-//! in its initial ramdisk is done at the head of what it did before services start.
+//! in its initial ramdisk comes first among what runs before services start.
 
 mod accounts;
 mod command_line;
@@ -29,7 +29,7 @@ pub(crate) fn read<'t>(
     surroundings: &Surroundings<'_>,
 ) -> TranslationResult<'t> {
     if text.starts_with(b"#!") || text.contains(&0) {
-        return script(text);
+        return script_result(text);
     }
     let Ok(text) = std::str::from_utf8(text) else {
         return document::refused(lines, 0, "the text is not UTF-8", None);
@@ -41,14 +41,14 @@ pub(crate) fn read<'t>(
     let mut remarks = Remarks::default();
     for repeated in &document.repeated {
         let message = format!("duplicate key `{}`; the last one counts", repeated.key);
-        remarks.warn(repeated.again, message);
+        remarks.warn(repeated.later, message);
     }
     if let Some(at) = document.second_document {
         remarks.warn(at, "only the first YAML document is read");
     }
     let paths = document.paths();
     let assembly = convert(document.root, surroundings, &mut remarks);
-    outcome(assembly, remarks, lines, paths)
+    result(assembly, remarks, lines, paths)
 }
 
 fn convert<'t>(
@@ -69,7 +69,7 @@ fn convert<'t>(
     let config = sources::merged(root, surroundings, remarks);
     let k3os = object(&config, "k3os", remarks);
     write_files::convert(&config, &mut assembly, remarks);
-    system::hostname(&config, &mut assembly, remarks);
+    system::convert_hostname(&config, &mut assembly, remarks);
     accounts::convert(&config, &k3os, surroundings, &mut assembly, remarks);
     system::convert(&k3os, surroundings, &mut assembly, remarks);
     network::convert(&k3os, surroundings, &mut assembly, remarks);
@@ -78,7 +78,7 @@ fn convert<'t>(
     assembly
 }
 
-/// The mapping at `key`, an empty one if there is none.
+/// The mapping at `key`; an empty one if there is none.
 fn object<'t>(node: &Node<'t>, key: &str, remarks: &mut Remarks) -> Node<'t> {
     match node.get(key) {
         Some(value) if matches!(value.value, NodeContent::Mapping(_)) => value.clone(),
@@ -91,15 +91,15 @@ fn object<'t>(node: &Node<'t>, key: &str, remarks: &mut Remarks) -> Node<'t> {
     }
 }
 
-/// Where a script is that is the whole user data. `/run` is empty after a restart, so the copy in `/etc` is what runs.
+/// Path of a script that is the whole user data. `/run` is empty after a reboot, so the copy in `/etc` is run.
 const SCRIPT: &str = "/etc/k3os/userdata";
-const SCRIPT_OF_K3OS: &str = "/run/k3os/userdata";
+const K3OS_SCRIPT: &str = "/run/k3os/userdata";
 
 /// User data that is a script, or binary.
-fn script<'t>(text: &[u8]) -> TranslationResult<'t> {
+fn script_result<'t>(text: &[u8]) -> TranslationResult<'t> {
     let mut assembly = Assembly::new(0);
-    for path in [SCRIPT_OF_K3OS, SCRIPT] {
-        assembly.file(AssembledFile::new(0, path, 0o700, text));
+    for path in [K3OS_SCRIPT, SCRIPT] {
+        assembly.add_file(AssembledFile::new(0, path, 0o700, text));
     }
     commands::source_script(SCRIPT, &mut assembly);
     TranslationResult {
@@ -110,7 +110,7 @@ fn script<'t>(text: &[u8]) -> TranslationResult<'t> {
     }
 }
 
-fn outcome<'t>(
+fn result<'t>(
     assembly: Assembly<'t>,
     remarks: Remarks,
     lines: &LineStarts,
@@ -118,7 +118,7 @@ fn outcome<'t>(
 ) -> TranslationResult<'t> {
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     TranslationResult {
-        findings: remarks.placed(lines, &paths),
+        findings: remarks.into_findings(lines, &paths),
         paths,
         config,
         ..TranslationResult::default()

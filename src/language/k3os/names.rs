@@ -7,16 +7,16 @@ pub(super) struct K3osKey {
     /// In snake_case.
     pub(super) name: &'static str,
     pub(super) kind: K3osValueKind,
-    /// Other words for it.
-    also: &'static [&'static str],
+    /// Other names for it.
+    aliases: &'static [&'static str],
 }
 
-/// What a key has as its value.
+/// The type of a key's value.
 pub(super) enum K3osValueKind {
     Text,
     Flag,
     Texts,
-    /// Texts by names that are the user's.
+    /// Texts by names that the user chooses.
     Map,
     Object(&'static [K3osKey]),
     Objects(&'static [K3osKey]),
@@ -26,7 +26,7 @@ const fn key(name: &'static str, kind: K3osValueKind) -> K3osKey {
     K3osKey {
         name,
         kind,
-        also: &[],
+        aliases: &[],
     }
 }
 
@@ -69,7 +69,7 @@ static K3OS: &[K3osKey] = &[
 static WIFI: &[K3osKey] = &[
     key("name", K3osValueKind::Text),
     K3osKey {
-        also: &["pass", "password"],
+        aliases: &["pass", "password"],
         ..key("passphrase", K3osValueKind::Text)
     },
 ];
@@ -91,7 +91,7 @@ static INSTALL: &[K3osKey] = &[
 pub(super) fn find<'k>(keys: &'k [K3osKey], written: &str) -> Option<&'k K3osKey> {
     let squashed_written = written.to_ascii_lowercase();
     keys.iter().find(|key| {
-        let names = std::iter::once(key.name).chain(key.also.iter().copied());
+        let names = std::iter::once(key.name).chain(key.aliases.iter().copied());
         let mut names = names.flat_map(|name| [Some(name), name.strip_suffix('s')]);
         names.any(|name| {
             let Some(name) = name else { return false };
@@ -104,27 +104,27 @@ fn squash(name: &str) -> String {
     name.replace('_', "")
 }
 
-/// The key that `written` is most like.
+/// The key most similar to `written`, if it is similar enough.
 pub(super) fn closest(keys: &'static [K3osKey], written: &str) -> Option<&'static str> {
-    /// Names at least this alike are worth a suggestion.
-    const ALIKE: f64 = 0.8;
+    /// Similarity from which a name is suggested.
+    const MIN_SIMILARITY: f64 = 0.8;
     /// No key is longer than this, and comparing long ones takes time.
-    const MAX_BYTES: usize = 40;
-    if written.len() > MAX_BYTES {
+    const MAX_KEY_BYTES: usize = 40;
+    if written.len() > MAX_KEY_BYTES {
         return None;
     }
     let written = squash(&written.replace('-', "_").to_ascii_lowercase());
     let names = keys.iter().map(|key| key.name);
     let ranked = names.map(|name| (strsim::jaro_winkler(&squash(name), &written), name));
     let best = ranked.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (best.0 >= ALIKE).then_some(best.1)
+    (best.0 >= MIN_SIMILARITY).then_some(best.1)
 }
 
-/// `node` with every known key in snake_case; what is not known is warned of and left out.
+/// `node` with every known key in snake_case; unknown keys are dropped with a warning.
 ///
-/// A key in two spellings is an error, since which one counts was never told; the same spelling twice is a warning,
-/// and the last one counts. Keys without a value are kept, since they take away what an earlier source says:
-/// [`without_nulls`] is for when all sources are one.
+/// A key in two spellings is an error, since it was never defined which one counts; the same spelling twice is a
+/// warning, and the last one counts. Keys without a value are kept, since they remove what an earlier source states;
+/// [`without_nulls`] drops them once all sources are merged.
 pub(super) fn canonical<'t>(
     node: Node<'t>,
     of: &'static [K3osKey],
@@ -137,7 +137,7 @@ pub(super) fn canonical<'t>(
     let mut kept: Vec<(MappingEntry<'t>, String)> = Vec::new();
     for mut entry in entries {
         let Some(key) = find(of, &entry.key) else {
-            unknown(&entry, of, remarks);
+            warn_of_unknown_key(&entry, of, remarks);
             continue;
         };
         let written = std::mem::replace(&mut entry.key, key.name.into()).into_owned();
@@ -174,9 +174,9 @@ pub(super) fn canonical<'t>(
     }
 }
 
-fn unknown(entry: &MappingEntry<'_>, of: &'static [K3osKey], remarks: &mut Remarks) {
+fn warn_of_unknown_key(entry: &MappingEntry<'_>, of: &'static [K3osKey], remarks: &mut Remarks) {
     let message = format!("unknown key `{}`: it does nothing", entry.key);
-    /// Who has this many findings has other problems than a misspelling.
+    /// With this many findings, misspelled keys are not the problem.
     const MAX_FINDINGS: usize = 200;
     let best = closest(of, &entry.key).filter(|_| remarks.count() < MAX_FINDINGS);
     match best {
@@ -218,7 +218,7 @@ pub(super) fn without_nulls<'t>(node: Node<'t>, of: &'static [K3osKey]) -> Node<
     }
 }
 
-/// `over` on top of `base`: objects key by key, everything else as a whole.
+/// `over` merged over `base`: objects key by key, everything else as a whole.
 pub(super) fn merge<'t>(base: Node<'t>, over: Node<'t>, of: &'static [K3osKey]) -> Node<'t> {
     let (NodeContent::Mapping(mut merged), NodeContent::Mapping(entries)) =
         (base.value, over.value.clone())

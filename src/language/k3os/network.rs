@@ -1,4 +1,4 @@
-//! Name servers, time servers and wireless networks, in the files of whatever manages them.
+//! Name servers, time servers and wireless networks, in the files of the programs that manage them.
 
 use super::values::{self, PlacedText};
 use crate::language::assembly::{AssembledFile, Assembly};
@@ -8,7 +8,7 @@ use crate::language::surroundings::Surroundings;
 use crate::language::target::NetworkManager;
 use std::fmt::Write as _;
 
-/// What ConnMan of k3OS asks where nothing is given.
+/// The name server that ConnMan of k3OS uses if none is given.
 const DEFAULT_NAME_SERVER: &str = "8.8.8.8";
 
 /// A wireless network.
@@ -18,7 +18,7 @@ struct Wifi {
     passphrase: Option<PlacedText>,
 }
 
-/// Adds what `k3os` says of the network.
+/// Adds the network settings of `k3os`.
 pub(super) fn convert<'t>(
     k3os: &Node<'t>,
     surroundings: &Surroundings<'_>,
@@ -29,7 +29,7 @@ pub(super) fn convert<'t>(
     let ntp = servers(k3os, "ntp_servers", remarks);
     let wifi = networks(k3os, remarks);
     if surroundings.target.wireless == Some(NetworkManager::Connman) {
-        connman(&dns, &ntp, &wifi, assembly);
+        add_connman(&dns, &ntp, &wifi, assembly);
         return;
     }
     let conf = |section: &str, key: &str, servers: &[PlacedText]| {
@@ -38,19 +38,19 @@ pub(super) fn convert<'t>(
     if let Some(first) = dns.first() {
         let text = conf("Resolve", "FallbackDNS", &dns);
         let path = "/etc/systemd/resolved.conf.d/50-k3os.conf";
-        assembly.file(AssembledFile::new(first.at, path, 0o644, text));
+        assembly.add_file(AssembledFile::new(first.at, path, 0o644, text));
     }
     if let Some(first) = ntp.first() {
         let text = conf("Time", "FallbackNTP", &ntp);
         let path = "/etc/systemd/timesyncd.conf.d/50-k3os.conf";
-        assembly.file(AssembledFile::new(first.at, path, 0o644, text));
+        assembly.add_file(AssembledFile::new(first.at, path, 0o644, text));
     }
     for network in &wifi {
-        wireless(network, surroundings.target.wireless, assembly, remarks);
+        add_wireless(network, surroundings.target.wireless, assembly, remarks);
     }
 }
 
-/// The servers of `key`. ConnMan has a list with commas, so a text with commas always was several servers.
+/// The servers of `key`. ConnMan takes a comma-separated list, so a text with commas always meant several servers.
 fn servers(k3os: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<PlacedText> {
     let texts = values::texts(k3os, key, remarks).unwrap_or_default();
     let servers = texts.iter().flat_map(|text| {
@@ -100,14 +100,14 @@ fn networks(k3os: &Node<'_>, remarks: &mut Remarks) -> Vec<Wifi> {
     networks
 }
 
-fn wireless<'t>(
+fn add_wireless<'t>(
     network: &Wifi,
     manager: Option<NetworkManager>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
     match manager {
-        Some(NetworkManager::Iwd) => iwd(network, assembly),
+        Some(NetworkManager::Iwd) => add_iwd(network, assembly),
         Some(NetworkManager::Other) => {
             remarks.warn(
                 network.at,
@@ -115,25 +115,25 @@ fn wireless<'t>(
             );
         }
         Some(NetworkManager::NetworkManager | NetworkManager::Connman) => {
-            profile(network, assembly);
+            add_profile(network, assembly);
         }
         None => {
             remarks.warn(
                 network.at,
                 "it is not known what manages wireless networks on the system; this is written for NetworkManager",
             );
-            profile(network, assembly);
+            add_profile(network, assembly);
         }
     }
 }
 
-/// The name as part of a path.
+/// `name` as a single path component.
 fn file_name(name: &str) -> String {
     name.replace('/', "_")
 }
 
-/// A key file of NetworkManager. It reads escapes in values: a backslash is doubled, blanks at the ends are escaped.
-fn profile(network: &Wifi, assembly: &mut Assembly<'_>) {
+/// Adds a connection profile of NetworkManager, which reads escapes in values.
+fn add_profile(network: &Wifi, assembly: &mut Assembly<'_>) {
     let name = escaped_value(&network.name.text);
     let mut text = format!(
         "[connection]\nid={name}\ntype=wifi\nautoconnect=true\n\n\
@@ -149,7 +149,7 @@ fn profile(network: &Wifi, assembly: &mut Assembly<'_>) {
     text.push_str("[ipv4]\nmethod=auto\n\n[ipv6]\nmethod=auto\n");
     let name = file_name(&network.name.text);
     let path = format!("/etc/NetworkManager/system-connections/{name}.nmconnection");
-    assembly.file(AssembledFile::new(network.at, path, 0o600, text));
+    assembly.add_file(AssembledFile::new(network.at, path, 0o600, text));
 }
 
 fn escaped_value(text: &str) -> String {
@@ -160,7 +160,7 @@ fn escaped_value(text: &str) -> String {
     }
 }
 
-fn iwd(network: &Wifi, assembly: &mut Assembly<'_>) {
+fn add_iwd(network: &Wifi, assembly: &mut Assembly<'_>) {
     let name = &network.name.text;
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ' ' | '_' | '-');
     let name = match name.chars().all(is_plain) {
@@ -181,10 +181,10 @@ fn iwd(network: &Wifi, assembly: &mut Assembly<'_>) {
         None => ("open", String::new()),
     };
     let path = format!("/var/lib/iwd/{name}.{suffix}");
-    assembly.file(AssembledFile::new(network.at, path, 0o600, text));
+    assembly.add_file(AssembledFile::new(network.at, path, 0o600, text));
 }
 
-fn connman(dns: &[PlacedText], ntp: &[PlacedText], wifi: &[Wifi], assembly: &mut Assembly<'_>) {
+fn add_connman(dns: &[PlacedText], ntp: &[PlacedText], wifi: &[Wifi], assembly: &mut Assembly<'_>) {
     let mut text = String::from(
         "[General]\nNetworkInterfaceBlacklist=veth\nPreferredTechnologies=ethernet,wifi\n",
     );
@@ -199,7 +199,7 @@ fn connman(dns: &[PlacedText], ntp: &[PlacedText], wifi: &[Wifi], assembly: &mut
     let first = dns.first().or(ntp.first()).map(|text| text.at);
     let first = first.or(wifi.first().map(|network| network.at));
     let at = first.unwrap_or(assembly.at);
-    assembly.file(AssembledFile::new(
+    assembly.add_file(AssembledFile::new(
         at,
         "/etc/connman/main.conf",
         0o644,
@@ -207,7 +207,7 @@ fn connman(dns: &[PlacedText], ntp: &[PlacedText], wifi: &[Wifi], assembly: &mut
     ));
     let Some(network) = wifi.first() else { return };
     let settings = "[WiFi]\nEnable=true\nTethering=false\n";
-    assembly.file(AssembledFile::new(
+    assembly.add_file(AssembledFile::new(
         network.at,
         "/var/lib/connman/settings",
         0o644,
@@ -223,5 +223,5 @@ fn connman(dns: &[PlacedText], ntp: &[PlacedText], wifi: &[Wifi], assembly: &mut
         _ = writeln!(text, "Name={}", network.name.text);
     }
     let path = "/var/lib/connman/cloud-config.config";
-    assembly.file(AssembledFile::new(network.at, path, 0o600, text));
+    assembly.add_file(AssembledFile::new(network.at, path, 0o600, text));
 }

@@ -1,8 +1,8 @@
 //! The sources of a k3OS config besides the text itself, in the order in which k3OS merged them.
 //!
-//! From the lowest: what the image has, the kernel command line, what the machine has kept, the name and the keys that
-//! the platform gives, the text, and what is in `config.d`. A later source replaces lists and maps of names to texts as
-//! a whole; the objects `k3os` and `install` are merged key by key.
+//! From lowest to highest precedence: what the image has, the kernel command line, what the machine has kept, the host
+//! name and the keys that the platform gives, the text, and what is in `config.d`. A later source replaces lists and
+//! maps of names to texts as a whole; the objects `k3os` and `install` are merged key by key.
 
 use super::{command_line, names};
 use crate::config::LineStarts;
@@ -12,8 +12,8 @@ use crate::language::surroundings::{InstanceData, Surroundings};
 use crate::language::target::{Layer, SystemConfig};
 use crate::language::yaml;
 
-/// `root`, with canonical names, between the other sources. They have no place in the text, so everything in them is
-/// at the place of `root`.
+/// `root`, with canonical names, merged with the other sources. They are not in the text, so everything in them gets
+/// the offset of `root`.
 pub(super) fn merged<'t>(
     root: Node<'t>,
     surroundings: &Surroundings<'_>,
@@ -22,32 +22,37 @@ pub(super) fn merged<'t>(
     let at = root.at;
     let target = &surroundings.target;
     let mut config = Node::mapping(at);
-    layer(&mut config, target.configs, Layer::Image, remarks);
+    merge_layer(&mut config, target.configs, Layer::Image, remarks);
     if let Some(arguments) = target.kernel_arguments {
-        put(&mut config, command_line::read(arguments, at, remarks));
+        merge_over(&mut config, command_line::read(arguments, at, remarks));
     }
-    layer(&mut config, target.configs, Layer::Kept, remarks);
-    put(&mut config, given(&surroundings.instance, at));
-    put(&mut config, root);
-    layer(&mut config, target.configs, Layer::Last, remarks);
+    merge_layer(&mut config, target.configs, Layer::Kept, remarks);
+    merge_over(&mut config, platform_settings(&surroundings.instance, at));
+    merge_over(&mut config, root);
+    merge_layer(&mut config, target.configs, Layer::Last, remarks);
     names::without_nulls(config, names::ROOT)
 }
 
-/// Puts `over` on top of `config`.
-fn put<'t>(config: &mut Node<'t>, over: Node<'t>) {
+/// Merges `over` over `config`.
+fn merge_over<'t>(config: &mut Node<'t>, over: Node<'t>) {
     let base = std::mem::replace(config, Node::null(over.at));
     *config = names::merge(base, over, names::ROOT);
 }
 
-fn layer(config: &mut Node<'_>, configs: &[SystemConfig], layer: Layer, remarks: &mut Remarks) {
+fn merge_layer(
+    config: &mut Node<'_>,
+    configs: &[SystemConfig],
+    layer: Layer,
+    remarks: &mut Remarks,
+) {
     for one in configs.iter().filter(|one| one.layer == layer) {
         if let Some(over) = read(one, config.at, remarks) {
-            put(config, over);
+            merge_over(config, over);
         }
     }
 }
 
-/// A config of the system. One that cannot be read ends it: k3OS would not have gone on either.
+/// A config of the system. One that cannot be read is an error, since k3OS would not have continued either.
 fn read(config: &SystemConfig, at: u32, remarks: &mut Remarks) -> Option<Node<'static>> {
     let path = &config.path;
     let lines = LineStarts::of(&config.text);
@@ -86,15 +91,15 @@ fn read(config: &SystemConfig, at: u32, remarks: &mut Remarks) -> Option<Node<'s
     Some(root)
 }
 
-/// The name and the keys of the platform as k3OS kept them for its config.
-fn given<'t>(instance: &InstanceData<'_>, at: u32) -> Node<'t> {
-    let mut given = Node::mapping(at);
+/// The host name and the keys from the platform, as k3OS stored them for its config.
+fn platform_settings<'t>(instance: &InstanceData<'_>, at: u32) -> Node<'t> {
+    let mut settings = Node::mapping(at);
     if let Some(hostname) = instance.hostname {
-        given.set("hostname", Node::text(at, hostname.to_owned()));
+        settings.set("hostname", Node::text(at, hostname.to_owned()));
     }
     if !instance.keys.is_empty() {
         let keys = instance.keys.iter().map(|key| Node::text(at, key.clone()));
-        given.set("ssh_authorized_keys", Node::list(at, keys.collect()));
+        settings.set("ssh_authorized_keys", Node::list(at, keys.collect()));
     }
-    given
+    settings
 }

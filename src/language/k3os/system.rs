@@ -1,4 +1,4 @@
-//! What k3OS sets on the machine: its name, kernel modules, kernel parameters, and what it says of itself.
+//! System settings: host name, kernel modules, kernel parameters; and settings without effect.
 
 use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
@@ -6,8 +6,12 @@ use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::surroundings::Surroundings;
 
-/// Adds the name of the machine.
-pub(super) fn hostname<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Sets the host name.
+pub(super) fn convert_hostname<'t>(
+    config: &Node<'t>,
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
     let name = values::text(config, "hostname", remarks);
     if let Some(name) = name.filter(|name| !name.text.is_empty()) {
         let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
@@ -21,20 +25,20 @@ pub(super) fn hostname<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remar
             remarks.warn(name.at, message);
         }
         let line = format!("{}\n", name.text);
-        assembly.file(AssembledFile::new(name.at, "/etc/hostname", 0o644, line));
+        assembly.add_file(AssembledFile::new(name.at, "/etc/hostname", 0o644, line));
     }
 }
 
-/// Adds modules and parameters of the kernel, and speaks of what is of the installer of k3OS.
+/// Adds kernel modules and kernel parameters, and warns of settings for the installer of k3OS.
 pub(super) fn convert<'t>(
     k3os: &Node<'t>,
     surroundings: &Surroundings<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    modules(k3os, assembly, remarks);
-    sysctls(k3os, assembly, remarks);
-    data_sources(k3os, surroundings, remarks);
+    add_modules(k3os, assembly, remarks);
+    add_sysctls(k3os, assembly, remarks);
+    check_data_sources(k3os, surroundings, remarks);
     let install = super::object(k3os, "install", remarks);
     for entry in install.entries() {
         let message = format!(
@@ -45,7 +49,7 @@ pub(super) fn convert<'t>(
     }
 }
 
-fn modules<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+fn add_modules<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let Some(modules) = values::texts(k3os, "modules", remarks) else {
         return;
     };
@@ -65,15 +69,15 @@ fn modules<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
     let Some(first) = modules.first() else { return };
     if !names.is_empty() {
         let path = "/etc/modules-load.d/50-k3os.conf";
-        assembly.file(AssembledFile::new(first.at, path, 0o644, names));
+        assembly.add_file(AssembledFile::new(first.at, path, 0o644, names));
     }
     if !options.is_empty() {
         let path = "/etc/modprobe.d/50-k3os.conf";
-        assembly.file(AssembledFile::new(first.at, path, 0o644, options));
+        assembly.add_file(AssembledFile::new(first.at, path, 0o644, options));
     }
 }
 
-fn sysctls<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+fn add_sysctls<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
     let Some(sysctls) = values::map(k3os, "sysctls", remarks) else {
         return;
     };
@@ -86,12 +90,12 @@ fn sysctls<'t>(k3os: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
     }
     if let Some((_, first)) = sysctls.first() {
         let path = "/etc/sysctl.d/90-k3os.conf";
-        assembly.file(AssembledFile::new(first.at, path, 0o644, lines));
+        assembly.add_file(AssembledFile::new(first.at, path, 0o644, lines));
     }
 }
 
-/// The platform chooses where user data comes from; a list that lacks it was not made for this machine.
-fn data_sources(k3os: &Node<'_>, surroundings: &Surroundings<'_>, remarks: &mut Remarks) {
+/// Warns if the platform is not among the data sources: then the config was not made for this machine.
+fn check_data_sources(k3os: &Node<'_>, surroundings: &Surroundings<'_>, remarks: &mut Remarks) {
     let Some(sources) = values::texts(k3os, "data_sources", remarks) else {
         return;
     };
@@ -99,13 +103,13 @@ fn data_sources(k3os: &Node<'_>, surroundings: &Surroundings<'_>, remarks: &mut 
     let Some(platform) = surroundings.platform else {
         return;
     };
-    let is_it = |source: &str| match source {
+    let matches_platform = |source: &str| match source {
         "digitalocean" | "aws" | "gcp" | "hetzner" | "openstack" | "packet" | "scaleway"
         | "vultr" => source == platform,
         // A disc or a file can be there on any platform.
         _ => true,
     };
-    if !sources.iter().any(|source| is_it(&source.text)) {
+    if !sources.iter().any(|source| matches_platform(&source.text)) {
         let message = format!("the platform {platform} is not among the data sources");
         remarks.warn(first.at, message);
     }

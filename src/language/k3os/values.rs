@@ -1,18 +1,18 @@
-//! What values of a k3OS config mean: the rules of YAML 1.1 as a program in Go reads it, with its conversions.
+//! Values of a k3OS config: the rules of YAML 1.1 as a Go program applies them, with its conversions.
 
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent, Scalar, Style};
 use crate::language::packed;
 use std::collections::BTreeMap;
 
-/// A text and its place.
+/// A text with its offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PlacedText {
     pub(super) at: u32,
     pub(super) text: String,
 }
 
-/// The text of `key`: a scalar as it is written, a number as well as a word.
+/// The text of `key`: a scalar, as written, even if it is a number.
 pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<PlacedText> {
     let value = node.get(key).filter(|value| !value.is_null())?;
     match value.as_scalar() {
@@ -80,7 +80,7 @@ pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option
     Some(texts)
 }
 
-/// The texts of `key` by their names, sorted by them.
+/// The texts of `key` by their names, sorted by name.
 pub(super) fn map(
     node: &Node<'_>,
     key: &str,
@@ -120,7 +120,7 @@ pub(super) fn map(
     Some(texts.into_iter().collect())
 }
 
-/// A scalar as a text in a map: numbers and flags lose their spelling, null is empty.
+/// The text of a scalar in a map: numbers and flags are normalized, null is empty.
 fn converted(scalar: &Scalar<'_>) -> String {
     if scalar.is_null() {
         return String::new();

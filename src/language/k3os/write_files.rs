@@ -6,11 +6,11 @@ use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::packed::{self, Budget};
 
-/// Mode of files that have none of their own.
+/// Mode of files that do not state one.
 const DEFAULT_MODE: u32 = 0o644;
 
-/// Below these only k3OS itself looks.
-const ONLY_K3OS_READS: [&str; 2] = ["/k3os/", "/var/lib/rancher/k3os/"];
+/// Directories that nothing but k3OS itself reads.
+const K3OS_DIRECTORIES: [&str; 2] = ["/k3os/", "/var/lib/rancher/k3os/"];
 
 /// Adds the files of `config`.
 pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
@@ -31,7 +31,7 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
             );
             remarks.error(entry.at, message);
         } else if let Some(file) = file(entry, &budget, remarks)
-            && assembly.file(file)
+            && assembly.add_file(file)
         {
             remarks.warn(
                 entry.at,
@@ -41,7 +41,7 @@ pub(super) fn convert<'t>(config: &Node<'t>, assembly: &mut Assembly<'t>, remark
     }
 }
 
-/// Where a file is given to `user`, if one is.
+/// The offset of an owner that gives a file to `user`, if there is one.
 pub(super) fn owned_by(config: &Node<'_>, user: &str) -> Option<u32> {
     let files = config.get("write_files")?.elements().iter();
     let mut owners = files.filter_map(|file| file.get("owner"));
@@ -65,7 +65,7 @@ fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<
         remarks.error(path.at, "the path of a file cannot be the root directory");
         return None;
     }
-    if ONLY_K3OS_READS
+    if K3OS_DIRECTORIES
         .iter()
         .any(|prefix| cleaned.starts_with(prefix))
     {
@@ -79,7 +79,7 @@ fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<
         file.mode = Some((at, mode?));
     }
     if let Some(ids) = ids {
-        own(&mut file, &ids, remarks);
+        set_owner(&mut file, &ids, remarks);
     }
     Some(file)
 }
@@ -87,10 +87,10 @@ fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<
 fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<FileBody> {
     let at = entry.get("content").map_or(entry.at, |content| content.at);
     let encoding = values::text(entry, "encoding", remarks);
-    let before = remarks.is_fatal();
+    let was_fatal = remarks.is_fatal();
     let bytes = match values::bytes(entry, "content", remarks) {
         Some(bytes) => bytes,
-        None if !before && remarks.is_fatal() => return None,
+        None if !was_fatal && remarks.is_fatal() => return None,
         None => Vec::new(),
     };
     let Some(encoding) = encoding else {
@@ -130,14 +130,14 @@ fn octal(written: &PlacedText, remarks: &mut Remarks) -> Option<u32> {
     }
 }
 
-/// `user`, `user:group`, `user:` (the login group of the user).
-fn own(file: &mut AssembledFile<'_>, ids: &PlacedText, remarks: &mut Remarks) {
+/// Sets the owner from `user`, `user:group`, or `user:` (with the login group of the user).
+fn set_owner(file: &mut AssembledFile<'_>, ids: &PlacedText, remarks: &mut Remarks) {
     let (user, group) = match ids.text.split_once(':') {
         Some((user, "")) if !user.is_empty() => {
             remarks.warn_with_help(
                 ids.at,
-                "the login group of the user is not known yet; the group of the same name is taken",
-                "write the group behind the colon",
+                "the login group of the user is not known yet; the group of the same name is used",
+                "write the group after the colon",
             );
             (user, user)
         }

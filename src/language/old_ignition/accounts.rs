@@ -1,7 +1,7 @@
 //! Users and groups.
 
-use super::fields::{Fields, once};
-use super::step::{FirstPlaces, OldTranslation};
+use super::fields::{Fields, unique};
+use super::step::{FirstOffsets, OldTranslation};
 use super::version::OldVersion;
 use crate::language::node::{Node, NodeContent};
 use std::collections::HashMap;
@@ -10,21 +10,21 @@ use std::collections::HashMap;
 const TEXTS: [&str; 4] = ["gecos", "homeDir", "primaryGroup", "shell"];
 const FLAGS: [&str; 4] = ["noCreateHome", "noUserGroup", "noLogInit", "system"];
 
-/// Judges the users and translates them; those with one name become one.
+/// Checks and translates the users; entries with the same name become one.
 pub(super) fn users<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
     let mut users: Vec<Node<'t>> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
     for user in passwd.items("users") {
         check(step, user);
-        let translated = translated(step, user);
+        let translated = translate_user(step, user);
         let name = user.text_of("name");
         let index = *index_of.entry(name).or_insert(users.len());
         match users.get_mut(index) {
             None => users.push(translated),
             Some(earlier) => {
                 let message = format!("duplicate user {name}; the entries are merged");
-                step.united(user.at, earlier.at, message, "unite the entries");
-                fold(earlier, translated);
+                step.warn_of_merge(user.at, earlier.at, message, "merge the entries");
+                merge_entries(earlier, translated);
             }
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn users<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Vec
 fn check(step: &mut OldTranslation<'_>, user: &Node<'_>) {
     let Some(create) = user
         .get("create")
-        .filter(|_| step.since(user, OldVersion::V2_1))
+        .filter(|_| step.is_since(user, OldVersion::V2_1))
     else {
         return;
     };
@@ -51,14 +51,14 @@ fn check(step: &mut OldTranslation<'_>, user: &Node<'_>) {
     }
 }
 
-fn translated<'t>(step: &OldTranslation<'_>, user: &Node<'t>) -> Node<'t> {
+fn translate_user<'t>(step: &OldTranslation<'_>, user: &Node<'t>) -> Node<'t> {
     let mut out = Node::mapping(user.at);
     out.copy_or_empty(user, "name");
-    match step.since(user, OldVersion::V2_1) {
+    match step.is_since(user, OldVersion::V2_1) {
         true => out.copy(user, "passwordHash"),
         false => out.copy_text(user, "passwordHash"),
     }
-    let keys = once(user.items("sshAuthorizedKeys"));
+    let keys = unique(user.items("sshAuthorizedKeys"));
     out.set_list("sshAuthorizedKeys", user.at_of("sshAuthorizedKeys"), keys);
     let account = user.get("create").unwrap_or(user);
     out.copy(account, "uid");
@@ -68,13 +68,13 @@ fn translated<'t>(step: &OldTranslation<'_>, user: &Node<'t>) -> Node<'t> {
     for key in FLAGS {
         out.copy_true(account, key);
     }
-    let groups = once(account.items("groups"));
+    let groups = unique(account.items("groups"));
     out.set_list("groups", account.at_of("groups"), groups);
     out
 }
 
-/// Members of a later entry take the place of those of an earlier one.
-fn fold<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
+/// Merges a later entry into an earlier one, whose members it replaces.
+fn merge_entries<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     if let (NodeContent::Mapping(old), NodeContent::Mapping(new)) =
         (&mut earlier.value, later.value)
     {
@@ -87,13 +87,13 @@ fn fold<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     }
 }
 
-/// Judges the groups and translates them.
+/// Checks and translates the groups.
 pub(super) fn groups<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = FirstPlaces::new();
+    let mut seen = FirstOffsets::new();
     let mut translated = Vec::new();
     for group in passwd.items("groups") {
-        if let Some(first) = seen.earlier(group.text_of("name"), group.at) {
-            step.clash(group.at, first, "duplicate group", "unite the entries");
+        if let Some(first) = seen.record(group.text_of("name"), group.at) {
+            step.report_conflict(group.at, first, "duplicate group", "merge the entries");
         }
         let mut out = Node::mapping(group.at);
         out.copy_or_empty(group, "name");

@@ -1,4 +1,4 @@
-//! A tree held against the table of its version: names in their right spelling, values of the right types, nothing
+//! Checks a tree against the table of its version: names in their right spelling, values of the right types, nothing
 //! unknown, nothing repeated, no null.
 
 use super::shape::{OldField, OldFieldKind, OldObjectType};
@@ -7,10 +7,10 @@ use crate::config::{Severity, WrittenPaths};
 use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent, Scalar, Style};
 
-/// Unknown names at least this alike to a known one are worth a suggestion.
-const ALIKE: f64 = 0.8;
+/// Similarity from which a known name is suggested in the place of an unknown one.
+const MIN_SIMILARITY: f64 = 0.8;
 
-/// `root` as `version` understands it. `paths` are those of the text, for remarks; without them there are none.
+/// `root` as `version` defines it. `paths` are those of the text, for remarks; without them, nothing is reported.
 pub(super) fn decode<'t>(
     root: Node<'t>,
     version: OldVersion,
@@ -32,7 +32,7 @@ pub(super) fn decode<'t>(
 struct OldDecoder<'p> {
     version: OldVersion,
     paths: Option<&'p WrittenPaths>,
-    /// Keys in another letter case are refused.
+    /// True if keys in another letter case are rejected.
     is_strict: bool,
     remarks: &'p mut Remarks,
 }
@@ -67,7 +67,7 @@ impl OldDecoder<'_> {
                 value: NodeContent::Scalar(scalar),
             }),
             (kind, value) => {
-                self.misfit(kind, &Node { at, value });
+                self.report_misfit(kind, &Node { at, value });
                 None
             }
         }
@@ -86,11 +86,11 @@ impl OldDecoder<'_> {
         }
     }
 
-    fn misfit(&mut self, kind: OldFieldKind, node: &Node<'_>) {
+    fn report_misfit(&mut self, kind: OldFieldKind, node: &Node<'_>) {
         if self.paths.is_none() {
             return;
         }
-        let wanted = match kind {
+        let expected = match kind {
             OldFieldKind::Text => "a string",
             OldFieldKind::Int => "an integer",
             OldFieldKind::Count => "an integer that is not negative",
@@ -98,8 +98,8 @@ impl OldDecoder<'_> {
             OldFieldKind::Texts | OldFieldKind::Objects(_) => "a list",
             OldFieldKind::Object(_) => "an object",
         };
-        let found = found(node);
-        let message = format!("expected {wanted}, found {found}");
+        let found = type_name(node);
+        let message = format!("expected {expected}, found {found}");
         match (kind, found) {
             (OldFieldKind::Int | OldFieldKind::Count, "a string") => {
                 let help = "write the number without quotes; modes are decimal, e.g. 420 for 0644";
@@ -109,7 +109,7 @@ impl OldDecoder<'_> {
         }
     }
 
-    /// Of a repeated key the last value counts; objects are united.
+    /// Of repeated keys the last value counts; objects are merged.
     fn object<'t>(
         &mut self,
         at: u32,
@@ -118,12 +118,12 @@ impl OldDecoder<'_> {
     ) -> Node<'t> {
         let mut decoded: Vec<MappingEntry<'t>> = Vec::new();
         for entry in entries {
-            let Some(field) = self.known(shape, &entry.key) else {
-                self.unknown(shape, &entry);
+            let Some(field) = self.find_field(shape, &entry.key) else {
+                self.report_unknown(shape, &entry);
                 continue;
             };
             if field.name != entry.key {
-                self.folded(field, &entry);
+                self.report_letter_case(field, &entry);
             }
             let earlier = decoded.iter().position(|e| e.key == field.name);
             let value = self.value(entry.value, field.kind);
@@ -148,8 +148,8 @@ impl OldDecoder<'_> {
         }
     }
 
-    /// The member that a key names, whatever its letter case.
-    fn known(&self, shape: &'static OldObjectType, key: &str) -> Option<&'static OldField> {
+    /// The member that a key names, in any letter case.
+    fn find_field(&self, shape: &'static OldObjectType, key: &str) -> Option<&'static OldField> {
         let exact = shape.fields_in(self.version).find(|f| f.name == key);
         exact.or_else(|| {
             shape
@@ -158,17 +158,17 @@ impl OldDecoder<'_> {
         })
     }
 
-    fn folded(&mut self, field: &OldField, entry: &MappingEntry<'_>) {
+    fn report_letter_case(&mut self, field: &OldField, entry: &MappingEntry<'_>) {
         let help = format!("it is taken as `{0}`; spell it `{0}`", field.name);
         let severity = match self.is_strict {
             true => Severity::Error,
             false => Severity::Warning,
         };
         let what = "differs from a known key in letter case";
-        self.about_key(severity, entry, what, Some(help));
+        self.report_key(severity, entry, what, Some(help));
     }
 
-    fn unknown(&mut self, shape: &'static OldObjectType, entry: &MappingEntry<'_>) {
+    fn report_unknown(&mut self, shape: &'static OldObjectType, entry: &MappingEntry<'_>) {
         let later = shape.field(&entry.key);
         let help = match later {
             Some(field) => Some(format!(
@@ -177,20 +177,20 @@ impl OldDecoder<'_> {
                 field.since.name(),
                 self.version.name()
             )),
-            None => self.alike(shape, &entry.key),
+            None => self.suggestion(shape, &entry.key),
         };
         let what = "is unknown and has no effect";
-        self.about_key(Severity::Warning, entry, what, help);
+        self.report_key(Severity::Warning, entry, what, help);
     }
 
-    fn alike(&self, shape: &'static OldObjectType, key: &str) -> Option<String> {
-        let likeness = |name: &str| strsim::jaro_winkler(&key.to_ascii_lowercase(), name);
+    fn suggestion(&self, shape: &'static OldObjectType, key: &str) -> Option<String> {
+        let similarity = |name: &str| strsim::jaro_winkler(&key.to_ascii_lowercase(), name);
         let names = shape.fields_in(self.version).map(|f| f.name);
-        let closest = names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-        (likeness(closest) >= ALIKE).then(|| format!("did you mean `{closest}`?"))
+        let closest = names.max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
+        (similarity(closest) >= MIN_SIMILARITY).then(|| format!("did you mean `{closest}`?"))
     }
 
-    fn about_key(
+    fn report_key(
         &mut self,
         severity: Severity,
         entry: &MappingEntry<'_>,
@@ -202,14 +202,14 @@ impl OldDecoder<'_> {
         match paths.path_to(entry.value.at, true) {
             Some(path) => self
                 .remarks
-                .at_path(severity, entry.key_at, path, message, help),
+                .add_at_path(severity, entry.key_at, path, message, help),
             None => self.remarks.warn(entry.key_at, message),
         }
     }
 }
 
-/// What a value is, in the words of JSON.
-pub(super) fn found(node: &Node<'_>) -> &'static str {
+/// The JSON type of a value, for messages.
+pub(super) fn type_name(node: &Node<'_>) -> &'static str {
     match &node.value {
         NodeContent::List(_) => "a list",
         NodeContent::Mapping(_) => "an object",
@@ -225,7 +225,7 @@ pub(super) fn found(node: &Node<'_>) -> &'static str {
     }
 }
 
-/// Puts `later` into the place of `earlier`, or adds its members if both are objects.
+/// Replaces `earlier` by `later`, or merges them if both are objects.
 fn replace<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     match (&mut earlier.value, later.value) {
         (NodeContent::Mapping(old), NodeContent::Mapping(new)) => {
@@ -241,8 +241,8 @@ fn replace<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     earlier.at = later.at;
 }
 
-/// True if `key` is `name` but for letter case. Names are ASCII, and the only other characters that fold to ASCII
-/// letters are the long s and the Kelvin sign.
+/// True if `key` equals `name` except for letter case. Names are ASCII, and the only other characters that fold to
+/// ASCII letters are the long s and the Kelvin sign.
 fn folds_to(key: &str, name: &str) -> bool {
     let fold = |c: char| match c {
         '\u{17f}' => 's',
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_of_repeated_keys_counts_and_objects_are_united() {
+    fn the_last_of_repeated_keys_counts_and_objects_are_merged() {
         let cases = [
             (r#"{"passwd":{"users":[{"name":"a","name":"b"}]}}"#, "b"),
             (r#"{"passwd":{"users":[{"name":"a","NAME":"b"}]}}"#, "b"),
@@ -303,7 +303,7 @@ mod tests {
             (r#"{"passwd":[]}"#.into(), V2_1, false),
             (r#"{"passwd":{"users":[null]}}"#.into(), V2_1, true),
             (r#"{"passwd":{"users":[1]}}"#.into(), V2_1, false),
-            // Members that only a later version has are not looked at.
+            // Members that only a later version has are not checked.
             (r#"{"storage":{"links":1}}"#.into(), V2_0, true),
             (r#"{"storage":{"links":1}}"#.into(), V2_1, false),
         ];

@@ -1,37 +1,37 @@
 //! Disks and their partitions.
 
 use super::fields::Fields;
-use super::step::{FirstPlaces, OldTranslation};
+use super::step::{FirstOffsets, OldTranslation};
 use super::version::OldVersion;
 use crate::language::node::Node;
 use crate::language::surroundings::SectorBytes;
 
-/// Bytes of a logical sector where nobody says. That of a machine is not known where a config is translated.
-const SECTOR_BYTES: i64 = 512;
+/// Assumed size of a logical sector. That of the machine is unknown where a config is translated.
+const DEFAULT_SECTOR_BYTES: i64 = 512;
 const MIB_BYTES: i64 = 1 << 20;
 /// Partitions start at multiples of this many sectors.
 const ALIGNMENT_SECTORS: i64 = 2048;
-/// Bytes of UTF-8 that a GPT name may have.
+/// Length of the longest GPT partition name, in bytes of UTF-8.
 const MAX_LABEL_BYTES: usize = 36;
 
-/// Judges the disks and translates them.
+/// Checks and translates the disks.
 pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = FirstPlaces::new();
+    let mut seen = FirstOffsets::new();
     let mut translated = Vec::new();
     for disk in storage.items("disks") {
         check(step, disk);
         let device = disk.text_of("device");
-        if let Some(first) = seen.earlier(device, disk.at)
+        if let Some(first) = seen.record(device, disk.at)
             && !device.is_empty()
         {
-            let help = "unite them in one entry";
-            step.clash(disk.at, first, "duplicate disk", help);
+            let help = "merge them into one entry";
+            step.report_conflict(disk.at, first, "duplicate disk", help);
         }
         let mut out = Node::mapping(disk.at);
         out.copy(disk, "device");
         out.copy_true(disk, "wipeTable");
         let partitions = disk.items("partitions").iter();
-        let partitions = partitions.map(|p| partition(step, p)).collect();
+        let partitions = partitions.map(|p| translate_partition(step, p)).collect();
         out.set_list("partitions", disk.at_of("partitions"), partitions);
         translated.push(out);
     }
@@ -39,17 +39,17 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -
 }
 
 fn check(step: &mut OldTranslation<'_>, disk: &Node<'_>) {
-    step.absolute(disk, "device", "the device of a disk");
+    step.check_absolute(disk, "device", "the device of a disk");
     let partitions = disk.items("partitions");
-    numbers(step, partitions);
-    labels(step, partitions);
-    overlap(step, partitions);
-    if step.since(disk, OldVersion::V2_3) {
-        units(step, partitions);
-        removal(step, partitions);
+    check_numbers(step, partitions);
+    check_labels(step, partitions);
+    check_overlap(step, partitions);
+    if step.is_since(disk, OldVersion::V2_3) {
+        check_units(step, partitions);
+        check_removal(step, partitions);
     }
     for partition in partitions {
-        alone(step, partition);
+        check_partition(step, partition);
     }
 }
 
@@ -57,15 +57,15 @@ fn number(partition: &Node<'_>) -> i64 {
     partition.int_of("number").unwrap_or(0)
 }
 
-fn numbers(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
-    let mut seen = FirstPlaces::new();
+fn check_numbers(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+    let mut seen = FirstOffsets::new();
     for partition in partitions {
         let number = number(partition);
         let at = partition.at_of("number");
-        let may_repeat = number == 0 && step.since(partition, OldVersion::V2_0);
-        let earlier = seen.earlier(number, at).filter(|_| !may_repeat);
+        let may_repeat = number == 0 && step.is_since(partition, OldVersion::V2_0);
+        let earlier = seen.record(number, at).filter(|_| !may_repeat);
         if let Some(first) = earlier {
-            step.clash(at, first, "duplicate partition number", "");
+            step.report_conflict(at, first, "duplicate partition number", "");
         }
         if number < 0 {
             step.error(at, "a partition number cannot be negative");
@@ -73,36 +73,36 @@ fn numbers(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     }
 }
 
-/// The label as far as it can be kept: `:` would end it in the tool that writes partition tables.
+/// The part of a label that can be kept: the tool that writes partition tables would end it at a `:`.
 fn kept_label(label: &str) -> &str {
     label.split(':').next().unwrap_or_default()
 }
 
-/// The label, if there is one. Before 2.3 the empty one is none.
+/// The label, if there is one. Before 2.3, an empty one counts as none.
 fn label<'n>(step: &OldTranslation<'_>, partition: &'n Node<'_>) -> Option<&'n str> {
     let label = partition.get("label")?.as_text();
-    let is_label = !label.is_empty() || step.since(partition, OldVersion::V2_3);
+    let is_label = !label.is_empty() || step.is_since(partition, OldVersion::V2_3);
     is_label.then(|| kept_label(label))
 }
 
-fn labels(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
-    let mut seen = FirstPlaces::new();
+fn check_labels(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+    let mut seen = FirstOffsets::new();
     for partition in partitions {
         let Some(label) = label(step, partition) else {
             continue;
         };
         let at = partition.at_of("label");
-        if let Some(first) = seen.earlier(label, at) {
+        if let Some(first) = seen.record(label, at) {
             let message = "duplicate partition label on the disk";
-            step.clash(at, first, message, "give each partition a label of its own");
+            step.report_conflict(at, first, message, "give each partition a label of its own");
         }
     }
 }
 
-/// First and last sector of a partition whose place is fixed.
+/// First and last sector of a partition with a fixed start.
 fn extent(step: &OldTranslation<'_>, partition: &Node<'_>) -> Option<(i64, i64)> {
     let (start, size) = (partition.int_of("start"), partition.int_of("size"));
-    let size = match step.since(partition, OldVersion::V2_3) {
+    let size = match step.is_since(partition, OldVersion::V2_3) {
         true => size?,
         false => size.unwrap_or(0),
     };
@@ -111,8 +111,9 @@ fn extent(step: &OldTranslation<'_>, partition: &Node<'_>) -> Option<(i64, i64)>
     Some((start, last))
 }
 
-/// Sectors that belong to two partitions. Entries are compared with the one that reaches farthest before them.
-fn overlap(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+/// Reports overlapping partitions. In order of their starts, each is compared with the earlier one that reaches
+/// farthest.
+fn check_overlap(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     let extents = partitions.iter().filter_map(|partition| {
         let (start, last) = extent(step, partition)?;
         Some((start, last, partition.at))
@@ -123,7 +124,7 @@ fn overlap(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     for (start, last, at) in extents {
         match farthest {
             Some((end, other)) if start <= end => {
-                step.clash(at, other, "partitions overlap", "");
+                step.report_conflict(at, other, "partitions overlap", "");
             }
             _ => {}
         }
@@ -133,8 +134,8 @@ fn overlap(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     }
 }
 
-/// Sectors and MiB exclude each other on a disk.
-fn units(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+/// Reports a disk that has partitions in sectors and in MiB.
+fn check_units(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     let has = |keys: [&str; 2]| {
         partitions
             .iter()
@@ -143,11 +144,11 @@ fn units(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     if let (Some(sectors), Some(mib)) = (has(["size", "start"]), has(["sizeMiB", "startMiB"])) {
         let message = "a disk cannot have partitions in sectors and in MiB";
         let help = "use sizeMiB and startMiB only";
-        step.clash(sectors.at, mib.at, message, help);
+        step.report_conflict(sectors.at, mib.at, message, help);
     }
 }
 
-fn removal(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
+fn check_removal(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
     let unnumbered = partitions.iter().find(|partition| number(partition) == 0);
     for partition in partitions {
         let Some(flag) = partition.get("shouldExist") else {
@@ -170,12 +171,12 @@ fn removal(step: &mut OldTranslation<'_>, partitions: &[Node<'_>]) {
         }
         if let Some(other) = unnumbered.filter(|_| number(partition) != 0) {
             let message = "partitions cannot be removed from a disk that has one without number";
-            step.clash(flag.at, other.at, message, "give each partition a number");
+            step.report_conflict(flag.at, other.at, message, "give each partition a number");
         }
     }
 }
 
-fn alone(step: &mut OldTranslation<'_>, partition: &Node<'_>) {
+fn check_partition(step: &mut OldTranslation<'_>, partition: &Node<'_>) {
     for key in ["size", "start", "sizeMiB", "startMiB"] {
         if partition.int_of(key).is_some_and(|n| n < 0) {
             step.error(partition.at_of(key), format!("`{key}` cannot be negative"));
@@ -196,7 +197,7 @@ fn alone(step: &mut OldTranslation<'_>, partition: &Node<'_>) {
     }
     if label.contains(':') {
         let message = "a partition label ends at its colon; the rest is left out";
-        step.extended(
+        step.warn_of_extension(
             partition.at_of("label"),
             message,
             "write it without a colon",
@@ -216,7 +217,7 @@ fn is_guid(text: &str) -> bool {
     lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
-fn partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) -> Node<'t> {
+fn translate_partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) -> Node<'t> {
     let mut out = Node::mapping(partition.at);
     if number(partition) != 0 {
         out.copy(partition, "number");
@@ -228,7 +229,7 @@ fn partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) -> Node<'t
         );
     }
     for (sectors, mib) in [("size", "sizeMiB"), ("start", "startMiB")] {
-        match converted(step, partition, sectors) {
+        match in_mib(step, partition, sectors) {
             Some(node) => out.set(mib, node),
             None => out.copy(partition, mib),
         }
@@ -241,34 +242,30 @@ fn partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) -> Node<'t
 }
 
 /// Member `key`, which counts sectors, in MiB. Before 2.3 absent and 0 are the same.
-fn converted<'t>(
-    step: &mut OldTranslation<'_>,
-    partition: &Node<'t>,
-    key: &str,
-) -> Option<Node<'t>> {
+fn in_mib<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>, key: &str) -> Option<Node<'t>> {
     let at = partition.at_of(key);
     let Some(sectors) = partition.int_of(key) else {
-        return (!step.since(partition, OldVersion::V2_3)).then(|| Node::int(at, 0));
+        return (!step.is_since(partition, OldVersion::V2_3)).then(|| Node::int(at, 0));
     };
     let sector_bytes = step.surroundings.sector_bytes;
-    let bytes = sector_bytes.map_or(SECTOR_BYTES, SectorBytes::count);
+    let bytes = sector_bytes.map_or(DEFAULT_SECTOR_BYTES, SectorBytes::count);
     let per_mib = MIB_BYTES / bytes;
     if sectors % per_mib != 0 {
         if key == "start" {
-            // The rule for its alignment is the same one.
+            // The check of its alignment reports this.
             return None;
         }
         let below = sectors / per_mib * per_mib;
         let message = format!("{sectors} sectors of {bytes} bytes are not a whole number of MiB");
         let help = format!("use {below} or {}", below.saturating_add(per_mib));
         step.error_with_help(at, message, help);
-    } else if sectors != 0 || step.since(partition, OldVersion::V2_3) {
+    } else if sectors != 0 || step.is_since(partition, OldVersion::V2_3) {
         let message = format!("`{key}` counts sectors, which are taken to have {bytes} bytes");
         let mut help = format!("in version 3, `{key}MiB` is {}", sectors / per_mib);
         if sector_bytes.is_none() {
             help += "; --sector-size says how large they are";
         }
-        step.extended(at, message, help);
+        step.warn_of_extension(at, message, help);
     }
     Some(Node::int(at, sectors / per_mib))
 }

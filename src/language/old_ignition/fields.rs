@@ -3,13 +3,13 @@
 use crate::language::node::Node;
 use std::collections::HashSet;
 
-/// Access to the members of an object that was held against the table.
+/// Access to the members of a decoded object.
 pub(super) trait Fields<'t> {
-    /// The text of member `key`; the empty one if it is absent.
+    /// The text of member `key`; empty if it is absent.
     fn text_of(&self, key: &str) -> &str;
     /// The number of member `key`.
     fn int_of(&self, key: &str) -> Option<i64>;
-    /// True if member `key` is there and true.
+    /// True if member `key` is present and true.
     fn is_true(&self, key: &str) -> bool;
     /// The flag of member `key`.
     fn flag_of(&self, key: &str) -> Option<bool>;
@@ -17,13 +17,13 @@ pub(super) trait Fields<'t> {
     fn items(&self, key: &str) -> &[Node<'t>];
     /// The object `key`.
     fn inner(&self, key: &str) -> &Node<'t>;
-    /// Where member `key` is; if it is absent, where the object is.
+    /// The offset of member `key`; that of the object if it is absent.
     fn at_of(&self, key: &str) -> u32;
     /// The text of a scalar.
     fn as_text(&self) -> &str;
-    /// Adds a copy of member `key` of `from`, if it is there.
+    /// Adds a copy of member `key` of `from`, if it is present.
     fn copy(&mut self, from: &Node<'t>, key: &'static str);
-    /// Adds a copy of text `key` of `from`, or the empty text if it is not there.
+    /// Adds a copy of text `key` of `from`, or an empty text if it is absent.
     fn copy_or_empty(&mut self, from: &Node<'t>, key: &'static str);
     /// Adds a copy of text `key` of `from`, if it is not empty.
     fn copy_text(&mut self, from: &Node<'t>, key: &'static str);
@@ -31,7 +31,7 @@ pub(super) trait Fields<'t> {
     fn copy_true(&mut self, from: &Node<'t>, key: &'static str);
     /// Adds a copy of list `key` of `from`, if it has elements.
     fn copy_list(&mut self, from: &Node<'t>, key: &'static str);
-    /// Adds a list of `elements` at the place of list `key` of `from`, if there are any.
+    /// Adds a list of `elements` with the offset `at`, if there are any.
     fn set_list(&mut self, key: &'static str, at: u32, elements: Vec<Node<'t>>);
     /// Adds the mapping `object`, unless it is empty.
     fn set_object(&mut self, key: &'static str, object: Node<'t>);
@@ -119,9 +119,9 @@ impl<'t> Fields<'t> for Node<'t> {
     }
 }
 
-/// The elements of a list of texts, each once.
-pub(super) fn once<'t>(list: &[Node<'t>]) -> Vec<Node<'t>> {
+/// The elements of a list of texts, without duplicates.
+pub(super) fn unique<'t>(list: &[Node<'t>]) -> Vec<Node<'t>> {
     let mut seen = HashSet::new();
-    let fresh = list.iter().filter(|text| seen.insert(text.as_text()));
-    fresh.cloned().collect()
+    let unique = list.iter().filter(|text| seen.insert(text.as_text()));
+    unique.cloned().collect()
 }

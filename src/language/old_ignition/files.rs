@@ -1,4 +1,4 @@
-//! Files, and what several entries for one file come to.
+//! Files. Several entries for one file are combined.
 
 use super::fields::Fields;
 use super::nodes::{self, PlacedNode};
@@ -6,22 +6,22 @@ use super::resources;
 use super::step::OldTranslation;
 use crate::language::node::Node;
 
-/// Translates files; those with one path become one.
+/// Translates files; entries with the same path become one.
 pub(super) fn translate<'t>(
     step: &mut OldTranslation<'_>,
     files: &[PlacedNode<'_, 't>],
 ) -> Vec<Node<'t>> {
     let groups = nodes::by_path(files).into_iter();
-    groups.map(|group| united(step, &group)).collect()
+    groups.map(|group| combined(step, &group)).collect()
 }
 
-/// What entries for one path leave: the last one that is not appended is the base, what is appended after it follows.
-fn united<'t>(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, 't>]) -> Node<'t> {
+/// Combines the entries for one path: the last one that does not append is the base, to which later ones are appended.
+fn combined<'t>(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, 't>]) -> Node<'t> {
     check_repeated(step, group);
     let base = group.iter().rposition(|file| !file.node.is_true("append"));
     let kept = group.get(base.unwrap_or(0)..).unwrap_or_default();
     let mut out = match kept.first() {
-        Some(first) => nodes::begin(step, first),
+        Some(first) => nodes::base_node(step, first),
         None => Node::mapping(0),
     };
     let last_with = |key: &str| kept.iter().rev().find(|f| f.node.get(key).is_some());
@@ -38,7 +38,7 @@ fn united<'t>(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, 't>]) -> N
     let fragments = kept.iter().filter(|file| file.node.is_true("append"));
     let fragments: Vec<Node<'t>> = fragments.map(|file| contents(file.node)).collect();
     let base = kept.first().filter(|file| !file.node.is_true("append"));
-    overwrite(step, group, base.map(|file| file.node), &mut out);
+    set_overwrite(step, group, base.map(|file| file.node), &mut out);
     if let Some(base) = base {
         out.set("contents", contents(base.node));
     }
@@ -50,7 +50,7 @@ fn united<'t>(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, 't>]) -> N
 
 fn contents<'t>(file: &Node<'t>) -> Node<'t> {
     match file.get("contents") {
-        Some(contents) => resources::translated(contents),
+        Some(contents) => resources::translate(contents),
         None => Node::mapping(file.at).with("source", Node::text(file.at, "")),
     }
 }
@@ -62,8 +62,8 @@ fn replace<'t>(out: &mut Node<'t>, key: &'static str, value: Node<'t>) {
     out.set(key, value);
 }
 
-/// Files are overwritten unless they say otherwise; what is appended to is not.
-fn overwrite<'t>(
+/// Sets `overwrite`: true unless the entry states otherwise, false for a file that is only appended to.
+fn set_overwrite<'t>(
     step: &mut OldTranslation<'_>,
     group: &[&PlacedNode<'_, 't>],
     base: Option<&Node<'t>>,
@@ -93,7 +93,7 @@ fn check_repeated(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, '_>]) 
         let (at, other) = (file.node.at, first.node.at);
         if file.node.flag_of("overwrite") == Some(false) {
             let message = format!("{} is there already and must not be overwritten", file.path);
-            step.clash(
+            step.report_conflict(
                 at,
                 other,
                 message,
@@ -105,10 +105,10 @@ fn check_repeated(step: &mut OldTranslation<'_>, group: &[&PlacedNode<'_, '_>]) 
                 file.path
             );
             let help = "in version 3, `append` of a file lists what is appended";
-            step.united(at, other, message, help);
+            step.warn_of_merge(at, other, message, help);
         } else {
             let message = format!("this replaces {}, which another entry writes", file.path);
-            step.united(at, other, message, "remove the other entry");
+            step.warn_of_merge(at, other, message, "remove the other entry");
         }
     }
 }

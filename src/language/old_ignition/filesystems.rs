@@ -1,4 +1,4 @@
-//! File systems: judged one by one, and translated to entries with the paths that nodes are written to.
+//! File systems: checked one by one, and translated to entries with the paths that nodes are written to.
 
 use super::fields::Fields;
 use super::names::{FilesystemNames, Volume};
@@ -6,28 +6,30 @@ use super::step::OldTranslation;
 use super::version::OldVersion;
 use crate::language::node::Node;
 
-/// Judges the file systems.
+/// Checks the file systems.
 pub(super) fn check(step: &mut OldTranslation<'_>, storage: &Node<'_>) {
     for filesystem in storage.items("filesystems") {
         match (filesystem.get("mount"), filesystem.get("path")) {
             (None, None) => step.error(filesystem.at, "a file system needs `mount` or `path`"),
             (Some(_), Some(path)) => step.error(path.at, "`mount` and `path` exclude each other"),
             (Some(mount), None) => check_mount(step, mount),
-            (None, Some(_)) => _ = step.absolute(filesystem, "path", "the path of a file system"),
+            (None, Some(_)) => {
+                _ = step.check_absolute(filesystem, "path", "the path of a file system")
+            }
         }
     }
 }
 
 fn check_mount(step: &mut OldTranslation<'_>, mount: &Node<'_>) {
-    step.absolute(mount, "device", "the device of a file system");
+    step.check_absolute(mount, "device", "the device of a file system");
     let format = mount.text_of("format");
     let is_known = match format {
         "ext4" | "btrfs" | "xfs" => true,
-        "swap" | "vfat" => step.since(mount, OldVersion::V2_1),
+        "swap" | "vfat" => step.is_since(mount, OldVersion::V2_1),
         _ => false,
     };
     if !is_known {
-        let help = match step.since(mount, OldVersion::V2_1) {
+        let help = match step.is_since(mount, OldVersion::V2_1) {
             true => "use ext4, btrfs, xfs, vfat or swap",
             false => "use ext4, btrfs or xfs; vfat and swap exist since version 2.1.0",
         };
@@ -40,7 +42,7 @@ fn check_mount(step: &mut OldTranslation<'_>, mount: &Node<'_>) {
 }
 
 fn check_label(step: &mut OldTranslation<'_>, mount: &Node<'_>) {
-    let limit_bytes = match mount.text_of("format") {
+    let max_bytes = match mount.text_of("format") {
         "ext4" => 16,
         "btrfs" => 256,
         "xfs" => 12,
@@ -48,14 +50,14 @@ fn check_label(step: &mut OldTranslation<'_>, mount: &Node<'_>) {
         "vfat" => 11,
         _ => return,
     };
-    if mount.text_of("label").len() > limit_bytes {
-        let message = format!("the label has more than the {limit_bytes} bytes of this format");
+    if mount.text_of("label").len() > max_bytes {
+        let message = format!("the label has more than the {max_bytes} bytes of this format");
         step.error(mount.at_of("label"), message);
     }
 }
 
 fn check_create(step: &mut OldTranslation<'_>, mount: &Node<'_>, create: &Node<'_>) {
-    if !step.since(mount, OldVersion::V2_1) {
+    if !step.is_since(mount, OldVersion::V2_1) {
         return;
     }
     if mount.is_true("wipeFilesystem") {
@@ -80,10 +82,12 @@ pub(super) fn translate<'t>(
     names: &FilesystemNames<'_, 't>,
 ) -> Vec<Node<'t>> {
     let volumes = names.volumes().iter();
-    volumes.map(|volume| translated(step, volume)).collect()
+    volumes
+        .map(|volume| translate_volume(step, volume))
+        .collect()
 }
 
-fn translated<'t>(step: &mut OldTranslation<'_>, volume: &Volume<'_, 't>) -> Node<'t> {
+fn translate_volume<'t>(step: &mut OldTranslation<'_>, volume: &Volume<'_, 't>) -> Node<'t> {
     let mount = volume.mount;
     let mut out = Node::mapping(volume.at);
     out.copy(mount, "device");
@@ -113,19 +117,19 @@ fn translated<'t>(step: &mut OldTranslation<'_>, volume: &Volume<'_, 't>) -> Nod
     if let Some(path) = &volume.path {
         out.set("path", Node::text(volume.name_at, path.clone()));
     }
-    wipe(step, mount, &mut out);
+    translate_wipe(step, mount, &mut out);
     out
 }
 
-/// True for the file system that Flatcar knows as `oem`, unless it is made again. Its converter does not take `OEM` for
-/// that, though the label of the file system is spelled so.
+/// True for Flatcar's OEM file system, which is named `oem`, unless it is created again. Flatcar's converter does not
+/// accept the name `OEM`, although the label is spelled like that.
 fn is_oem(volume: &Volume<'_, '_>) -> bool {
     let mount = volume.mount;
     let is_wiped = mount.is_true("wipeFilesystem") || mount.inner("create").is_true("force");
     !is_wiped && volume.names.contains(&"oem")
 }
 
-fn wipe<'t>(step: &mut OldTranslation<'_>, mount: &Node<'t>, out: &mut Node<'t>) {
+fn translate_wipe<'t>(step: &mut OldTranslation<'_>, mount: &Node<'t>, out: &mut Node<'t>) {
     let Some(create) = mount.get("create") else {
         out.copy_true(mount, "wipeFilesystem");
         return;
@@ -134,8 +138,8 @@ fn wipe<'t>(step: &mut OldTranslation<'_>, mount: &Node<'t>, out: &mut Node<'t>)
         out.set("wipeFilesystem", Node::flag(create.at_of("force"), true));
         return;
     }
-    let message = "version 3 cannot say: create, but fail if there is any file system";
-    let help = match step.since(create, OldVersion::V2_1) {
+    let message = "version 3 cannot express: create, but fail if there is any file system";
+    let help = match step.is_since(create, OldVersion::V2_1) {
         true => {
             "set `force: true` to wipe the device first, or leave `create` out to reuse a file system that matches"
         }

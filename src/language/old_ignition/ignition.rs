@@ -1,18 +1,18 @@
 //! The section `ignition`: other configs, certificates, proxies, time limits.
 
-use super::fields::{Fields, once};
+use super::fields::{Fields, unique};
 use super::resources;
-use super::step::{FirstPlaces, OldTranslation};
+use super::step::{FirstOffsets, OldTranslation};
 use crate::config::url;
 use crate::language::node::Node;
 
-/// Judges `section` and translates it, all but the version.
+/// Checks and translates `section`, except for the version.
 pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, section: &Node<'t>, out: &mut Node<'t>) {
-    references(step, section.inner("config"), out);
-    proxy(step, section.inner("proxy"), out);
+    translate_references(step, section.inner("config"), out);
+    translate_proxy(step, section.inner("proxy"), out);
     let tls = section.inner("security").inner("tls");
     if let Some(list) = tls.get("certificateAuthorities") {
-        let authorities = fetched_once(step, list);
+        let authorities = translate_list(step, list);
         let mut translated = Node::mapping(tls.at);
         translated.set_list("certificateAuthorities", list.at, authorities);
         if !translated.entries().is_empty() {
@@ -25,37 +25,37 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, section: &Node<'t>, o
     }
 }
 
-fn references<'t>(step: &mut OldTranslation<'_>, config: &Node<'t>, out: &mut Node<'t>) {
+fn translate_references<'t>(step: &mut OldTranslation<'_>, config: &Node<'t>, out: &mut Node<'t>) {
     let mut translated = Node::mapping(config.at);
     if let Some(list) = config.get("append") {
-        let references = fetched_once(step, list);
+        let references = translate_list(step, list);
         translated.set_list("merge", list.at, references);
     }
     if let Some(replace) = config.get("replace") {
         resources::check_reference(step, replace);
-        translated.set("replace", resources::translated(replace));
+        translated.set("replace", resources::translate(replace));
     }
     out.set_object("config", translated);
 }
 
-/// Translated references, each source once.
-fn fetched_once<'t>(step: &mut OldTranslation<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = FirstPlaces::new();
+/// Checks and translates a list of references, each source once.
+fn translate_list<'t>(step: &mut OldTranslation<'_>, list: &Node<'t>) -> Vec<Node<'t>> {
+    let mut seen = FirstOffsets::new();
     let mut translated = Vec::new();
     for reference in list.elements() {
         resources::check_reference(step, reference);
-        match seen.earlier(reference.text_of("source"), reference.at) {
-            None => translated.push(resources::translated(reference)),
+        match seen.record(reference.text_of("source"), reference.at) {
+            None => translated.push(resources::translate(reference)),
             Some(first) => {
                 let message = "duplicate source; it is fetched once";
-                step.repeated(reference.at, first, message, "remove one of them");
+                step.warn_of_repetition(reference.at, first, message, "remove one of them");
             }
         }
     }
     translated
 }
 
-fn proxy<'t>(step: &mut OldTranslation<'_>, proxy: &Node<'t>, out: &mut Node<'t>) {
+fn translate_proxy<'t>(step: &mut OldTranslation<'_>, proxy: &Node<'t>, out: &mut Node<'t>) {
     let mut translated = Node::mapping(proxy.at);
     for key in ["httpProxy", "httpsProxy"] {
         let address = proxy.text_of(key);
@@ -70,7 +70,7 @@ fn proxy<'t>(step: &mut OldTranslation<'_>, proxy: &Node<'t>, out: &mut Node<'t>
         }
         translated.copy(proxy, key);
     }
-    let direct = once(proxy.items("noProxy"));
+    let direct = unique(proxy.items("noProxy"));
     translated.set_list("noProxy", proxy.at_of("noProxy"), direct);
     out.set_object("proxy", translated);
 }

@@ -1,16 +1,16 @@
-//! Configs that append configs: all of one family are put together first, and then translated as one.
+//! Configs that append configs: all of one family are joined first, and then translated as one.
 //!
-//! Ignition 2 appended lists to lists and merged nothing by key, so what an account, a file or a unit that is there
-//! twice comes to is decided by the rules for repeated entries of one config. Each part keeps the rules of its version.
+//! Ignition 2 appended lists to lists and merged nothing by key, so repeated accounts, files and units are handled by
+//! the rules for repeated entries of one config. Each part keeps the rules of its version.
 
 use super::fields::Fields;
 use super::step::OldTranslation;
 use super::version::{self, DeclaredVersion, OldVersion};
-use super::{OUTPUT_VERSION, announce, decode, ignition, lift, names, translated};
+use super::{OUTPUT_VERSION, decode, ignition, lift, names, translate_model, warn_of_version};
 use crate::config::tree::Place;
 use crate::config::{
-    self, Document, Finding, Findings, JudgedDocument, LineStarts, ParseError, Severity,
-    TranslatedConfig, TranslatedText, WrittenPaths,
+    self, Document, Finding, Findings, LineStarts, ParseError, Severity, TranslatedConfig,
+    TranslatedText, ValidationResult, WrittenPaths,
 };
 use crate::language::findings::{Remarks, TextPart};
 use crate::language::languages::Language;
@@ -18,38 +18,38 @@ use crate::language::node::{Node, NodeContent};
 use crate::language::surroundings::Surroundings;
 use crate::language::{clc, document, json, paths, shaped};
 
-/// A config of a family: of Ignition 1 or 2, or a Container Linux Config, which is one of 2.3 in other words.
+/// A config of a family: Ignition 1 or 2, or a Container Linux Config, which is Ignition 2.3 in another spelling.
 #[derive(Debug, Clone, Copy)]
 pub struct Member<'m> {
     /// The name shown in origins.
     pub name: &'m str,
     /// Its text, unpacked.
     pub text: &'m [u8],
-    /// What it is in.
+    /// Its language.
     pub language: Language,
-    /// It may name local files.
+    /// True if it may name local files.
     pub is_local: bool,
 }
 
-/// What a family comes to.
+/// The result of joining a family.
 #[derive(Debug)]
 pub struct FamilyResult {
-    /// What there is to say of each member.
+    /// The findings of each member.
     pub findings: Vec<Findings>,
-    /// All of them as one config, or why there is none.
+    /// All members as one config, or why there is none.
     pub outcome: Result<Document, ParseError>,
-    /// The file systems that they name, with their paths in the final system.
+    /// The file systems that the members name, with their paths in the final system.
     pub filesystems: Vec<(String, String)>,
 }
 
-/// True for languages whose configs are put together before they are translated.
+/// True for languages whose configs are joined before they are translated.
 pub fn appends(language: Language) -> bool {
     matches!(language, Language::OldIgnition | Language::ContainerLinux)
 }
 
-/// The section `ignition` of a member, for following what it refers to. Other sections are read, and nothing else.
+/// The section `ignition` of a member, for following its references. Other sections are only parsed.
 pub fn references(member: Member<'_>, surroundings: &Surroundings<'_>) -> FamilyResult {
-    put_together(&[member], surroundings, &|step, model, at| {
+    join(&[member], surroundings, &|step, model, at| {
         let stated = Node::text(at, OUTPUT_VERSION.as_str());
         let mut out = Node::mapping(model.at_of("ignition")).with("version", stated);
         ignition::translate(step, model.inner("ignition"), &mut out);
@@ -59,20 +59,20 @@ pub fn references(member: Member<'_>, surroundings: &Surroundings<'_>) -> Family
 
 /// Appends each of `members` to those before it, and translates the result.
 pub fn append(members: &[Member<'_>], surroundings: &Surroundings<'_>) -> FamilyResult {
-    put_together(members, surroundings, &|step, model, at| {
+    join(members, surroundings, &|step, model, at| {
         let mut model = model.clone();
         if let Some(references) = model.at_path_mut(&["ignition", "config"]) {
-            // What is appended is here.
+            // The appended configs are part of the model already.
             references.remove("append");
         }
-        translated(step, &model, at)
+        translate_model(step, &model, at)
     })
 }
 
 type Translate<'f> =
     &'f dyn for<'t> Fn(&mut OldTranslation<'_>, &Node<'t>, u32) -> Option<Node<'t>>;
 
-fn put_together(
+fn join(
     members: &[Member<'_>],
     surroundings: &Surroundings<'_>,
     translate: Translate<'_>,
@@ -93,13 +93,13 @@ fn put_together(
             remarks: &mut remarks,
         };
         config = translate(&mut step, &family.model, family.version_at);
-        let mut quiet = Remarks::default();
-        step.remarks = &mut quiet;
+        let mut discarded = Remarks::default();
+        step.remarks = &mut discarded;
         let storage = family.model.inner("storage");
         filesystems = names::FilesystemNames::of(&mut step, storage, false).paths();
     }
     let starts: Vec<u32> = family.texts.iter().map(|text| text.start).collect();
-    let texts = family.placed(members, remarks);
+    let texts = family.into_texts(members, remarks);
     let is_fatal = texts.iter().any(|text| has_error(&text.findings));
     let Some(config) = config.filter(|_| !is_fatal) else {
         return failed(texts.into_iter().map(|text| Findings(text.findings)));
@@ -114,7 +114,7 @@ fn put_together(
             offset: offset - start,
         }
     });
-    let JudgedDocument { findings, outcome } = config::judge(TranslatedConfig {
+    let ValidationResult { findings, outcome } = config::validate(TranslatedConfig {
         root,
         version: OUTPUT_VERSION,
         texts,
@@ -139,18 +139,18 @@ fn failed(findings: impl Iterator<Item = Findings>) -> FamilyResult {
     }
 }
 
-/// A family as far as it was read. Offsets count the texts as if they were one.
+/// The members read so far. Offsets count their texts as if they were one.
 struct JoinedFamily<'t> {
     model: Node<'t>,
-    /// Where the first one states its version.
+    /// Offset of the version that the first one states.
     version_at: u32,
     versions: Vec<(u32, OldVersion)>,
     texts: Vec<JoinedText>,
     remarks: Remarks,
     /// Offset of the next text.
     end: u32,
-    /// A proxy was kept, and that was said.
-    keeps_proxy: bool,
+    /// True once a kept proxy has been reported.
+    has_reported_proxy: bool,
 }
 
 struct JoinedText {
@@ -168,7 +168,7 @@ impl Default for JoinedFamily<'_> {
             texts: Vec::new(),
             remarks: Remarks::default(),
             end: 0,
-            keeps_proxy: false,
+            has_reported_proxy: false,
         }
     }
 }
@@ -239,18 +239,18 @@ impl<'t> JoinedFamily<'t> {
             })
         })?;
         let paths = paths::of(&root);
-        let (version, at) = match version::stated(&root) {
+        let (version, at) = match version::declared(&root) {
             DeclaredVersion::Old(version, at) => (version, at),
             DeclaredVersion::Other { at, message, help } => {
                 remarks.error_with_help(at, message, help);
                 (OldVersion::V2_4, at)
             }
         };
-        announce(version, at, surroundings.is_strict, remarks);
+        warn_of_version(version, at, surroundings.is_strict, remarks);
         let decoded = decode::decode(root, version, Some(&paths), surroundings.is_strict, remarks);
         let before = self.model.inner("storage").items("filesystems").len();
         let model = match version {
-            OldVersion::V1 => lift::lifted(&decoded, before),
+            OldVersion::V1 => lift::to_version_2(&decoded, before),
             _ => decoded,
         };
         Ok(ParsedText {
@@ -286,19 +286,19 @@ impl<'t> JoinedFamily<'t> {
         })
     }
 
-    /// Lists are appended, objects are gone through, of anything else the later one counts.
+    /// Appends a model: lists are appended, objects are merged, of anything else the later one counts.
     fn add(&mut self, mut later: Node<'t>) {
         if let Some(section) = later.get_mut("ignition") {
-            // Of these, version and references belong to the text, and are followed apart.
+            // The version and the references belong to the text; the references are followed separately.
             section.remove("version");
             section.remove("config");
         }
-        self.keep_proxy(&later);
-        add(&mut self.model, later);
+        self.report_kept_proxy(&later);
+        merge(&mut self.model, later);
     }
 
-    /// Ignition 2 forgot a proxy as soon as something without one was appended.
-    fn keep_proxy(&mut self, later: &Node<'t>) {
+    /// Warns of a proxy that is kept: Ignition 2 dropped it as soon as a config without one was appended.
+    fn report_kept_proxy(&mut self, later: &Node<'t>) {
         let proxy = |model: &Node<'_>, key| {
             let proxy = model.at_path(&["ignition", "proxy", key])?;
             Some(proxy.at).filter(|_| !proxy.as_text().is_empty())
@@ -307,16 +307,16 @@ impl<'t> JoinedFamily<'t> {
             let earlier = proxy(&self.model, *key)?;
             proxy(later, *key).is_none().then_some(earlier)
         });
-        let Some(at) = kept.filter(|_| !self.keeps_proxy) else {
+        let Some(at) = kept.filter(|_| !self.has_reported_proxy) else {
             return;
         };
-        self.keeps_proxy = true;
+        self.has_reported_proxy = true;
         let message =
             "this proxy is kept, although what is appended has none; Ignition 2 forgot it then";
         self.remarks.warn(at, message);
     }
 
-    fn placed(self, members: &[Member<'_>], remarks: Remarks) -> Vec<TranslatedText> {
+    fn into_texts(self, members: &[Member<'_>], remarks: Remarks) -> Vec<TranslatedText> {
         let parts: Vec<TextPart<'_>> = self
             .texts
             .iter()
@@ -328,7 +328,7 @@ impl<'t> JoinedFamily<'t> {
                 paths: &text.paths,
             })
             .collect();
-        let findings = remarks.placed_in(&parts);
+        let findings = remarks.into_findings_by_text(&parts);
         let texts = self.texts.into_iter().zip(members).zip(findings);
         texts
             .map(|((text, member), findings)| TranslatedText {
@@ -340,11 +340,11 @@ impl<'t> JoinedFamily<'t> {
             .collect()
     }
 
-    /// The member that was read last has this error, and nothing comes of all.
+    /// The result if the member read last has this error: there is no config.
     fn refused(self, members: &[Member<'_>], finding: Finding) -> FamilyResult {
-        let bad = self.texts.len();
+        let failed_index = self.texts.len();
         let mut findings = vec![Findings::default(); members.len()];
-        if let Some(found) = findings.get_mut(bad) {
+        if let Some(found) = findings.get_mut(failed_index) {
             found.0.push(finding);
         }
         failed(findings.into_iter())
@@ -358,18 +358,18 @@ struct ParsedText<'t> {
     paths: WrittenPaths,
 }
 
-fn add<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
+fn merge<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
     match (&mut earlier.value, later.value) {
         (NodeContent::Mapping(entries), NodeContent::Mapping(more)) => {
             for entry in more {
                 match entries.iter_mut().rev().find(|e| e.key == entry.key) {
-                    Some(same) => add(&mut same.value, entry.value),
+                    Some(same) => merge(&mut same.value, entry.value),
                     None => entries.push(entry),
                 }
             }
         }
         (NodeContent::List(elements), NodeContent::List(more)) => elements.extend(more),
-        // An empty text says nothing in Ignition 2.
+        // An empty text has no effect in Ignition 2.
         (NodeContent::Scalar(_), NodeContent::Scalar(text)) if text.text.is_empty() => {}
         (value, other) => {
             *value = other;

@@ -1,11 +1,11 @@
-//! Version 1 in the words of version 2: files move out of their file systems, which get names.
+//! Converts version 1 to version 2: files move out of their file systems, which get names.
 
 use super::fields::Fields;
 use crate::language::node::Node;
 use crate::language::percent;
 
-/// `root`, which is decoded as version 1, with the names of version 2. File systems are numbered from `first` on.
-pub(super) fn lifted<'t>(root: &Node<'t>, first: usize) -> Node<'t> {
+/// `root`, decoded as version 1, with the names of version 2. File systems are numbered from `first`.
+pub(super) fn to_version_2<'t>(root: &Node<'t>, first: usize) -> Node<'t> {
     let mut out = Node::mapping(root.at);
     if let Some(storage) = root.get("storage") {
         out.set("storage", self::storage(storage, first));
@@ -24,8 +24,8 @@ fn storage<'t>(storage: &Node<'t>, first: usize) -> Node<'t> {
     let mut files = Vec::new();
     for (index, filesystem) in storage.items("filesystems").iter().enumerate() {
         let name = format!("_translate-filesystem-{}", first.saturating_add(index));
-        let named = files_of(filesystem, &name);
-        files.extend(named);
+        let moved = files_of(filesystem, &name);
+        files.extend(moved);
         let mut mount = Node::mapping(filesystem.at);
         for key in ["device", "format", "create"] {
             mount.copy(filesystem, key);

@@ -3,23 +3,23 @@
 use super::fields::Fields;
 use super::names::{FilesystemNames, joined};
 use super::nodes::{self, PlacedNode};
-use super::step::{OldTranslation, strictly};
+use super::step::{OldTranslation, strict_message};
 use crate::language::node::Node;
 
-/// Translates directories; those with one path become one.
+/// Translates directories; entries with the same path become one.
 pub(super) fn directories<'t>(
     step: &mut OldTranslation<'_>,
     list: &[PlacedNode<'_, 't>],
 ) -> Vec<Node<'t>> {
     let groups = nodes::by_path(list).into_iter();
-    let united = groups.filter_map(|group| {
+    let translated = groups.filter_map(|group| {
         let (last, first) = (group.last()?, group.first()?);
         for directory in group.iter().skip(1) {
             let message = format!("duplicate directory {}; the entries are merged", last.path);
-            let help = "unite the entries; the last mode and owner count";
-            step.united(directory.node.at, first.node.at, message, help);
+            let help = "merge the entries; the last mode and owner count";
+            step.warn_of_merge(directory.node.at, first.node.at, message, help);
         }
-        let mut out = nodes::begin(step, last);
+        let mut out = nodes::base_node(step, last);
         if let Some(mode) = nodes::mode(step, last.node) {
             out.set("mode", mode);
         }
@@ -30,10 +30,10 @@ pub(super) fn directories<'t>(
         }
         Some(out)
     });
-    united.collect()
+    translated.collect()
 }
 
-/// Translates links; of those with one path, the last one counts.
+/// Translates links; of those with the same path, the last one counts.
 pub(super) fn links<'t>(
     step: &mut OldTranslation<'_>,
     list: &[PlacedNode<'_, 't>],
@@ -46,10 +46,10 @@ pub(super) fn links<'t>(
             let (at, other) = (link.node.at, first.node.at);
             if link.node.is_true("overwrite") {
                 let message = format!("duplicate link {}; the last one counts", link.path);
-                step.united(at, other, message, "remove one of them");
+                step.warn_of_merge(at, other, message, "remove one of them");
             } else {
                 let message = format!("duplicate link {}", link.path);
-                step.clash(at, other, message, "remove one of them");
+                step.report_conflict(at, other, message, "remove one of them");
             }
         }
         Some(link(step, last, names))
@@ -63,7 +63,7 @@ fn link<'t>(
     names: &FilesystemNames<'_, 't>,
 ) -> Node<'t> {
     let node = placed.node;
-    let mut out = nodes::begin(step, placed);
+    let mut out = nodes::base_node(step, placed);
     out.copy(node, "overwrite");
     out.copy_true(node, "hard");
     if !node.is_true("hard") {
@@ -73,7 +73,7 @@ fn link<'t>(
     // The target of a hard link is a path on the same file system.
     if let Some(prefix) = names.prefix(step, node) {
         if prefix != "/" && step.surroundings.is_strict {
-            let message = strictly("the target is a path on the file system of the link");
+            let message = strict_message("the target is a path on the file system of the link");
             step.error(node.at_of("target"), message);
         }
         let target = joined(&prefix, node.text_of("target"));

@@ -1,8 +1,8 @@
 //! Ignition 1 and 2.
 //!
-//! A text is held against the table of its version (`shape`, `decode`); version 1 is put into the words of version 2
-//! (`lift`). Each section then is judged by the rules of its version and translated, in a file of its own. Names of
-//! file systems become paths (`names`), entries that version 3 allows only once are united.
+//! A text is checked against the table of its version (`shape`, `decode`); version 1 is converted to version 2
+//! (`lift`). Each section is then checked by the rules of its version and translated, in its own file. Names of file
+//! systems become paths (`names`), and entries that version 3 allows only once are merged.
 
 mod accounts;
 mod decode;
@@ -45,7 +45,7 @@ use units::Claims;
 use version::DeclaredVersion;
 pub(crate) use version::OldVersion;
 
-/// The version that configs before 3 come out in: the first one with all that they need.
+/// The version that configs before 3 are translated to: the first one with everything they need.
 pub(crate) const OUTPUT_VERSION: Version = Version::V3_1;
 
 /// Reads `text`.
@@ -63,40 +63,40 @@ pub(crate) fn read<'t>(
     };
     let paths = paths::of(&root);
     let mut remarks = Remarks::default();
-    let config = config(root, &paths, surroundings, &mut remarks);
+    let config = translate_root(root, &paths, surroundings, &mut remarks);
     TranslationResult {
-        findings: remarks.placed(lines, &paths),
+        findings: remarks.into_findings(lines, &paths),
         paths,
         config: config.map(output),
         ..TranslationResult::default()
     }
 }
 
-/// A translated config in the shape of the version that it is in.
+/// A translated config as a tree of [`OUTPUT_VERSION`].
 pub(super) fn output(config: Node<'_>) -> (Tree<'_>, Version) {
     (shaped::config(config, OUTPUT_VERSION), OUTPUT_VERSION)
 }
 
-fn config<'t>(
+fn translate_root<'t>(
     root: Node<'t>,
     paths: &WrittenPaths,
     surroundings: &Surroundings<'_>,
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
-    let (version, at) = match version::stated(&root) {
+    let (version, at) = match version::declared(&root) {
         DeclaredVersion::Old(version, at) => (version, at),
         DeclaredVersion::Other { at, message, help } => {
             remarks.error_with_help(at, message, help);
             return None;
         }
     };
-    announce(version, at, surroundings.is_strict, remarks);
+    warn_of_version(version, at, surroundings.is_strict, remarks);
     let decoded = decode::decode(root, version, Some(paths), surroundings.is_strict, remarks);
     if remarks.is_fatal() {
         return None;
     }
     let model = match version {
-        OldVersion::V1 => lift::lifted(&decoded, 0),
+        OldVersion::V1 => lift::to_version_2(&decoded, 0),
         _ => decoded,
     };
     let mut step = OldTranslation {
@@ -104,10 +104,10 @@ fn config<'t>(
         surroundings,
         remarks,
     };
-    translated(&mut step, &model, at)
+    translate_model(&mut step, &model, at)
 }
 
-fn announce(version: OldVersion, at: u32, is_strict: bool, remarks: &mut Remarks) {
+fn warn_of_version(version: OldVersion, at: u32, is_strict: bool, remarks: &mut Remarks) {
     let message = format!(
         "this config is in version {}, which is no longer maintained; `kindling translate` writes it in version 3",
         version.name()
@@ -116,16 +116,16 @@ fn announce(version: OldVersion, at: u32, is_strict: bool, remarks: &mut Remarks
     if version == OldVersion::V2_5Experimental {
         let message = "version 2.5.0-experimental never became stable; it is read as 2.4.0";
         match is_strict {
-            true => remarks.error_with_help(at, step::strictly(message), "write 2.4.0"),
+            true => remarks.error_with_help(at, step::strict_message(message), "write 2.4.0"),
             false => remarks.warn_with_help(at, message, "write 2.4.0"),
         }
     }
 }
 
-/// Judges `model`, a tree with the names and types of `version`, and translates it to [`OUTPUT_VERSION`].
+/// Checks `model`, a tree with the names and types of `version`, and translates it to [`OUTPUT_VERSION`].
 ///
-/// Members that are absent or null count as not set; unknown ones are ignored without a word. `None` if remarks have
-/// an error that keeps the config from being translated.
+/// Members that are absent or null count as not set; unknown ones are silently ignored. `None` if the remarks have an
+/// error that keeps the config from being translated.
 pub(crate) fn from_model<'t>(
     model: Node<'t>,
     version: OldVersion,
@@ -139,11 +139,11 @@ pub(crate) fn from_model<'t>(
         surroundings,
         remarks,
     };
-    translated(&mut step, &decoded, at)
+    translate_model(&mut step, &decoded, at)
 }
 
-/// The config in version 3, which is stated at `version_at`.
-fn translated<'t>(
+/// The config translated to version 3. `version_at` is the offset of its version.
+fn translate_model<'t>(
     step: &mut OldTranslation<'_>,
     model: &Node<'t>,
     version_at: u32,
@@ -169,7 +169,7 @@ fn translated<'t>(
     Some(out)
 }
 
-/// What the operator says about file systems holds for every text, so it has no place in one.
+/// Checks the paths that the operator gave for file systems. They apply to every text, so they have no offset in one.
 fn check_given_names(step: &mut OldTranslation<'_>, at: u32) {
     for (name, path) in step.surroundings.filesystems {
         if !path.starts_with('/') {
@@ -179,13 +179,13 @@ fn check_given_names(step: &mut OldTranslation<'_>, at: u32) {
     }
 }
 
-/// True if configs that this one refers to may use its file systems.
+/// True if configs that this one appends may use its file systems.
 fn has_references(model: &Node<'_>) -> bool {
     let section = model.inner("ignition").inner("config");
     !section.items("append").is_empty()
 }
 
-/// The file systems that `text` names, with their paths in the final system, if it is a config of Ignition 2: those
+/// The file systems that `text` names, with their paths in the final system, if it is an Ignition 2 config: configs
 /// that it appends may have nodes on them.
 pub fn named_filesystems(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String)> {
     match detect(text) {
@@ -198,7 +198,7 @@ fn names_in(text: &[u8], surroundings: &Surroundings<'_>) -> Vec<(String, String
     let Ok(root) = json::read(text) else {
         return Vec::new();
     };
-    let DeclaredVersion::Old(version, _) = version::stated(&root) else {
+    let DeclaredVersion::Old(version, _) = version::declared(&root) else {
         return Vec::new();
     };
     let mut remarks = Remarks::default();

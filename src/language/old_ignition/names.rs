@@ -6,12 +6,12 @@ use crate::config::simplify;
 use crate::language::node::Node;
 use std::collections::{HashMap, HashSet};
 
-/// Where the root file system of the target is while Ignition 2 runs.
+/// Mount point of the target's root file system while Ignition 2 runs.
 const SYSROOT: &str = "/sysroot";
 const ROOT: &str = "root";
 const OEM: &str = "oem";
 const OEM_PATH: &str = "/oem";
-/// What [`OEM_PATH`] was once; it is a link to it now.
+/// The former [`OEM_PATH`]; it is a link to that now.
 const OLD_OEM_PATH: &str = "/usr/share/oem";
 const OEM_DEVICE: &str = "/dev/disk/by-label/OEM";
 const ROOT_DEVICES: [&str; 2] = ["/dev/disk/by-label/ROOT", "/dev/disk/by-partlabel/ROOT"];
@@ -19,12 +19,12 @@ const ROOT_DEVICES: [&str; 2] = ["/dev/disk/by-label/ROOT", "/dev/disk/by-partla
 /// A file system that gets an entry in version 3.
 pub(super) struct Volume<'n, 't> {
     pub(super) mount: &'n Node<'t>,
-    /// Of the entry.
+    /// Offset of the entry.
     pub(super) at: u32,
     pub(super) name_at: u32,
-    /// All names that it has.
+    /// All its names.
     pub(super) names: Vec<&'n str>,
-    /// Where it is mounted while files are written.
+    /// Its mount point while files are written.
     pub(super) path: Option<String>,
 }
 
@@ -35,7 +35,7 @@ enum Prefix {
     Directory(String),
     /// A volume, by index.
     Volume(usize),
-    /// Something that was refused already.
+    /// A file system that was rejected already.
     Refused,
 }
 
@@ -45,16 +45,16 @@ pub(super) struct FilesystemNames<'n, 't> {
     prefixes: HashMap<&'n str, Prefix>,
     /// In the order of the text, for messages.
     defined: Vec<&'n str>,
-    /// Other configs may define more names, and use these.
+    /// True if other configs may use these names and define more.
     are_shared: bool,
-    /// What the configs that refer to this one name. Of one name, the last counts.
+    /// File systems of the configs that refer to this one, by name. Of repeated names, the last one counts.
     inherited: HashMap<String, String>,
 }
 
-/// The list of nodes that refer to file systems.
+/// The lists of nodes that refer to file systems.
 pub(super) const NODE_LISTS: [&str; 3] = ["files", "directories", "links"];
 
-/// Names of defined file systems that a message lists.
+/// How many names of file systems a message lists.
 const MAX_LISTED_NAMES: usize = 8;
 
 impl<'n, 't> FilesystemNames<'n, 't> {
@@ -79,7 +79,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         let mut devices: HashMap<&str, (usize, &Node<'_>)> = HashMap::new();
         for filesystem in storage.items("filesystems") {
             let prefix = match (filesystem.get("mount"), filesystem.get("path")) {
-                (Some(mount), None) => names.volume(step, filesystem, mount, &mut devices),
+                (Some(mount), None) => names.add_volume(step, filesystem, mount, &mut devices),
                 (None, Some(_)) => directory(step, filesystem),
                 _ => Prefix::Refused,
             };
@@ -110,13 +110,13 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         &self.volumes
     }
 
-    /// Where the path of `node` is in the final system, or nothing if that cannot be told.
+    /// The path of `node` in the final system; `None` if that is unknown.
     pub(super) fn resolve(&self, step: &mut OldTranslation<'_>, node: &Node<'_>) -> Option<String> {
         let prefix = self.prefix(step, node)?;
         Some(joined(&prefix, node.text_of("path")))
     }
 
-    /// The directory of the final system that the file system of `node` is.
+    /// The directory in the final system where the file system of `node` is.
     pub(super) fn prefix(&self, step: &mut OldTranslation<'_>, node: &Node<'_>) -> Option<String> {
         let name = node.text_of("filesystem");
         let at = node.at_of("filesystem");
@@ -139,7 +139,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
     /// The prefix of a name that no file system of the config has.
     fn undefined(&self, step: &mut OldTranslation<'_>, name: &str, at: u32) -> Option<String> {
         if name.is_empty() {
-            // The rules for nodes have said so.
+            // The check of the node has reported this.
             return None;
         }
         if let Some(path) = given_path(step, name) {
@@ -170,7 +170,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         None
     }
 
-    fn volume(
+    fn add_volume(
         &mut self,
         step: &mut OldTranslation<'_>,
         filesystem: &'n Node<'t>,
@@ -183,11 +183,11 @@ impl<'n, 't> FilesystemNames<'n, 't> {
             let index = *index;
             if !is_same(first.inner("mount"), mount) {
                 let message = "this device has two file systems";
-                step.clash(filesystem.at, first.at, message, "remove one of them");
+                step.report_conflict(filesystem.at, first.at, message, "remove one of them");
                 return Prefix::Refused;
             }
             let message = "duplicate device with the same file system; the entries are merged";
-            step.united(filesystem.at, first.at, message, "remove one of them");
+            step.warn_of_merge(filesystem.at, first.at, message, "remove one of them");
             if let Some(volume) = self.volumes.get_mut(index).filter(|_| !name.is_empty()) {
                 volume.names.push(name);
             }
@@ -208,15 +208,15 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         Prefix::Volume(index)
     }
 
-    /// Of two file systems with one name, nodes are on the last.
+    /// Defines the name of a file system. Of two with the same name, the last one counts.
     fn define(&mut self, step: &mut OldTranslation<'_>, filesystem: &'n Node<'t>, prefix: Prefix) {
         let name = filesystem.text_of("name");
         if name.is_empty() {
             return;
         }
         let at = filesystem.at_of("name");
-        let is_again = self.prefixes.insert(name, prefix).is_some();
-        if is_again {
+        let is_repeated = self.prefixes.insert(name, prefix).is_some();
+        if is_repeated {
             let message = format!("another file system is called `{name}`; this one counts");
             step.warn(at, message, "give each file system a name of its own");
         } else {
@@ -225,11 +225,11 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         if name == ROOT && given_path(step, ROOT).is_none() {
             let message =
                 "nodes on `root` are on the root file system, whatever else has that name";
-            step.extended(at, message, "use another name");
+            step.warn_of_extension(at, message, "use another name");
         }
     }
 
-    /// Decides where volumes are mounted while files are written, and where names lead.
+    /// Decides where volumes are mounted while files are written, and which directories names stand for.
     fn set_paths(&mut self, step: &mut OldTranslation<'_>, used: &HashSet<&str>) {
         let mut counter = 0;
         let taken: HashSet<&str> = self.inherited.values().map(String::as_str).collect();
@@ -237,7 +237,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
             let Some(volume) = self.volumes.get_mut(index) else {
                 continue;
             };
-            let place = place(step, volume);
+            let place = volume_path(step, volume);
             if matches!(place, VolumePath::Scratch | VolumePath::Oem) {
                 counter += 1;
             }
@@ -248,11 +248,11 @@ impl<'n, 't> FilesystemNames<'n, 't> {
                 VolumePath::Scratch => {
                     let mut names = volume.names.iter();
                     let mounted = names.find(|name| {
-                        let leads_here =
+                        let is_for_volume =
                             matches!(self.prefixes.get(**name), Some(Prefix::Volume(i)) if *i == index);
-                        leads_here && used.contains(**name)
+                        is_for_volume && used.contains(**name)
                     });
-                    // Swap space is refused where a node is on it.
+                    // A node on swap space is rejected.
                     let is_mountable = volume.mount.text_of("format") != "swap";
                     let mounted = mounted.filter(|_| is_mountable);
                     if let Some(name) = mounted {
@@ -281,18 +281,18 @@ impl<'n, 't> FilesystemNames<'n, 't> {
     }
 }
 
-/// Where a volume is in the final system.
+/// The path of a volume in the final system.
 enum VolumePath {
-    /// Where the operator said.
+    /// Given by the operator.
     Given(String),
-    /// It is the root file system, or called so.
+    /// It is the root file system, or named so.
     Root,
     Oem,
-    /// Nowhere that is known: it is mounted for writing only.
+    /// Unknown: it is mounted for writing only.
     Scratch,
 }
 
-fn place(step: &mut OldTranslation<'_>, volume: &Volume<'_, '_>) -> VolumePath {
+fn volume_path(step: &mut OldTranslation<'_>, volume: &Volume<'_, '_>) -> VolumePath {
     let device = volume.mount.text_of("device");
     let given = volume.names.iter().find_map(|name| given_path(step, name));
     if let Some(path) = given {
@@ -310,7 +310,7 @@ fn place(step: &mut OldTranslation<'_>, volume: &Volume<'_, '_>) -> VolumePath {
     if ROOT_DEVICES.contains(&device) {
         let at = volume.mount.at_of("device");
         let message = "this is the root file system; what is on it is written below /";
-        step.extended(
+        step.warn_of_extension(
             at,
             message,
             "in version 3, give paths without a file system",
@@ -327,7 +327,7 @@ fn given_path(step: &OldTranslation<'_>, name: &str) -> Option<String> {
     Some(simplify(path))
 }
 
-/// A file system that is mounted already when Ignition 2 runs.
+/// The prefix of a file system that is already mounted when Ignition 2 runs.
 fn directory(step: &mut OldTranslation<'_>, filesystem: &Node<'_>) -> Prefix {
     let name = filesystem.text_of("name");
     if let Some(path) = given_path(step, name) {
@@ -400,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn names_make_one_component() {
+    fn names_become_one_component() {
         assert_eq!(scratch("data", 1), "/tmp/data-ign1");
         assert_eq!(scratch("a/../b\0", 12), "/tmp/a_.._b_-ign12");
     }

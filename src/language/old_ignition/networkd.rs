@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 const MODE: i64 = 0o644;
 
-/// Translates the units and their drop-ins to files. Of those with one path, the last one counts.
+/// Translates the units and their drop-ins to files. Of those with the same path, the last one counts.
 pub(super) fn files<'t>(step: &mut OldTranslation<'_>, networkd: &Node<'t>) -> Vec<Node<'t>> {
     let mut files: Vec<Node<'t>> = Vec::new();
     let mut index_of: HashMap<String, usize> = HashMap::new();
@@ -26,7 +26,7 @@ pub(super) fn files<'t>(step: &mut OldTranslation<'_>, networkd: &Node<'t>) -> V
             }
             Some(earlier) => {
                 let message = format!("{path} is written twice; the last one counts");
-                step.united(node.at, earlier.at, message, "remove one of them");
+                step.warn_of_merge(node.at, earlier.at, message, "remove one of them");
                 *earlier = file;
             }
         }

@@ -1,4 +1,4 @@
-//! Files, directories and links: judged one by one, and put where they are in the final system.
+//! Files, directories and links: checked one by one, and resolved to their paths in the final system.
 
 use super::fields::Fields;
 use super::names::FilesystemNames;
@@ -10,7 +10,7 @@ use crate::config::each_below;
 use crate::language::node::Node;
 use std::collections::HashMap;
 
-/// Highest mode there is.
+/// The highest mode.
 const MAX_MODE: i64 = 0o7777;
 
 /// A node and its path in the final system.
@@ -44,7 +44,7 @@ impl OldNodeKind {
 }
 
 impl<'n, 't> OldNodes<'n, 't> {
-    /// Judges the nodes of `storage` and finds their places.
+    /// Checks the nodes of `storage` and resolves their paths.
     pub(super) fn of(
         step: &mut OldTranslation<'_>,
         storage: &'n Node<'t>,
@@ -55,7 +55,7 @@ impl<'n, 't> OldNodes<'n, 't> {
             let mut placed = Vec::new();
             for node in storage.items(key) {
                 check(step, node, kind);
-                let is_usable = step.absolute(node, "path", "a path");
+                let is_usable = step.check_absolute(node, "path", "a path");
                 let path = names.resolve(step, node).filter(|_| is_usable);
                 if let Some(path) = path
                     && !is_claimed(step, node, kind, &path, claims)
@@ -70,13 +70,13 @@ impl<'n, 't> OldNodes<'n, 't> {
             directories: list("directories", OldNodeKind::Directory),
             links: list("links", OldNodeKind::Link),
         };
-        nodes.conflicts(step);
+        nodes.check_conflicts(step);
         nodes.check_links_above(step);
         nodes
     }
 
-    /// A path is that of a file, of a directory or of a link.
-    fn conflicts(&self, step: &mut OldTranslation<'_>) {
+    /// Reports paths with nodes of different kinds.
+    fn check_conflicts(&self, step: &mut OldTranslation<'_>) {
         let mut seen: HashMap<&str, (OldNodeKind, u32)> = HashMap::new();
         let all = [
             (OldNodeKind::File, &self.files),
@@ -94,13 +94,13 @@ impl<'n, 't> OldNodes<'n, 't> {
                         kind.name(),
                         first.name()
                     );
-                    step.clash(at, other, message, "remove one of them");
+                    step.report_conflict(at, other, message, "remove one of them");
                 }
             }
         }
     }
 
-    /// Nothing can be below a link.
+    /// Reports nodes below a link of the config.
     fn check_links_above(&self, step: &mut OldTranslation<'_>) {
         let links: Vec<&str> = self.links.iter().map(|l| l.path.as_str()).collect();
         let lists = [&self.files, &self.directories, &self.links];
@@ -114,14 +114,15 @@ impl<'n, 't> OldNodes<'n, 't> {
                     "the path leads through the link {} of this config",
                     link.path
                 );
-                let help = "give the path behind the link";
-                step.clash(placed.node.at_of("path"), link.node.at, message, help);
+                let help = "give the path that the link leads to";
+                step.report_conflict(placed.node.at_of("path"), link.node.at, message, help);
             }
         });
     }
 }
 
-/// What is written for units comes last: a file at such a path has no effect, anything else is in the way.
+/// Reports whether a unit is written to `path`. Units are written last: a file there has no effect, anything else is in
+/// the way.
 fn is_claimed(
     step: &mut OldTranslation<'_>,
     node: &Node<'_>,
@@ -129,17 +130,17 @@ fn is_claimed(
     path: &str,
     claims: &Claims,
 ) -> bool {
-    let Some(unit) = claims.by(path) else {
+    let Some(unit) = claims.unit_at(path) else {
         return false;
     };
     match kind {
         OldNodeKind::File => {
             let message = format!("a unit of this config is written to {path} after this file");
-            step.united(node.at, unit, message, "remove the file");
+            step.warn_of_merge(node.at, unit, message, "remove the file");
         }
         _ => {
             let message = format!("a unit of this config is written to {path}");
-            step.clash(node.at, unit, message, "");
+            step.report_conflict(node.at, unit, message, "");
         }
     }
     true
@@ -179,9 +180,9 @@ fn check_mode(step: &mut OldTranslation<'_>, node: &Node<'_>) {
             step.error_with_help(at, "illegal file mode", help);
         }
         Some(_) => {}
-        // Something else gives it its mode.
+        // What it is appended to has a mode.
         None if node.is_true("append") => {}
-        None if step.since(node, OldVersion::V2_2) => {
+        None if step.is_since(node, OldVersion::V2_2) => {
             let message =
                 "no mode; Ignition 2 made it 0000, version 3 makes files 0644 and directories 0755";
             step.warn(at, message, "give a mode, e.g. 420 for 0644");
@@ -197,7 +198,7 @@ fn check_mode(step: &mut OldTranslation<'_>, node: &Node<'_>) {
 pub(super) fn mode<'t>(step: &OldTranslation<'_>, node: &Node<'t>) -> Option<Node<'t>> {
     match node.get("mode") {
         Some(mode) => Some(mode.clone()),
-        None if step.since(node, OldVersion::V2_2) => None,
+        None if step.is_since(node, OldVersion::V2_2) => None,
         None => Some(Node::int(node.at, 0)),
     }
 }
@@ -208,7 +209,7 @@ pub(super) fn owner<'t>(step: &OldTranslation<'_>, node: &Node<'t>, key: &str) -
     let mut out = Node::mapping(node.at_of(key));
     match owner.get("id") {
         Some(id) => out.set("id", id.clone()),
-        None if step.since(node, OldVersion::V2_1) => {}
+        None if step.is_since(node, OldVersion::V2_1) => {}
         None => out.set("id", Node::int(node.at_of(key), 0)),
     }
     out.copy_text(owner, "name");
@@ -216,7 +217,7 @@ pub(super) fn owner<'t>(step: &OldTranslation<'_>, node: &Node<'t>, key: &str) -
 }
 
 /// A translated node with its path and owners.
-pub(super) fn begin<'t>(step: &OldTranslation<'_>, placed: &PlacedNode<'_, 't>) -> Node<'t> {
+pub(super) fn base_node<'t>(step: &OldTranslation<'_>, placed: &PlacedNode<'_, 't>) -> Node<'t> {
     let node = placed.node;
     let path = Node::text(node.at_of("path"), placed.path.clone());
     let mut out = Node::mapping(node.at).with("path", path);

@@ -1,18 +1,18 @@
 //! RAID arrays.
 
 use super::fields::Fields;
-use super::step::{FirstPlaces, OldTranslation};
+use super::step::{FirstOffsets, OldTranslation};
 use crate::language::node::Node;
 
-/// Judges the arrays and translates them.
+/// Checks and translates the arrays.
 pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -> Vec<Node<'t>> {
-    let mut seen = FirstPlaces::new();
+    let mut seen = FirstOffsets::new();
     let mut translated = Vec::new();
     for array in storage.items("raid") {
         check(step, array);
         let name = array.text_of("name");
-        if let Some(first) = seen.earlier(name, array.at) {
-            step.clash(array.at, first, "duplicate array", "");
+        if let Some(first) = seen.record(name, array.at) {
+            step.report_conflict(array.at, first, "duplicate array", "");
         }
         let mut out = Node::mapping(array.at);
         out.copy_or_empty(array, "name");
@@ -47,13 +47,13 @@ fn check(step: &mut OldTranslation<'_>, array: &Node<'_>) {
     if devices.is_empty() {
         step.error(array.at_of("devices"), "an array needs devices");
     }
-    let mut seen = FirstPlaces::new();
+    let mut seen = FirstOffsets::new();
     for device in devices {
         if !device.as_text().starts_with('/') {
             step.error(device.at, "the device of an array must be absolute");
         }
-        if let Some(first) = seen.earlier(device.as_text(), device.at) {
-            step.clash(device.at, first, "duplicate device", "");
+        if let Some(first) = seen.record(device.as_text(), device.at) {
+            step.report_conflict(device.at, first, "duplicate device", "");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is fetched: the contents of files, other configs, certificates.
+//! Resources that are fetched: the contents of files, other configs, certificates.
 
 use super::fields::Fields;
 use super::step::OldTranslation;
@@ -9,19 +9,19 @@ use crate::config::url;
 use crate::language::node::Node;
 use std::collections::HashSet;
 
-/// Judges a source with what belongs to it.
+/// Checks a source with its compression, hash and headers.
 pub(super) fn check(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
-    source(step, resource);
+    check_source(step, resource);
     let compression = resource.text_of("compression");
     if !matches!(compression, "" | "gzip") {
         let at = resource.at_of("compression");
         step.error_with_help(at, "unknown compression", "use gzip, or leave it out");
     }
-    hash(step, resource.inner("verification"));
-    headers(step, resource);
+    check_hash(step, resource.inner("verification"));
+    check_headers(step, resource);
 }
 
-/// Judges a reference to a config or to certificates, which needs a source.
+/// Checks a reference to a config or to certificates, which needs a source.
 pub(super) fn check_reference(step: &mut OldTranslation<'_>, reference: &Node<'_>) {
     if reference.text_of("source").is_empty() {
         let at = reference.at_of("source");
@@ -30,7 +30,7 @@ pub(super) fn check_reference(step: &mut OldTranslation<'_>, reference: &Node<'_
     check(step, reference);
 }
 
-fn source(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
+fn check_source(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
     let source = resource.text_of("source");
     if source.is_empty() {
         return;
@@ -57,7 +57,7 @@ fn source_problem(source: &str, version: OldVersion) -> Option<String> {
     }
 }
 
-fn hash(step: &mut OldTranslation<'_>, verification: &Node<'_>) {
+fn check_hash(step: &mut OldTranslation<'_>, verification: &Node<'_>) {
     let Some(hash) = verification.get("hash") else {
         return;
     };
@@ -70,7 +70,7 @@ fn hash(step: &mut OldTranslation<'_>, verification: &Node<'_>) {
     step.error_with_help(hash.at, problem.to_string(), help);
 }
 
-fn headers(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
+fn check_headers(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
     let Some(list) = resource.get("httpHeaders") else {
         return;
     };
@@ -99,8 +99,8 @@ fn headers(step: &mut OldTranslation<'_>, resource: &Node<'_>) {
     }
 }
 
-/// `resource` in the words of version 3, with a source even if it is empty.
-pub(super) fn translated<'t>(resource: &Node<'t>) -> Node<'t> {
+/// `resource` translated to version 3, with a source even if it is empty.
+pub(super) fn translate<'t>(resource: &Node<'t>) -> Node<'t> {
     let mut out = Node::mapping(resource.at);
     out.copy_or_empty(resource, "source");
     out.copy_text(resource, "compression");

@@ -1,4 +1,4 @@
-//! The tables of the versions before 3: every object type, its members, and since when they are there.
+//! The tables of the versions before 3: every object type, its members, and the versions that introduced them.
 
 use super::version::OldVersion::{self, V1, V2_1, V2_2, V2_3, V2_4};
 
@@ -21,7 +21,7 @@ pub(super) struct OldField {
 pub(super) enum OldFieldKind {
     Text,
     Int,
-    /// A number that cannot be negative in 1 and 2.0, and can in what came after.
+    /// A number that must not be negative in 1 and 2.0, but may be in later versions.
     Count,
     Flag,
     Texts,
@@ -35,7 +35,7 @@ impl OldObjectType {
         self.fields.iter().find(|field| field.name == name)
     }
 
-    /// The members that `version` knows.
+    /// The members that `version` has.
     pub(super) fn fields_in(&self, version: OldVersion) -> impl Iterator<Item = &'static OldField> {
         self.fields.iter().filter(move |f| f.since <= version)
     }

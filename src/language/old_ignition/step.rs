@@ -1,4 +1,4 @@
-//! What every part of the translation needs, and rules that several of them have.
+//! State and rules that the parts of the translation share.
 
 use super::fields::Fields;
 use super::version::OldVersion;
@@ -12,14 +12,14 @@ use std::hash::Hash;
 
 /// The translation of one config.
 pub(super) struct OldTranslation<'s> {
-    /// Where the texts begin that the config was put together from, and the version of each.
+    /// The offset at which each text of the config begins, and its version.
     pub(super) versions: &'s [(u32, OldVersion)],
     pub(super) surroundings: &'s Surroundings<'s>,
     pub(super) remarks: &'s mut Remarks,
 }
 
 impl OldTranslation<'_> {
-    /// The version of the text that `node` stands in.
+    /// The version of the text that `node` is in.
     pub(super) fn version_of(&self, node: &Node<'_>) -> OldVersion {
         let after = self
             .versions
@@ -29,7 +29,7 @@ impl OldTranslation<'_> {
     }
 
     /// True if `node` is written in `version` or a later one.
-    pub(super) fn since(&self, node: &Node<'_>, version: OldVersion) -> bool {
+    pub(super) fn is_since(&self, node: &Node<'_>, version: OldVersion) -> bool {
         self.version_of(node) >= version
     }
 
@@ -50,43 +50,64 @@ impl OldTranslation<'_> {
         self.remarks.warn_with_help(at, message, help);
     }
 
-    /// [`OldTranslation::warn`] about something that the converters of old refuse or get wrong.
-    pub(super) fn extended(
+    /// Warns of something that the old converters reject or get wrong; in strict mode, that is an error.
+    pub(super) fn warn_of_extension(
         &mut self,
         at: u32,
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
         match self.surroundings.is_strict {
-            true => self.remarks.error_with_help(at, strictly(message), help),
+            true => self
+                .remarks
+                .error_with_help(at, strict_message(message), help),
             false => self.remarks.warn_with_help(at, message, help),
         }
     }
 
-    /// The value at `at` cannot be there beside the one at `other`.
-    pub(super) fn clash(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
+    /// Reports that the values at `at` and `other` exclude each other.
+    pub(super) fn report_conflict(
+        &mut self,
+        at: u32,
+        other: u32,
+        message: impl Into<String>,
+        help: &str,
+    ) {
         let help = Some(help.to_owned()).filter(|help| !help.is_empty());
         self.remarks
-            .about_two(Severity::Error, (at, other), message, help);
+            .add_about_two(Severity::Error, (at, other), message, help);
     }
 
-    /// The value at `at` was united with the one at `other`, which the converters of old do not do.
-    pub(super) fn united(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
+    /// Warns that the value at `at` is merged with the one at `other`, which the old converters do not do; in strict
+    /// mode, that is an error.
+    pub(super) fn warn_of_merge(
+        &mut self,
+        at: u32,
+        other: u32,
+        message: impl Into<String>,
+        help: &str,
+    ) {
         match self.surroundings.is_strict {
-            true => self.clash(at, other, strictly(message), help),
-            false => self.repeated(at, other, message, help),
+            true => self.report_conflict(at, other, strict_message(message), help),
+            false => self.warn_of_repetition(at, other, message, help),
         }
     }
 
-    /// The value at `at` is there beside the one at `other`, which is the same.
-    pub(super) fn repeated(&mut self, at: u32, other: u32, message: impl Into<String>, help: &str) {
+    /// Warns that the value at `at` repeats the one at `other`.
+    pub(super) fn warn_of_repetition(
+        &mut self,
+        at: u32,
+        other: u32,
+        message: impl Into<String>,
+        help: &str,
+    ) {
         let help = Some(help.to_owned()).filter(|help| !help.is_empty());
         self.remarks
-            .about_two(Severity::Warning, (at, other), message, help);
+            .add_about_two(Severity::Warning, (at, other), message, help);
     }
 
-    /// Text `key` of `node` must be an absolute path; `what` names it.
-    pub(super) fn absolute(&mut self, node: &Node<'_>, key: &str, what: &str) -> bool {
+    /// Checks that text `key` of `node` is an absolute path; messages call it `what`. True if it is.
+    pub(super) fn check_absolute(&mut self, node: &Node<'_>, key: &str, what: &str) -> bool {
         let path = node.text_of(key);
         let at = node.at_of(key);
         if path.is_empty() {
@@ -103,21 +124,21 @@ impl OldTranslation<'_> {
     }
 }
 
-/// A message about what is refused only where extensions are.
-pub(super) fn strictly(message: impl Into<String>) -> String {
+/// The message for something that is rejected only in strict mode.
+pub(super) fn strict_message(message: impl Into<String>) -> String {
     format!("{}; this is refused, as extensions are off", message.into())
 }
 
-/// What was there already, with its place.
-pub(super) struct FirstPlaces<K>(HashMap<K, u32>);
+/// Keys with the offsets of their first occurrences.
+pub(super) struct FirstOffsets<K>(HashMap<K, u32>);
 
-impl<K: Hash + Eq> FirstPlaces<K> {
+impl<K: Hash + Eq> FirstOffsets<K> {
     pub(super) fn new() -> Self {
-        FirstPlaces(HashMap::new())
+        FirstOffsets(HashMap::new())
     }
 
-    /// The place where `key` was first, or `None` if this is the first one.
-    pub(super) fn earlier(&mut self, key: K, at: u32) -> Option<u32> {
+    /// The offset at which `key` occurred first; `None` if this is its first occurrence, which is recorded.
+    pub(super) fn record(&mut self, key: K, at: u32) -> Option<u32> {
         match self.0.entry(key) {
             Entry::Occupied(first) => Some(*first.get()),
             Entry::Vacant(free) => {
@@ -128,13 +149,13 @@ impl<K: Hash + Eq> FirstPlaces<K> {
     }
 }
 
-/// The part behind the last dot of the last component of a path.
+/// The part after the last dot of the last component of a path.
 pub(super) fn extension(name: &str) -> &str {
     let file = name.rsplit('/').next().unwrap_or_default();
     file.rsplit_once('.').map_or("", |(_, extension)| extension)
 }
 
-/// True if two values are equal wherever they are.
+/// True if two values are equal, regardless of their offsets.
 pub(super) fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
     let entries = (a.entries(), b.entries());
     let elements = (a.elements(), b.elements());

@@ -1,4 +1,4 @@
-//! Units of systemd.
+//! systemd units.
 
 use super::fields::Fields;
 use super::step::{OldTranslation, extension};
@@ -8,7 +8,7 @@ use crate::language::node::{Node, NodeContent};
 use crate::layout::UNIT_DIRECTORY;
 use std::collections::HashMap;
 
-/// Where units of systemd-networkd are.
+/// Directory of the units of systemd-networkd.
 pub(super) const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
 
 const UNIT_TYPES: [&str; 12] = [
@@ -27,7 +27,7 @@ const UNIT_TYPES: [&str; 12] = [
 ];
 const NETWORK_TYPES: [&str; 3] = ["link", "netdev", "network"];
 
-/// Paths that units are written to, with the places of the units.
+/// Paths that units are written to, with the offsets of the units.
 pub(super) struct Claims(HashMap<String, u32>);
 
 impl Claims {
@@ -51,13 +51,13 @@ impl Claims {
         Claims(claims)
     }
 
-    /// The unit that is written to `path`.
-    pub(super) fn by(&self, path: &str) -> Option<u32> {
+    /// The offset of the unit that is written to `path`.
+    pub(super) fn unit_at(&self, path: &str) -> Option<u32> {
         self.0.get(path).copied()
     }
 }
 
-/// Judges the units of systemd and networkd.
+/// Checks the units of systemd and networkd.
 pub(super) fn check(step: &mut OldTranslation<'_>, root: &Node<'_>) {
     for unit in root.inner("systemd").items("units") {
         if !UNIT_TYPES.contains(&extension(unit.text_of("name"))) {
@@ -65,7 +65,7 @@ pub(super) fn check(step: &mut OldTranslation<'_>, root: &Node<'_>) {
             let at = unit.at_of("name");
             step.error_with_help(at, "the unit name has no valid suffix", help);
         }
-        check_texts(step, unit);
+        check_contents(step, unit);
         for dropin in unit.items("dropins") {
             check_dropin_name(step, dropin);
         }
@@ -76,7 +76,7 @@ pub(super) fn check(step: &mut OldTranslation<'_>, root: &Node<'_>) {
             let at = unit.at_of("name");
             step.error_with_help(at, "the name of a networkd unit has no valid suffix", help);
         }
-        check_texts(step, unit);
+        check_contents(step, unit);
         for dropin in unit.items("dropins") {
             check_dropin_name(step, dropin);
         }
@@ -91,9 +91,9 @@ fn check_dropin_name(step: &mut OldTranslation<'_>, dropin: &Node<'_>) {
     }
 }
 
-/// Version 1 did not parse units; version 3 does so for systemd.
-fn check_texts(step: &mut OldTranslation<'_>, unit: &Node<'_>) {
-    if !step.since(unit, OldVersion::V2_0) {
+/// Checks that the contents can be parsed. Version 1 did not parse units; version 3 does so for systemd.
+fn check_contents(step: &mut OldTranslation<'_>, unit: &Node<'_>) {
+    if !step.is_since(unit, OldVersion::V2_0) {
         return;
     }
     for holder in std::iter::once(unit).chain(unit.items("dropins")) {
@@ -104,7 +104,7 @@ fn check_texts(step: &mut OldTranslation<'_>, unit: &Node<'_>) {
     }
 }
 
-/// What the entries for one unit come to.
+/// The merged entries for one unit.
 struct OldUnit<'n, 't> {
     first: &'n Node<'t>,
     contents: Option<&'n Node<'t>>,
@@ -119,7 +119,7 @@ struct OldDropin<'n, 't> {
     contents: Option<&'n Node<'t>>,
 }
 
-/// Translates the units; those with one name become one, at the place of the first.
+/// Translates the units; entries with the same name become one, in the position of the first.
 pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, systemd: &Node<'t>) -> Vec<Node<'t>> {
     let mut units: Vec<OldUnit<'_, 't>> = Vec::new();
     let mut index_of: HashMap<&str, usize> = HashMap::new();
@@ -134,11 +134,11 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, systemd: &Node<'t>) -
         };
         if !std::ptr::eq(unit.first, node) {
             let message = format!("duplicate unit {name}; the entries are merged");
-            step.repeated(node.at, unit.first.at, message, "unite the entries");
+            step.warn_of_repetition(node.at, unit.first.at, message, "merge the entries");
         }
         unit.add(step, node);
     }
-    units.into_iter().map(OldUnit::translated).collect()
+    units.into_iter().map(OldUnit::into_node).collect()
 }
 
 impl<'n, 't> OldUnit<'n, 't> {
@@ -155,14 +155,14 @@ impl<'n, 't> OldUnit<'n, 't> {
 
     /// Adds an entry. Contents are written before the unit is masked.
     fn add(&mut self, step: &mut OldTranslation<'_>, node: &'n Node<'t>) {
-        if let Some(contents) = with_text(node) {
+        if let Some(contents) = non_empty_contents(node) {
             self.contents = Some(contents);
             self.mask = None;
         }
         if node.is_true("mask") {
             self.mask = node.get("mask").cloned();
         }
-        self.enable(step, node);
+        self.merge_enabled(step, node);
         let mut own: HashMap<&str, &Node<'_>> = HashMap::new();
         for dropin in node.items("dropins") {
             let name = dropin.text_of("name");
@@ -170,9 +170,9 @@ impl<'n, 't> OldUnit<'n, 't> {
                 let is_equal = other.text_of("contents") == dropin.text_of("contents");
                 let message = format!("duplicate drop-in {name}");
                 if is_equal {
-                    step.repeated(dropin.at, other.at, message, "remove one of them");
+                    step.warn_of_repetition(dropin.at, other.at, message, "remove one of them");
                 } else {
-                    step.clash(dropin.at, other.at, message, "unite them");
+                    step.report_conflict(dropin.at, other.at, message, "merge them");
                 }
             }
             self.add_dropin(dropin);
@@ -180,7 +180,7 @@ impl<'n, 't> OldUnit<'n, 't> {
     }
 
     fn add_dropin(&mut self, dropin: &'n Node<'t>) {
-        let contents = with_text(dropin);
+        let contents = non_empty_contents(dropin);
         let count = self.dropins.len();
         let index = *self
             .dropin_index
@@ -195,9 +195,9 @@ impl<'n, 't> OldUnit<'n, 't> {
         }
     }
 
-    fn enable(&mut self, step: &mut OldTranslation<'_>, node: &Node<'t>) {
+    fn merge_enabled(&mut self, step: &mut OldTranslation<'_>, node: &Node<'t>) {
         let is_enabled = node.is_true("enable");
-        if is_enabled && step.since(node, OldVersion::V2_1) {
+        if is_enabled && step.is_since(node, OldVersion::V2_1) {
             let at = node.at_of("enable");
             if node.flag_of("enabled") == Some(false) {
                 let message = "`enable` contradicts `enabled`, which counts";
@@ -215,12 +215,12 @@ impl<'n, 't> OldUnit<'n, 't> {
             && earlier.as_text() != enabled.as_text()
         {
             let message = "one entry enables the unit, another one disables it";
-            step.clash(enabled.at, earlier.at, message, "keep one of them");
+            step.report_conflict(enabled.at, earlier.at, message, "keep one of them");
         }
         self.enabled = Some(enabled);
     }
 
-    fn translated(self) -> Node<'t> {
+    fn into_node(self) -> Node<'t> {
         let mut out = Node::mapping(self.first.at);
         out.copy(self.first, "name");
         if let Some(contents) = self.contents {
@@ -246,8 +246,8 @@ impl<'n, 't> OldUnit<'n, 't> {
     }
 }
 
-/// The contents, unless they are empty: then nothing is written.
-fn with_text<'n, 't>(node: &'n Node<'t>) -> Option<&'n Node<'t>> {
+/// The contents, unless they are empty, in which case nothing is written.
+fn non_empty_contents<'n, 't>(node: &'n Node<'t>) -> Option<&'n Node<'t>> {
     let contents = node.get("contents")?;
     let is_empty = match &contents.value {
         NodeContent::Scalar(scalar) => scalar.text.is_empty(),

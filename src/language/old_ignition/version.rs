@@ -15,7 +15,7 @@ pub(crate) enum OldVersion {
 }
 
 impl OldVersion {
-    /// All of them, oldest first.
+    /// All versions, oldest first.
     pub(crate) const ALL: [OldVersion; 7] = [
         OldVersion::V1,
         OldVersion::V2_0,
@@ -39,18 +39,18 @@ impl OldVersion {
         }
     }
 
-    /// The one that `ignition.version` states.
-    pub(crate) fn stated(text: &str) -> Option<Self> {
+    /// The version that `text`, the value of `ignition.version`, states.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut stated = Self::ALL.into_iter().filter(|v| *v != OldVersion::V1);
         stated.find(|version| version.name() == text)
     }
 }
 
-/// What a text says about its version.
+/// The version that a text declares.
 pub(super) enum DeclaredVersion {
-    /// One of those before 3, and where.
+    /// A version before 3, with its offset.
     Old(OldVersion, u32),
-    /// Something else.
+    /// Anything else, with what to report.
     Other {
         at: u32,
         message: String,
@@ -58,23 +58,26 @@ pub(super) enum DeclaredVersion {
     },
 }
 
-/// The version of the config `root`, by its keys and nothing else.
-pub(super) fn stated(root: &Node<'_>) -> DeclaredVersion {
+/// The version of the config `root`, by its keys alone.
+pub(super) fn declared(root: &Node<'_>) -> DeclaredVersion {
     let version = member(root, "ignition").and_then(|section| member(section, "version"));
     if let Some(version) = version {
-        return named(version);
+        return parse_version(version);
     }
     match member(root, "ignitionVersion") {
         Some(number) if is_one(number) => DeclaredVersion::Old(OldVersion::V1, number.at),
         Some(number) => DeclaredVersion::Other {
             at: number.at,
             message: "`ignitionVersion` must be the integer 1 or absent".into(),
-            help: format!("write 1, or one of {} in ignition.version", accepted()),
+            help: format!(
+                "write 1, or one of {} in ignition.version",
+                accepted_versions()
+            ),
         },
         None => DeclaredVersion::Other {
             at: member(root, "ignition").map_or(root.at, |section| section.at),
             message: "the config does not say its version".into(),
-            help: format!("ignition.version is one of {}", accepted()),
+            help: format!("ignition.version is one of {}", accepted_versions()),
         },
     }
 }
@@ -84,16 +87,16 @@ fn is_one(number: &Node<'_>) -> bool {
     scalar.is_some_and(|scalar| scalar.style == Style::Plain && scalar.text == "1")
 }
 
-fn named(version: &Node<'_>) -> DeclaredVersion {
+fn parse_version(version: &Node<'_>) -> DeclaredVersion {
     let text = version.as_scalar().filter(|s| s.style == Style::Quoted);
     let Some(text) = text.map(|scalar| &*scalar.text) else {
         return DeclaredVersion::Other {
             at: version.at,
             message: "the version must be a string".into(),
-            help: format!("write one of {}", accepted()),
+            help: format!("write one of {}", accepted_versions()),
         };
     };
-    if let Some(old) = OldVersion::stated(text) {
+    if let Some(old) = OldVersion::parse(text) {
         return DeclaredVersion::Old(old, version.at);
     }
     let message = match text.starts_with("3.") {
@@ -103,17 +106,17 @@ fn named(version: &Node<'_>) -> DeclaredVersion {
     DeclaredVersion::Other {
         at: version.at,
         message,
-        help: format!("accepted here are {}", accepted()),
+        help: format!("accepted here are {}", accepted_versions()),
     }
 }
 
-fn accepted() -> String {
+fn accepted_versions() -> String {
     let later = OldVersion::ALL.iter().filter(|v| **v != OldVersion::V1);
     let names: Vec<&str> = later.map(|version| version.name()).collect();
     names.join(", ")
 }
 
-/// Member `key` of an object, whatever its letter case; null is not a member.
+/// Member `key` of an object, in any letter case; null counts as absent.
 fn member<'n, 't>(object: &'n Node<'t>, key: &str) -> Option<&'n Node<'t>> {
     let entries = object.entries().iter().rev();
     let found = entries.filter(|entry| entry.key.eq_ignore_ascii_case(key));
@@ -126,7 +129,7 @@ mod tests {
     use crate::language::json;
 
     #[test]
-    fn versions_are_told_by_two_keys() {
+    fn versions_are_declared_by_two_keys() {
         let cases = [
             (
                 r#"{"ignition":{"version":"2.0.0"}}"#,
@@ -174,7 +177,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let root = json::read(text.as_bytes()).expect(text);
-            let version = match stated(&root) {
+            let version = match declared(&root) {
                 DeclaredVersion::Old(version, _) => Some(version),
                 DeclaredVersion::Other { .. } => None,
             };

@@ -1,14 +1,14 @@
-//! YAML as configs mostly have it, read fast: block mappings and lists, scalars without and in quotes on one line,
+//! A fast reader for the YAML that most configs use: block mappings and lists, plain and quoted scalars on one line,
 //! literal blocks.
 //!
-//! This is not a second opinion on YAML. Whatever is not as simple as that (anchors, tags, flow collections, scalars over
-//! several lines, absent values, tabs, errors of any kind) ends it, and the text is read by the real parser instead.
+//! This is not a second opinion on YAML. Anything less simple (anchors, tags, flow collections, multi-line scalars,
+//! absent values, tabs, errors of any kind) makes it give up, and the text is read by the real parser instead.
 
-use crate::language::base64_url::url_bytes;
+use crate::language::base64_url::url_len;
 use memchr::{memchr, memchr2, memchr3};
 use std::borrow::Cow;
 
-/// What a text is made of, in its order, with offsets in bytes.
+/// A part of a text, in order, with offsets in bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum YamlEvent<'t> {
     /// A list begins.
@@ -19,26 +19,26 @@ pub(super) enum YamlEvent<'t> {
     End,
     /// A key, or a value.
     Scalar {
-        /// Where it is written.
+        /// Its offset.
         at: usize,
         /// Without quotes, indentation and escapes.
         text: Cow<'t, str>,
-        /// It is not in quotes and no block.
+        /// True if it is neither quoted nor a block.
         is_plain: bool,
     },
 }
 
 /// Longer keys are not simple keys in YAML.
-const MAX_KEY: usize = 1000;
+const MAX_KEY_BYTES: usize = 1000;
 
 /// The first byte of a byte order mark and of some other characters.
 const BYTE_ORDER_MARK: u8 = 0xef;
 
-/// Gives the parts of `text` to `take`. `None` if the text is not that simple or `take` gives `None`; what was given is
-/// to be forgotten then.
+/// Passes the parts of `text` to `emit`. `None` if the text is not that simple or `emit` returns `None`; what was
+/// passed must be discarded then.
 pub(super) fn read<'t>(
     text: &'t str,
-    take: &mut dyn FnMut(YamlEvent<'t>) -> Option<()>,
+    emit: &mut dyn FnMut(YamlEvent<'t>) -> Option<()>,
 ) -> Option<()> {
     if !text.ends_with('\n') {
         return None;
@@ -49,10 +49,10 @@ pub(super) fn read<'t>(
         open: Vec::new(),
         is_value_next: false,
         is_begun: false,
-        take,
+        emit,
     };
     while reader.at < text.len() {
-        reader.line()?;
+        reader.read_line()?;
     }
     reader.end()
 }
@@ -67,10 +67,10 @@ struct SimpleYamlReader<'t, 'f> {
     text: &'t str,
     at: usize,
     open: Vec<OpenBlock>,
-    /// The value of the last key is on the lines that follow.
+    /// True if the value of the last key is on the following lines.
     is_value_next: bool,
     is_begun: bool,
-    take: &'f mut dyn FnMut(YamlEvent<'t>) -> Option<()>,
+    emit: &'f mut dyn FnMut(YamlEvent<'t>) -> Option<()>,
 }
 
 impl<'t> SimpleYamlReader<'t, '_> {
@@ -87,7 +87,7 @@ impl<'t> SimpleYamlReader<'t, '_> {
         self.at - start
     }
 
-    /// Behind the end of the line, if nothing in the rest of it has a meaning of its own.
+    /// Skips the rest of the line. `None` if it has characters that only the real parser handles.
     fn skip_line(&mut self) -> Option<()> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let length = memchr(b'\n', rest)?;
@@ -95,32 +95,32 @@ impl<'t> SimpleYamlReader<'t, '_> {
         is_ordinary(rest.get(..length)?).then_some(())
     }
 
-    /// Nothing more on this line but a comment.
+    /// Skips the rest of the line, which may only be a comment.
     fn end_line(&mut self) -> Option<()> {
         let spaces = self.skip_spaces();
         let is_end = self.byte(0) == b'\n' || self.byte(0) == b'#' && spaces > 0;
         is_end.then(|| self.skip_line())?
     }
 
-    fn line(&mut self) -> Option<()> {
+    fn read_line(&mut self) -> Option<()> {
         let column = self.skip_spaces();
         match (self.byte(0), self.byte(1)) {
             (b'\n', _) => self.at += 1,
             (b'#', _) => self.skip_line()?,
             (b'-', b' ') => {
-                self.collection(column, true)?;
-                self.entry(column)?;
+                self.enter_collection(column, true)?;
+                self.read_entry(column)?;
             }
             _ => {
-                self.collection(column, false)?;
-                self.key()?;
+                self.enter_collection(column, false)?;
+                self.read_key()?;
             }
         }
         Some(())
     }
 
-    /// Goes on with the collection that something at `column` belongs to, or begins it.
-    fn collection(&mut self, column: usize, is_list: bool) -> Option<()> {
+    /// Continues the collection that an entry at `column` belongs to, or begins it.
+    fn enter_collection(&mut self, column: usize, is_list: bool) -> Option<()> {
         while let Some(top) = self.open.last() {
             let is_inside = column > top.column
                 // Lists need not be indented.
@@ -138,7 +138,7 @@ impl<'t> SimpleYamlReader<'t, '_> {
                 return Some(());
             }
             self.open.pop();
-            (self.take)(YamlEvent::End)?;
+            (self.emit)(YamlEvent::End)?;
         }
         match self.is_begun {
             true => None,
@@ -151,17 +151,17 @@ impl<'t> SimpleYamlReader<'t, '_> {
         self.is_value_next = false;
         self.open.push(OpenBlock { column, is_list });
         if !is_list {
-            return (self.take)(YamlEvent::Mapping(self.at));
+            return (self.emit)(YamlEvent::Mapping(self.at));
         }
-        // The place of a list that is not indented is its first element.
-        let behind = self.text.get(self.at + 1..)?;
-        let spaces = behind.bytes().position(|byte| byte != b' ')?;
+        // The offset of a list that is not indented is that of its first element.
+        let after = self.text.get(self.at + 1..)?;
+        let spaces = after.bytes().position(|byte| byte != b' ')?;
         let first = self.at + 1 + spaces;
-        (self.take)(YamlEvent::List(if is_flush { first } else { self.at }))
+        (self.emit)(YamlEvent::List(if is_flush { first } else { self.at }))
     }
 
-    /// An element of a list, at its dash.
-    fn entry(&mut self, column: usize) -> Option<()> {
+    /// Reads an element of a list, beginning at its dash.
+    fn read_entry(&mut self, column: usize) -> Option<()> {
         self.at += 1;
         let column = column + 1 + self.skip_spaces();
         match self.key_length() {
@@ -170,30 +170,30 @@ impl<'t> SimpleYamlReader<'t, '_> {
                     column,
                     is_list: false,
                 });
-                (self.take)(YamlEvent::Mapping(self.at))?;
-                self.key()
+                (self.emit)(YamlEvent::Mapping(self.at))?;
+                self.read_key()
             }
-            None => self.value(),
+            None => self.read_value(),
         }
     }
 
-    /// The length of the key that is here.
+    /// The length of the key at this offset.
     fn key_length(&self) -> Option<usize> {
         let rest = self.text.as_bytes().get(self.at..)?;
-        let is_of_key =
+        let is_key_byte =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'/');
-        let length = rest.iter().position(|byte| !is_of_key(byte))?;
+        let length = rest.iter().position(|byte| !is_key_byte(byte))?;
         let is_key = rest.first()?.is_ascii_alphanumeric()
-            && length < MAX_KEY
+            && length < MAX_KEY_BYTES
             && rest.get(length) == Some(&b':')
             && matches!(rest.get(length + 1), Some(b' ' | b'\n'));
         is_key.then_some(length)
     }
 
-    /// A key and, if it is on the same line, its value.
-    fn key(&mut self) -> Option<()> {
+    /// Reads a key and, if it is on the same line, its value.
+    fn read_key(&mut self) -> Option<()> {
         let length = self.key_length()?;
-        self.scalar(
+        self.emit_scalar(
             self.at,
             Cow::Borrowed(self.text.get(self.at..self.at + length)?),
             true,
@@ -203,44 +203,44 @@ impl<'t> SimpleYamlReader<'t, '_> {
         match self.byte(0) {
             b'\n' => self.is_value_next = true,
             b'#' if spaces > 0 => self.is_value_next = true,
-            _ => return self.value(),
+            _ => return self.read_value(),
         }
         self.skip_line()
     }
 
-    fn scalar(&mut self, at: usize, text: Cow<'t, str>, is_plain: bool) -> Option<()> {
-        (self.take)(YamlEvent::Scalar { at, text, is_plain })
+    fn emit_scalar(&mut self, at: usize, text: Cow<'t, str>, is_plain: bool) -> Option<()> {
+        (self.emit)(YamlEvent::Scalar { at, text, is_plain })
     }
 
-    fn value(&mut self) -> Option<()> {
+    fn read_value(&mut self) -> Option<()> {
         match self.byte(0) {
-            b'"' => self.double_quoted(),
-            b'\'' => self.single_quoted(),
-            b'|' => self.literal(),
+            b'"' => self.read_double_quoted(),
+            b'\'' => self.read_single_quoted(),
+            b'|' => self.read_literal(),
             first
                 if first.is_ascii_alphanumeric()
                     || matches!(first, b'/' | b'.' | b'_' | b'~' | b'+' | b'$' | b'(') =>
             {
-                self.plain()
+                self.read_plain()
             }
             _ => None,
         }
     }
 
-    fn plain(&mut self) -> Option<()> {
+    fn read_plain(&mut self) -> Option<()> {
         let start = self.at;
         self.skip_line()?;
         let line = self.text.get(start..self.at - 1)?;
         let text = line.split_once(" #").map_or(line, |(text, _)| text);
         let text = text.trim_end_matches(' ');
-        let is_printed = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if !is_printed || text.contains(": ") || text.ends_with(':') {
+        let is_printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        if !is_printable || text.contains(": ") || text.ends_with(':') {
             return None;
         }
-        self.scalar(start, Cow::Borrowed(text), true)
+        self.emit_scalar(start, Cow::Borrowed(text), true)
     }
 
-    fn single_quoted(&mut self) -> Option<()> {
+    fn read_single_quoted(&mut self) -> Option<()> {
         let start = self.at;
         self.at += 1;
         let mut text = Cow::Borrowed("");
@@ -257,10 +257,10 @@ impl<'t> SimpleYamlReader<'t, '_> {
             self.at += 2;
         }
         self.at += 1;
-        self.quoted(start, text)
+        self.emit_quoted(start, text)
     }
 
-    fn double_quoted(&mut self) -> Option<()> {
+    fn read_double_quoted(&mut self) -> Option<()> {
         let start = self.at;
         self.at += 1;
         let mut text = Cow::Borrowed("");
@@ -273,37 +273,37 @@ impl<'t> SimpleYamlReader<'t, '_> {
                 b'"' => break,
                 b'\\' => {
                     if let Cow::Borrowed(begin) = text {
-                        text = Cow::Owned(self.with_room_for_line(begin));
+                        text = Cow::Owned(self.with_line_capacity(begin));
                     }
-                    text.to_mut().push(self.escaped()?);
+                    text.to_mut().push(self.read_escape()?);
                 }
                 _ => return None,
             }
         }
         self.at += 1;
-        self.quoted(start, text)
+        self.emit_quoted(start, text)
     }
 
-    /// Copies `begin` to a string with room for the rest of the line, and for all of it in base64, so that it is not
-    /// reallocated.
-    fn with_room_for_line(&self, begin: &str) -> String {
+    /// Copies `begin` to a string with capacity for the rest of the line, and for all of it in base64, so that it is
+    /// not reallocated.
+    fn with_line_capacity(&self, begin: &str) -> String {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let length = memchr(b'\n', rest).unwrap_or_default();
-        let mut text = String::with_capacity(url_bytes(begin.len() + length));
+        let mut text = String::with_capacity(url_len(begin.len() + length));
         text.push_str(begin);
         text
     }
 
-    /// A scalar in quotes that has ended here.
-    fn quoted(&mut self, start: usize, text: Cow<'t, str>) -> Option<()> {
+    /// Emits a quoted scalar that ends here.
+    fn emit_quoted(&mut self, start: usize, text: Cow<'t, str>) -> Option<()> {
         if !is_ordinary(self.text.as_bytes().get(start..self.at)?) {
             return None;
         }
-        self.scalar(start, text, false)?;
+        self.emit_scalar(start, text, false)?;
         self.end_line()
     }
 
-    fn escaped(&mut self) -> Option<char> {
+    fn read_escape(&mut self) -> Option<char> {
         let digits = match self.byte(1) {
             b'x' => 2,
             b'u' => 4,
@@ -329,8 +329,8 @@ impl<'t> SimpleYamlReader<'t, '_> {
         char::from_u32(u32::from_str_radix(digits, 16).ok()?)
     }
 
-    /// A block of lines.
-    fn literal(&mut self) -> Option<()> {
+    /// Reads a literal block.
+    fn read_literal(&mut self) -> Option<()> {
         let start = self.at;
         self.at += 1;
         let chomping = self.byte(0);
@@ -342,12 +342,12 @@ impl<'t> SimpleYamlReader<'t, '_> {
         let first = self.at;
         let column = self.skip_spaces();
         self.at = first;
-        // Empty lines in front, blocks without lines and tabs are not that simple.
+        // Leading empty lines, blocks without lines and tabs are not that simple.
         if column <= outside || matches!(self.byte(column), b'\n' | b'\t') {
             return None;
         }
         let mut text = String::new();
-        // Line ends behind the last line with something on it.
+        // Line ends after the last line that is not empty.
         let mut ends = 0;
         while self.at < self.text.len() {
             let line = self.at;
@@ -375,7 +375,7 @@ impl<'t> SimpleYamlReader<'t, '_> {
             b'+' => text.extend(std::iter::repeat_n('\n', ends)),
             _ => text.push('\n'),
         }
-        self.scalar(start, Cow::Owned(text), false)
+        self.emit_scalar(start, Cow::Owned(text), false)
     }
 
     fn end(&mut self) -> Option<()> {
@@ -383,18 +383,18 @@ impl<'t> SimpleYamlReader<'t, '_> {
             return None;
         }
         while self.open.pop().is_some() {
-            (self.take)(YamlEvent::End)?;
+            (self.emit)(YamlEvent::End)?;
         }
         Some(())
     }
 }
 
-/// False if there may be line ends other than LF, the end of a text, or a byte order mark in it.
+/// False if `text` may have line ends other than LF, a NUL, or a byte order mark.
 fn is_ordinary(text: &[u8]) -> bool {
     memchr3(b'\r', b'\0', BYTE_ORDER_MARK, text).is_none()
 }
 
-/// Puts `more` behind `text`, without copying if it is the first.
+/// Appends `more` to `text`, without copying if `text` is empty.
 fn append<'t>(text: &mut Cow<'t, str>, more: &'t str) {
     match text {
         Cow::Borrowed("") => *text = Cow::Borrowed(more),

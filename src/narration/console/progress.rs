@@ -1,4 +1,4 @@
-//! Progress of a stage: a line for each part of it when it ends, and for anything that takes long.
+//! Progress of a stage: a line for each phase when it ends, and for anything that takes long.
 
 use super::super::transfer::Transfer;
 use super::Consoles;
@@ -13,69 +13,69 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// When what is under way gets a line.
+/// When an activity gets a line.
 #[derive(Debug, Clone, Copy)]
-struct Pace {
-    /// It has taken this long.
+struct ProgressIntervals {
+    /// Time until the first line.
     first: Duration,
-    /// And this long again.
-    again: Duration,
-    /// How often that is looked at.
-    look: Duration,
+    /// Time between further lines.
+    repeat: Duration,
+    /// How often to check.
+    poll: Duration,
 }
 
-const PROGRESS_INTERVAL: Pace = Pace {
+const PROGRESS_INTERVALS: ProgressIntervals = ProgressIntervals {
     first: Duration::from_secs(2),
-    again: Duration::from_secs(5),
-    look: Duration::from_millis(250),
+    repeat: Duration::from_secs(5),
+    poll: Duration::from_millis(250),
 };
 
 thread_local! {
-    /// What this thread is at.
+    /// The key of this thread's current activity.
     static CURRENT: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
-/// Something under way.
+/// A running activity.
 struct Running {
     what: String,
-    /// What came in so far.
+    /// Bytes received so far.
     transfer: Transfer,
     since: Instant,
-    /// When it gets its next line.
+    /// When its next line is due.
     due: Instant,
-    /// It had one.
-    told: bool,
+    /// True once it had a line.
+    was_shown: bool,
 }
 
-/// What is going on.
+/// Activities and counts of a run.
 #[derive(Default)]
 struct ProgressState {
     running: BTreeMap<u64, Running>,
     next: u64,
     tally: Option<Tally>,
-    /// Keys of operations, by their number in the plan.
+    /// Keys of running operations, by their id in the plan.
     operations: BTreeMap<u32, u64>,
-    over: bool,
+    is_over: bool,
 }
 
 struct SharedProgress {
     out: Box<dyn Fn(&str) + Send + Sync>,
-    /// True for operations that get a line when they end, however quick they were.
-    notable: fn(&Operation) -> bool,
-    pace: Pace,
+    /// True for operations that get a line when they end even if they were quick.
+    is_notable: fn(&Operation) -> bool,
+    intervals: ProgressIntervals,
     state: Mutex<ProgressState>,
     wake: Condvar,
 }
 
-/// Progress of one stage. Its last line is written before the value is gone.
+/// Progress of one stage. Its last line is written before it is dropped.
 pub(crate) struct ConsoleProgress {
     shared: Arc<SharedProgress>,
     ticker: Option<JoinHandle<()>>,
 }
 
-/// Something that is under way while the value lives.
-#[must_use = "what is under way ends when the value goes"]
-pub(crate) struct UnderWay<'a> {
+/// Ends an activity when dropped.
+#[must_use = "dropping the guard ends the activity"]
+pub(crate) struct ActivityGuard<'a> {
     shared: &'a SharedProgress,
     key: u64,
 }
@@ -86,59 +86,60 @@ impl ConsoleProgress {
         Self::start(
             Box::new(move |line| consoles.write(line)),
             |_| false,
-            PROGRESS_INTERVAL,
+            PROGRESS_INTERVALS,
         )
     }
 
-    /// Progress in lines for `out`; operations that are `notable` each get one when they end.
+    /// Progress in lines for `out`; operations for which `is_notable` is true each get one when they end.
     pub(crate) fn into_lines(
         out: impl Fn(&str) + Send + Sync + 'static,
-        notable: fn(&Operation) -> bool,
+        is_notable: fn(&Operation) -> bool,
     ) -> Self {
-        Self::start(Box::new(out), notable, PROGRESS_INTERVAL)
+        Self::start(Box::new(out), is_notable, PROGRESS_INTERVALS)
     }
 
     fn start(
         out: Box<dyn Fn(&str) + Send + Sync>,
-        notable: fn(&Operation) -> bool,
-        pace: Pace,
+        is_notable: fn(&Operation) -> bool,
+        intervals: ProgressIntervals,
     ) -> Self {
         let shared = Arc::new(SharedProgress {
             out,
-            notable,
-            pace,
+            is_notable,
+            intervals,
             state: Mutex::default(),
             wake: Condvar::new(),
         });
         let other = Arc::clone(&shared);
-        // Without it there is less to see, and no harm.
+        // Without the thread there is less output, but no harm.
         let ticker = std::thread::Builder::new()
             .name("progress".into())
-            .spawn(move || other.watch());
+            .spawn(move || other.print_due_lines());
         Self {
             shared,
             ticker: ticker.ok(),
         }
     }
 
-    /// A plan is about to run.
+    /// Called before a plan runs.
     pub(crate) fn plan(&self, plan: &Plan) {
         let mut state = self.shared.lock();
         state.tally = Some(Tally::new(plan));
         state.operations.clear();
     }
 
-    /// A part of the stage that is not an operation ended, e.g. `config`, `from qemu, 2 documents`.
-    pub(crate) fn phase(&self, name: &str, detail: &str, took: Duration) {
-        self.shared.say(&format!("{name}: {detail} ({took:.1?})"));
+    /// Prints the end of a part of the stage that is not an operation, e.g. `config`, `from qemu, 2 documents`.
+    pub(crate) fn print_phase(&self, name: &str, detail: &str, elapsed: Duration) {
+        self.shared
+            .print(&format!("{name}: {detail} ({elapsed:.1?})"));
     }
 
-    /// More bytes came in for what this thread is at.
+    /// Called when bytes were received for the activity of this thread.
     pub(crate) fn received(&self, bytes: u64) {
         self.change(|transfer| transfer.receive(bytes));
     }
 
-    /// A body of this length is about to come in for what this thread is at.
+    /// Called before a body of this length is received for the activity of this thread.
     pub(crate) fn announced(&self, bytes: u64) {
         self.change(|transfer| transfer.announce(bytes));
     }
@@ -151,10 +152,10 @@ impl ConsoleProgress {
         }
     }
 
-    /// Something that is not an operation begins; it gets lines if it takes long.
-    pub(crate) fn under_way(&self, what: impl Into<String>) -> UnderWay<'_> {
+    /// Begins an activity that is not an operation; it gets lines if it takes long.
+    pub(crate) fn begin_activity(&self, what: impl Into<String>) -> ActivityGuard<'_> {
         let key = self.shared.begin(&mut self.shared.lock(), what.into());
-        UnderWay {
+        ActivityGuard {
             shared: &self.shared,
             key,
         }
@@ -163,7 +164,7 @@ impl ConsoleProgress {
 
 impl Drop for ConsoleProgress {
     fn drop(&mut self) {
-        self.shared.lock().over = true;
+        self.shared.lock().is_over = true;
         self.shared.wake.notify_all();
         if let Some(ticker) = self.ticker.take() {
             drop(ticker.join());
@@ -171,21 +172,21 @@ impl Drop for ConsoleProgress {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for ActivityGuard<'_> {
     fn drop(&mut self) {
         let ended = self.shared.lock().running.remove(&self.key);
         CURRENT.set(None);
-        if let Some(running) = ended.filter(|running| running.told) {
-            let took = running.since.elapsed();
+        if let Some(running) = ended.filter(|running| running.was_shown) {
+            let elapsed = running.since.elapsed();
             let bytes = running.transfer.bytes;
-            self.shared.say(&done(&running.what, took, bytes));
+            self.shared.print(&done(&running.what, elapsed, bytes));
         }
     }
 }
 
 impl Observer for ConsoleProgress {
     fn started(&self, operation: &Operation) {
-        if tally::acts(operation) {
+        if tally::has_effect(operation) {
             let mut state = self.shared.lock();
             let key = self.shared.begin(&mut state, operation.kind.describe());
             state.operations.insert(operation.id.0, key);
@@ -194,54 +195,54 @@ impl Observer for ConsoleProgress {
 
     fn finished(&self, operation: &Operation, record: &OperationRecord) {
         CURRENT.set(None);
-        let notable = tally::acts(operation) && (self.shared.notable)(operation);
-        let lines = self.shared.lock().finished(operation, record, notable);
-        lines.iter().for_each(|line| self.shared.say(line));
+        let is_notable = tally::has_effect(operation) && (self.shared.is_notable)(operation);
+        let lines = self.shared.lock().finished(operation, record, is_notable);
+        lines.iter().for_each(|line| self.shared.print(line));
     }
 }
 
 impl ProgressState {
-    /// What there is to say now that an operation has ended. A failure is not told here: the last screen
-    /// tells it.
+    /// The lines to print at the end of an operation. A failure gets none: it is shown at the end of the stage.
     fn finished(
         &mut self,
         operation: &Operation,
         record: &OperationRecord,
-        notable: bool,
+        is_notable: bool,
     ) -> Vec<String> {
         let key = self.operations.remove(&operation.id.0);
         let running = key.and_then(|key| self.running.remove(&key));
         let OperationOutcome::Done(result) = &record.outcome else {
             return Vec::new();
         };
-        let (took, bytes) = (record.duration, result.bytes.unwrap_or(0));
-        let told = running.filter(|running| running.told || notable);
+        let (elapsed, bytes) = (record.duration, result.bytes.unwrap_or(0));
+        let shown = running.filter(|running| running.was_shown || is_notable);
         let tally = self.tally.as_mut();
-        let ended = tally.and_then(|tally| tally.done(operation, record.started, took, bytes));
-        let operation = told.map(|running| done(&running.what, took, bytes));
+        let ended =
+            tally.and_then(|tally| tally.record_done(operation, record.started, elapsed, bytes));
+        let operation = shown.map(|running| done(&running.what, elapsed, bytes));
         let phase = ended.map(|ended| {
             let many = format!("{}: {}", ended.phase.name(), ended.operations);
-            done(&many, ended.took, ended.bytes)
+            done(&many, ended.elapsed, ended.bytes)
         });
         operation.into_iter().chain(phase).collect()
     }
 }
 
 /// `write file /big: done (3.2s, 1 GiB)`
-fn done(what: &str, took: Duration, bytes: u64) -> String {
+fn done(what: &str, elapsed: Duration, bytes: u64) -> String {
     match bytes {
-        0 => format!("{what} done ({took:.1?})"),
-        bytes => format!("{what} done ({took:.1?}, {})", human_size(bytes)),
+        0 => format!("{what} done ({elapsed:.1?})"),
+        bytes => format!("{what} done ({elapsed:.1?}, {})", human_size(bytes)),
     }
 }
 
 impl SharedProgress {
-    /// A thread that panicked while it held the lock has aborted the process or broken nothing here.
+    /// Ignores poisoning: the state is valid even if a thread panicked while it held the lock.
     fn lock(&self) -> MutexGuard<'_, ProgressState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn say(&self, line: &str) {
+    fn print(&self, line: &str) {
         (self.out)(&format!("kindling: {}\n", escaped(line)));
     }
 
@@ -256,38 +257,38 @@ impl SharedProgress {
                 what,
                 transfer: Transfer::default(),
                 since,
-                due: since + self.pace.first,
-                told: false,
+                due: since + self.intervals.first,
+                was_shown: false,
             },
         );
         key
     }
 
-    /// Writes the lines that become due, until it is over.
-    fn watch(&self) {
+    /// Prints lines when they are due, until the stage ends.
+    fn print_due_lines(&self) {
         let mut state = self.lock();
-        while !state.over {
-            let waited = self.wake.wait_timeout(state, self.pace.look);
+        while !state.is_over {
+            let waited = self.wake.wait_timeout(state, self.intervals.poll);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
-            let lines = state.due(Instant::now(), self.pace.again);
-            // Consoles are slow; workers must not wait for them here.
+            let lines = state.due(Instant::now(), self.intervals.repeat);
+            // Consoles are slow; workers must not wait for the lock meanwhile.
             drop(state);
-            lines.iter().for_each(|line| self.say(line));
+            lines.iter().for_each(|line| self.print(line));
             state = self.lock();
         }
     }
 }
 
 impl ProgressState {
-    /// Lines for what has taken long again.
-    fn due(&mut self, now: Instant, again: Duration) -> Vec<String> {
+    /// The lines that are due at `now`, for activities that take long.
+    fn due(&mut self, now: Instant, repeat: Duration) -> Vec<String> {
         let late = self.running.values_mut().filter(|r| r.due <= now);
         late.map(|running| {
-            running.told = true;
-            running.due = now + again;
-            let so_far = now.saturating_duration_since(running.since);
-            let seconds = so_far.as_secs();
-            match running.transfer.so_far(so_far) {
+            running.was_shown = true;
+            running.due = now + repeat;
+            let elapsed = now.saturating_duration_since(running.since);
+            let seconds = elapsed.as_secs();
+            match running.transfer.describe(elapsed) {
                 None => format!("{} ... {seconds} s so far", running.what),
                 Some(transfer) => format!("{} ... {seconds} s, {transfer}", running.what),
             }
@@ -338,12 +339,12 @@ mod tests {
         }
     }
 
-    /// Lines of a run whose progress is looked at rarely, or all the time.
-    fn lines(pace: Pace, run: impl FnOnce(&ConsoleProgress)) -> String {
+    /// The lines that `run` causes with these intervals.
+    fn lines(intervals: ProgressIntervals, run: impl FnOnce(&ConsoleProgress)) -> String {
         let text: Arc<Mutex<String>> = Arc::default();
         let other = Arc::clone(&text);
         let out = move |line: &str| other.lock().expect("no panic").push_str(line);
-        let progress = ConsoleProgress::start(Box::new(out), |_| false, pace);
+        let progress = ConsoleProgress::start(Box::new(out), |_| false, intervals);
         run(&progress);
         drop(progress);
         Arc::into_inner(text)
@@ -354,14 +355,14 @@ mod tests {
 
     #[test]
     fn quick_operations_give_one_line_per_phase() {
-        let text = lines(PROGRESS_INTERVAL, |progress| {
+        let text = lines(PROGRESS_INTERVALS, |progress| {
             let plan = plan();
             progress.plan(&plan);
             for (operation, started) in plan.operations.iter().zip([0, 0, 700]) {
                 progress.started(operation);
                 progress.finished(operation, &record(started, 2048));
             }
-            progress.phase("config", "from qemu", Duration::from_millis(30));
+            progress.print_phase("config", "from qemu", Duration::from_millis(30));
         });
         let want = "kindling: sync and unmount: 2 done (1.2s, 4 KiB)\n\
             kindling: config: from qemu (30.0ms)\n";
@@ -369,8 +370,8 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_left_to_the_last_screen() {
-        let text = lines(PROGRESS_INTERVAL, |progress| {
+    fn failures_get_no_line() {
+        let text = lines(PROGRESS_INTERVALS, |progress| {
             let plan = plan();
             progress.plan(&plan);
             let failed = OperationRecord {
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_become_due_after_a_while_and_again_later() {
+    fn lines_are_repeated_at_intervals() {
         let mut state = ProgressState::default();
         let since = Instant::now();
         state.running.insert(
@@ -393,14 +394,14 @@ mod tests {
                 transfer: Transfer::default(),
                 what: "fetch".into(),
                 since,
-                due: since + PROGRESS_INTERVAL.first,
-                told: false,
+                due: since + PROGRESS_INTERVALS.first,
+                was_shown: false,
             },
         );
         let mut at = |seconds| {
             state.due(
                 since + Duration::from_secs(seconds),
-                PROGRESS_INTERVAL.again,
+                PROGRESS_INTERVALS.repeat,
             )
         };
         assert_eq!(at(1), Vec::<String>::new());
@@ -410,14 +411,14 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_in_counts_for_what_its_thread_is_at() {
-        let pace = Pace {
+    fn received_bytes_count_for_the_activity_of_their_thread() {
+        let intervals = ProgressIntervals {
             first: Duration::ZERO,
-            again: Duration::from_secs(60),
-            look: Duration::from_millis(50),
+            repeat: Duration::from_secs(60),
+            poll: Duration::from_millis(50),
         };
-        let text = lines(pace, |progress| {
-            let fetching = progress.under_way("config");
+        let text = lines(intervals, |progress| {
+            let fetching = progress.begin_activity("config");
             progress.announced(6 << 20);
             progress.received(3 << 20);
             std::thread::sleep(Duration::from_millis(200));
@@ -432,17 +433,17 @@ mod tests {
     }
 
     #[test]
-    fn what_took_long_is_told_when_it_ends() {
-        let pace = Pace {
+    fn long_operations_get_a_line_when_they_end() {
+        let intervals = ProgressIntervals {
             first: Duration::ZERO,
-            again: Duration::from_secs(60),
-            look: Duration::from_millis(1),
+            repeat: Duration::from_secs(60),
+            poll: Duration::from_millis(1),
         };
-        let text = lines(pace, |progress| {
+        let text = lines(intervals, |progress| {
             let plan = plan();
             progress.plan(&plan);
             progress.started(&plan.operations[0]);
-            let waiting = progress.under_way("config from the network");
+            let waiting = progress.begin_activity("config from the network");
             std::thread::sleep(Duration::from_millis(100));
             progress.finished(&plan.operations[0], &record(0, 1 << 30));
             drop(waiting);

@@ -1,5 +1,4 @@
-//! Who uses a disk or its partitions: mounts, swap, and other devices on top, each by the name people
-//! know it by.
+//! What uses a disk or its partitions: mounts, swap, and other devices on top, each by its common name.
 
 use super::uses::Uses;
 use crate::host::partition_maps;
@@ -9,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Users of one disk, in words.
+/// Descriptions of what uses one disk.
 #[derive(Debug, Default)]
 pub(super) struct DiskUsers {
     /// Of the whole disk.
@@ -18,23 +17,23 @@ pub(super) struct DiskUsers {
     pub partitions: BTreeMap<u32, Vec<String>>,
 }
 
-/// How far users of users are followed: a file system on a volume on an array on a partition.
-const DEPTH: usize = 4;
+/// Maximum depth of stacked devices: a file system on a volume on an array on a partition.
+const MAX_DEPTH: usize = 4;
 
-/// Looks at one disk by its real node, e.g. `/dev/sda`. A disk that is itself a device-mapper device
-/// (multipath) is always held by the maps of its partitions, so these do not count.
+/// Inspects one disk by its real node, e.g. `/dev/sda`. A disk that is itself a device-mapper device (multipath) is
+/// always held by the maps of its partitions, so these do not count.
 pub(super) fn of(node: &Path) -> anyhow::Result<DiskUsers> {
     let name = node
         .file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let uses = Uses::now()?;
+    let uses = Uses::read()?;
     let mut held = DiskUsers {
-        disk: users(&name, &uses, DEPTH)?,
+        disk: users(&name, &uses, MAX_DEPTH)?,
         ..DiskUsers::default()
     };
     for (number, partition) in partitions(node, &name)? {
-        let users = users(&partition, &uses, DEPTH)?;
+        let users = users(&partition, &uses, MAX_DEPTH)?;
         if !users.is_empty() {
             held.partitions.insert(number, users);
         }
@@ -46,7 +45,7 @@ pub(super) fn of(node: &Path) -> anyhow::Result<DiskUsers> {
 fn partitions(node: &Path, disk: &str) -> anyhow::Result<Vec<(u32, String)>> {
     let class = class_of(disk);
     if partition_maps::name_of(node).is_some() {
-        let maps = partition_maps::present(node)?.into_iter();
+        let maps = partition_maps::list(node)?.into_iter();
         return Ok(maps.map(|(number, map)| (number, map.device)).collect());
     }
     let mut found = Vec::new();
@@ -111,7 +110,7 @@ fn volume(name: &str) -> String {
     marked.replacen('-', "/", 1).replace('\0', "-")
 }
 
-/// The name of an array by the link udev makes for it.
+/// The name of an array, from the link that udev creates.
 fn array_name(device: &str) -> Option<String> {
     let node = PathBuf::from("/dev").join(device);
     let links = fs::read_dir("/dev/md").ok()?.flatten();

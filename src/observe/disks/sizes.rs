@@ -1,16 +1,16 @@
-//! How large the disks are, for configs with sizes in percent.
+//! Sizes of the disks, for configs with sizes in percent.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// The unit of sizes in sysfs, whatever the sectors of a disk are.
+/// Unit of sizes in sysfs, whatever the sector size of a disk is.
 const SECTOR_BYTES: u64 = 512;
 const BLOCK: &str = "/sys/class/block";
-/// Folders with links to disks by what does not change from boot to boot.
+/// Directory of directories with persistent links to disks.
 const LINKS: &str = "/dev/disk";
 
-/// Bytes of every block device that has any, by its node and by every link to it that udev has made.
+/// Size in bytes of every block device that is not empty, by its node and by every udev link to it.
 pub fn sizes() -> Vec<(String, u64)> {
     let nodes = names(Path::new(BLOCK)).into_iter().filter_map(|name| {
         let text = fs::read_to_string(format!("{BLOCK}/{name}/size")).ok()?;
@@ -22,11 +22,15 @@ pub fn sizes() -> Vec<(String, u64)> {
         Some((format!("/dev/{}", name.replace('!', "/")), bytes))
     });
     let nodes: BTreeMap<String, u64> = nodes.collect();
-    let folders = names(Path::new(LINKS));
-    let folders = folders.iter().map(|folder| Path::new(LINKS).join(folder));
-    let links = folders.flat_map(|folder| {
-        let links = names(&folder).into_iter();
-        links.map(move |name| folder.join(name)).collect::<Vec<_>>()
+    let directories = names(Path::new(LINKS));
+    let directories = directories
+        .iter()
+        .map(|directory| Path::new(LINKS).join(directory));
+    let links = directories.flat_map(|directory| {
+        let links = names(&directory).into_iter();
+        links
+            .map(move |name| directory.join(name))
+            .collect::<Vec<_>>()
     });
     let links = links.filter_map(|link| {
         let node = fs::canonicalize(&link).ok()?;

@@ -1,9 +1,9 @@
-//! Disks that rotate, found beneath any block device.
+//! Rotational disks below a block device.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Nodes of the rotating disks beneath a device, by its real node.
+/// Nodes of the rotational disks below a device, given by its real node.
 pub(super) fn of(node: &Path) -> Vec<String> {
     let name = node.file_name().unwrap_or_default();
     let mut found = Vec::new();
@@ -13,7 +13,7 @@ pub(super) fn of(node: &Path) -> Vec<String> {
     found
 }
 
-/// What cannot be read counts as not rotating: all that depends on it is speed.
+/// Attributes that cannot be read count as not rotational: only speed depends on it.
 fn collect(class: &Path, found: &mut Vec<String>) {
     let Ok(device) = class.canonicalize() else {
         return;
@@ -31,13 +31,13 @@ fn collect(class: &Path, found: &mut Vec<String>) {
     slaves.iter().for_each(|slave| collect(slave, found));
     let name = disk.file_name().unwrap_or_default().to_string_lossy();
     let rotational = fs::read_to_string(disk.join("queue/rotational")).unwrap_or_default();
-    if slaves.is_empty() && tells_the_truth(&name) && rotational.trim() == "1" {
+    if slaves.is_empty() && reports_rotation(&name) && rotational.trim() == "1" {
         found.push(format!("/dev/{name}"));
     }
 }
 
-/// The kernel asks drives behind its SCSI layer whether they rotate. Other drivers that cannot know, such as
-/// virtio's, leave the flag at its initial value, which says yes.
-fn tells_the_truth(disk: &str) -> bool {
+/// The SCSI layer asks drives whether they rotate. Drivers that cannot know, such as virtio's, leave the flag at its
+/// initial value, which means rotational.
+fn reports_rotation(disk: &str) -> bool {
     disk.starts_with("sd")
 }

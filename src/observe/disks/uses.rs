@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 pub(super) struct Uses(BTreeMap<PathBuf, Vec<String>>);
 
 impl Uses {
-    /// Looks now.
-    pub(super) fn now() -> anyhow::Result<Self> {
+    /// Reads the present uses.
+    pub(super) fn read() -> anyhow::Result<Self> {
         let mut uses = Self::default();
         for mount in mountinfo::read()? {
             uses.add_mount(&mount);
@@ -31,12 +31,12 @@ impl Uses {
         Ok(uses)
     }
 
-    /// What is done with the device itself.
+    /// What the device itself is used for.
     pub(super) fn of(&self, node: &Path) -> Vec<String> {
         self.0.get(node).cloned().unwrap_or_default()
     }
 
-    /// A path that does not exist any more is not this device.
+    /// A path that no longer exists is not this device.
     fn add(&mut self, device: &Path, what: String) {
         let Ok(node) = device.canonicalize() else {
             return;
@@ -47,8 +47,8 @@ impl Uses {
         }
     }
 
-    /// The device number tells a mount's device even where its source does not exist (`/dev/root`), the
-    /// source tells it where the number is made up (btrfs).
+    /// The device number identifies the device of a mount even if its source does not exist (`/dev/root`); the source
+    /// does so if the number is anonymous (btrfs).
     fn add_mount(&mut self, mount: &MountEntry) {
         let MountEntry {
             device,
@@ -82,7 +82,7 @@ impl Uses {
         }
     }
 
-    /// A loop device over a block device is not a holder of it in the kernel's eyes.
+    /// The kernel does not list a loop device on a block device as its holder.
     fn add_loops(&mut self) {
         for device in names("/sys/class/block") {
             let file = format!("/sys/class/block/{device}/loop/backing_file");

@@ -1,5 +1,5 @@
-//! Accounts that the image has outside `/etc`, or that systemd-sysusers would make when the target boots:
-//! what has to be changed, joined or needed by name is copied to `/etc` first.
+//! Accounts that the image has outside `/etc`, or that systemd-sysusers would create when the target boots: those that
+//! have to be changed, joined or needed by name are copied to `/etc` first.
 
 use super::AccountPlanner;
 use super::compare::{compare_group, compare_user};
@@ -10,8 +10,9 @@ use crate::plan::Warning;
 use crate::plan::op::Subject;
 
 impl AccountPlanner<'_, '_> {
-    /// An account that shall not exist, and is only in a file of the image: nothing of it is in `/etc`, as asked for.
-    pub(super) fn stays_in_image(&mut self, subject: Subject, layer: &str, origin: Option<Origin>) {
+    /// Keeps an account that should not exist but is only in a file of the image: nothing of it is in `/etc`, as
+    /// requested.
+    pub(super) fn keep_in_image(&mut self, subject: Subject, layer: &str, origin: Option<Origin>) {
         let hint = match &subject {
             Subject::User(_) => {
                 "lock it instead: \"passwordHash\": \"\" and \"shell\": \"/sbin/nologin\""
@@ -24,10 +25,10 @@ impl AccountPlanner<'_, '_> {
             origin: origin.clone(),
             hint: hint.into(),
         });
-        self.right(subject, "not in /etc, as requested", origin);
+        self.already_right(subject, "not in /etc, as requested", origin);
     }
 
-    /// Copies a group to `/etc` if it is not there. False if that is refused.
+    /// Copies a group to `/etc` if it is not there. Returns false if that is refused.
     pub(super) fn adopt_group(&mut self, name: &str, origin: &Option<Origin>) -> bool {
         let databases = &self.draft.accounts.databases;
         if !databases.can_adopt_group(name) {
@@ -38,7 +39,7 @@ impl AccountPlanner<'_, '_> {
         self.push_group(request, Vec::new(), source, origin.clone())
     }
 
-    /// Copies a user to `/etc` if it is not there. False if that is refused.
+    /// Copies a user to `/etc` if it is not there. Returns false if that is refused.
     pub(super) fn adopt_user(&mut self, name: &str, origin: &Option<Origin>) -> bool {
         let databases = &self.draft.accounts.databases;
         if !databases.can_adopt_user(name) {
@@ -49,8 +50,8 @@ impl AccountPlanner<'_, '_> {
         self.push_adopted_user(request, source, origin.clone())
     }
 
-    /// Copies what a user is to be in: supplementary groups to be joined, and a primary group that only
-    /// sysusers.d names. False if something is refused, or was.
+    /// Copies the groups that a user will be in: supplementary groups to join, and a primary group that only sysusers.d
+    /// declares. Returns false if something is or was refused.
     pub(super) fn adopt_groups_of(
         &mut self,
         request: &UserRequest,
@@ -78,7 +79,7 @@ impl AccountPlanner<'_, '_> {
         }
     }
 
-    /// Makes users and groups that only sysusers.d names and that nodes of the config belong to.
+    /// Creates users and groups that only sysusers.d declares and that own nodes of the config.
     pub(super) fn adopt_owners(&mut self) {
         let storage = &self.config.storage;
         let directories = storage.directories.iter().map(|d| (&d.user, &d.group));
@@ -111,40 +112,46 @@ impl AccountPlanner<'_, '_> {
         is_missing.then_some(name)
     }
 
-    /// Refuses requests that a later one undoes: planning again would never find nothing to do.
+    /// Refuses requests that a later one undoes: another plan would always find something to do.
     pub(super) fn refuse_contradictions(&mut self) {
         let passwd = &self.config.passwd;
-        for (index, wish) in passwd.groups.iter().enumerate() {
-            let present = self.draft.accounts.databases.group(&wish.name);
-            let mut scratch = GroupRequest::new(&wish.name, Change::Modify);
-            let differs = match (wish.should_exist, present) {
+        for (index, desired) in passwd.groups.iter().enumerate() {
+            let present = self.draft.accounts.databases.group(&desired.name);
+            let mut scratch = GroupRequest::new(&desired.name, Change::Modify);
+            let differs = match (desired.should_exist, present) {
                 (Some(false), None) => continue,
                 (Some(false), Some(present)) if present.layer.is_some() => continue,
                 (Some(false), Some(_)) => vec!["it exists".to_owned()],
-                (_, Some(present)) => compare_group(wish, &present, &mut scratch),
+                (_, Some(present)) => compare_group(desired, &present, &mut scratch),
                 (_, None) => vec!["it is gone".to_owned()],
             };
-            self.refuse_undone("groups", index, format!("group {}", wish.name), differs);
+            self.refuse_contradiction("groups", index, format!("group {}", desired.name), differs);
         }
-        for (index, wish) in passwd.users.iter().enumerate() {
-            let differs = self.undone_of_user(wish);
-            self.refuse_undone("users", index, format!("user {}", wish.name), differs);
+        for (index, desired) in passwd.users.iter().enumerate() {
+            let differs = self.user_contradictions(desired);
+            self.refuse_contradiction("users", index, format!("user {}", desired.name), differs);
         }
     }
 
-    fn undone_of_user(&self, wish: &PasswdUser) -> Vec<String> {
+    fn user_contradictions(&self, desired: &PasswdUser) -> Vec<String> {
         let databases = &self.draft.accounts.databases;
-        let mut scratch = UserRequest::new(&wish.name, Change::Modify);
-        match (wish.should_exist, databases.user(&wish.name)) {
+        let mut scratch = UserRequest::new(&desired.name, Change::Modify);
+        match (desired.should_exist, databases.user(&desired.name)) {
             (Some(false), None) => Vec::new(),
             (Some(false), Some(present)) if present.layer.is_some() => Vec::new(),
             (Some(false), Some(_)) => vec!["it exists".to_owned()],
-            (_, Some(present)) => compare_user(wish, &present, databases, &mut scratch),
+            (_, Some(present)) => compare_user(desired, &present, databases, &mut scratch),
             (_, None) => vec!["it is gone".to_owned()],
         }
     }
 
-    fn refuse_undone(&mut self, list: &str, index: usize, object: String, differs: Vec<String>) {
+    fn refuse_contradiction(
+        &mut self,
+        list: &str,
+        index: usize,
+        object: String,
+        differs: Vec<String>,
+    ) {
         if differs.is_empty() {
             return;
         }

@@ -1,7 +1,7 @@
 //! Groups of the config.
 
 use super::compare::compare_group;
-use super::{AccountPlanner, changes_accounts, id, non_empty};
+use super::{AccountPlanner, accounts_claim, id, non_empty};
 use crate::accounts::{Change, GroupRequest, Space};
 use crate::config::Origin;
 use crate::config::model::PasswdGroup;
@@ -9,43 +9,43 @@ use crate::plan::op::{GroupAct, Subject};
 use crate::plan::{Effect, OpKind, Phase};
 
 impl AccountPlanner<'_, '_> {
-    pub(super) fn group(&mut self, index: usize, wish: &PasswdGroup) {
+    pub(super) fn plan_group(&mut self, index: usize, desired: &PasswdGroup) {
         let origin = self.draft.origin(&format!("$.passwd.groups.{index}"));
-        let present = self.draft.accounts.databases.group(&wish.name);
-        match (wish.should_exist, present) {
+        let present = self.draft.accounts.databases.group(&desired.name);
+        match (desired.should_exist, present) {
             (Some(false), None) => {
-                let subject = Subject::Group(wish.name.clone());
-                self.right(subject, "already absent", origin);
+                let subject = Subject::Group(desired.name.clone());
+                self.already_right(subject, "already absent", origin);
             }
             (Some(false), Some(present)) => {
                 if let Some(layer) = present.layer {
-                    return self.stays_in_image(Subject::Group(present.name), layer, origin);
+                    return self.keep_in_image(Subject::Group(present.name), layer, origin);
                 }
-                let request = GroupRequest::new(&wish.name, Change::Delete);
+                let request = GroupRequest::new(&desired.name, Change::Delete);
                 self.push_group(request, Vec::new(), None, origin);
             }
             (_, None) => {
-                let mut request = GroupRequest::new(&wish.name, Change::Create);
-                request.gid = id(wish.gid);
-                request.system = wish.system == Some(true);
-                request.password_hash = non_empty(&wish.password_hash);
+                let mut request = GroupRequest::new(&desired.name, Change::Create);
+                request.gid = id(desired.gid);
+                request.system = desired.system == Some(true);
+                request.password_hash = non_empty(&desired.password_hash);
                 self.push_group(request, Vec::new(), None, origin);
             }
             (_, Some(present)) => {
-                let mut request = GroupRequest::new(&wish.name, Change::Modify);
-                let differs = compare_group(wish, &present, &mut request);
+                let mut request = GroupRequest::new(&desired.name, Change::Modify);
+                let differs = compare_group(desired, &present, &mut request);
                 if differs.is_empty() {
-                    let subject = Subject::Group(wish.name.clone());
-                    return self.right(subject, "same fields", origin);
+                    let subject = Subject::Group(desired.name.clone());
+                    return self.already_right(subject, "same fields", origin);
                 }
-                if self.adopt_group(&wish.name, &origin) {
+                if self.adopt_group(&desired.name, &origin) {
                     self.push_group(request, differs, None, origin);
                 }
             }
         }
     }
 
-    /// Applies a request to the predicted databases and drafts it. False if it is refused.
+    /// Applies a request to the predicted databases and drafts it. Returns false if it is refused.
     pub(super) fn push_group(
         &mut self,
         request: GroupRequest,
@@ -67,7 +67,7 @@ impl AccountPlanner<'_, '_> {
                     source,
                     result,
                 });
-                let claims = vec![changes_accounts()];
+                let claims = vec![accounts_claim()];
                 self.draft
                     .push(Phase::Accounts, effect, kind, origin, claims);
                 true
@@ -75,7 +75,7 @@ impl AccountPlanner<'_, '_> {
             Err(why) => {
                 self.draft
                     .accounts
-                    .note_refused(Space::Group, &request.name);
+                    .mark_refused(Space::Group, &request.name);
                 self.refuse(act, format!("group {}", request.name), why, origin);
                 false
             }

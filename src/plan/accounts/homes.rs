@@ -1,7 +1,7 @@
-//! Home directories: whether they are made, moved, handed over or removed.
+//! Home directories: whether they are created, moved, handed over or removed.
 
 use super::users::home_refused;
-use super::{AccountPlanner, changes_accounts, non_empty};
+use super::{AccountPlanner, accounts_claim, non_empty};
 use crate::accounts::{AccountRefusal, User, UserRecord};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
@@ -11,8 +11,8 @@ use crate::plan::op::HomeAct;
 use std::collections::BTreeSet;
 
 impl AccountPlanner<'_, '_> {
-    /// Where a directory is, a link at its end followed as well.
-    pub(super) fn place(&self, path: &str) -> Result<String, ResolveError> {
+    /// Resolves a directory, with a link at the last component followed as well.
+    pub(super) fn resolve_directory(&self, path: &str) -> Result<String, ResolveError> {
         let below = self.planned.resolve(&format!("{path}/x"))?;
         Ok(parent(&below).unwrap_or("/").to_owned())
     }
@@ -26,14 +26,14 @@ impl AccountPlanner<'_, '_> {
 
     pub(super) fn home_of_created(
         &self,
-        wish: &PasswdUser,
+        desired: &PasswdUser,
         home: &str,
     ) -> Result<(HomeAct, Vec<Claim>), ResolveError> {
-        let mut claims = vec![changes_accounts()];
-        if wish.no_create_home == Some(true) || self.is_special(home) {
+        let mut claims = vec![accounts_claim()];
+        if desired.no_create_home == Some(true) || self.is_special(home) {
             return Ok((HomeAct::Leave, claims));
         }
-        let place = self.place(home)?;
+        let place = self.resolve_directory(home)?;
         if place == "/" {
             return Ok((HomeAct::Leave, claims));
         }
@@ -47,27 +47,30 @@ impl AccountPlanner<'_, '_> {
 
     pub(super) fn home_of_modified(
         &self,
-        wish: &PasswdUser,
+        desired: &PasswdUser,
         before: &User,
         after: &UserRecord,
     ) -> Result<(HomeAct, Vec<Claim>), AccountRefusal> {
-        let mut claims = vec![changes_accounts()];
+        let mut claims = vec![accounts_claim()];
         if self.is_special(&after.home) {
             return Ok((HomeAct::Leave, claims));
         }
         let remedy = "remove or replace what is in the way, or give another homeDir";
-        let place = match self.place(&after.home) {
+        let place = match self.resolve_directory(&after.home) {
             Ok(place) => place,
-            // Nothing is asked of a home that stays as it is.
-            Err(_) if after.home == before.home && wish.ssh_authorized_keys.is_empty() => {
+            // A home that is not changed does not have to be resolved.
+            Err(_) if after.home == before.home && desired.ssh_authorized_keys.is_empty() => {
                 return Ok((HomeAct::Leave, claims));
             }
             Err(cause) => return Err(home_refused(cause.to_string(), remedy)),
         };
-        let old = self.place(&before.home).ok().filter(|old| *old != place);
+        let old = self
+            .resolve_directory(&before.home)
+            .ok()
+            .filter(|old| *old != place);
         let act = match old {
-            Some(from) if self.moves(&from, &place)? => HomeAct::Move { from, place },
-            _ if self.lacks_home(wish, after, &place) => HomeAct::Make { place },
+            Some(from) if self.must_move(&from, &place)? => HomeAct::Move { from, place },
+            _ if self.lacks_home(desired, after, &place) => HomeAct::Make { place },
             _ if self.follows_ids(before, after, &place) => HomeAct::HandOver { place },
             _ => HomeAct::Leave,
         };
@@ -83,13 +86,13 @@ impl AccountPlanner<'_, '_> {
         Ok((act, claims))
     }
 
-    /// Refuses to make a home below the directory that its content is copied from.
+    /// Refuses to create a home below the directory that its content is copied from.
     pub(super) fn check_skeleton(&self, act: &HomeAct) -> Result<(), AccountRefusal> {
         let HomeAct::Make { place } = act else {
             return Ok(());
         };
         let skeleton = clean(&self.draft.accounts.databases.policy.skeleton());
-        let skeleton = self.place(&skeleton).unwrap_or(skeleton);
+        let skeleton = self.resolve_directory(&skeleton).unwrap_or(skeleton);
         if !is_at_or_below(place, &skeleton) {
             return Ok(());
         }
@@ -99,8 +102,8 @@ impl AccountPlanner<'_, '_> {
         Err(home_refused(cause, remedy))
     }
 
-    /// True if a home that is no longer the user's is to be renamed.
-    fn moves(&self, from: &str, to: &str) -> Result<bool, AccountRefusal> {
+    /// True if the former home of the user has to be renamed.
+    fn must_move(&self, from: &str, to: &str) -> Result<bool, AccountRefusal> {
         let node = self.planned.node(from);
         let is_directory = node.is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
         if !is_directory || from == "/" || self.planned.exists(to) {
@@ -123,7 +126,7 @@ impl AccountPlanner<'_, '_> {
             other.is_none_or(|other| Some(other.inode.0) == device)
         };
         let same_mount = self.mount_of(from) == self.mount_of(to)
-            && self.mounted_now(from) == self.mounted_now(to);
+            && self.present_mount_of(from) == self.present_mount_of(to);
         if !same(above) || !same(parent_of_old) || !same_mount {
             let cause = format!("{from} cannot be moved to {to}, which is on another file system");
             return Err(home_refused(cause, &remedy));
@@ -131,36 +134,36 @@ impl AccountPlanner<'_, '_> {
         Ok(true)
     }
 
-    /// The innermost mount point that a place lies at or below now.
-    fn mounted_now(&self, place: &str) -> Option<&str> {
+    /// The innermost present mount point at or above a place.
+    fn present_mount_of(&self, place: &str) -> Option<&str> {
         let points = self.draft.observed.root.mounts.keys().map(String::as_str);
         points
             .filter(|point| is_at_or_below(place, point))
             .max_by_key(|point| point.len())
     }
 
-    /// The innermost mount point of the config that a place lies at or below.
+    /// The innermost mount point of the config at or above a place.
     fn mount_of(&self, place: &str) -> Option<String> {
         let filesystems = self.config.storage.filesystems.iter();
         let points = filesystems.filter_map(|filesystem| filesystem.path.as_deref());
         points
-            .filter_map(|point| self.place(point).ok())
+            .filter_map(|point| self.resolve_directory(point).ok())
             .filter(|point| is_at_or_below(place, point))
             .max_by_key(String::len)
     }
 
-    /// True for a person whose home a run that was killed did not get to make, or one whose keys need it.
-    /// System accounts often name a home that is not meant to exist.
-    fn lacks_home(&self, wish: &PasswdUser, user: &UserRecord, place: &str) -> bool {
+    /// True for a regular user whose home a killed run did not create, or a user whose keys need it. System accounts
+    /// often name a home that is not meant to exist.
+    fn lacks_home(&self, desired: &PasswdUser, user: &UserRecord, place: &str) -> bool {
         let first = self.draft.accounts.databases.policy.first_uid();
-        let needed = user.uid >= first || !wish.ssh_authorized_keys.is_empty();
-        wish.no_create_home != Some(true)
-            && needed
+        let is_needed = user.uid >= first || !desired.ssh_authorized_keys.is_empty();
+        desired.no_create_home != Some(true)
+            && is_needed
             && !self.planned.exists(place)
             && !self.directories.contains_key(place)
     }
 
-    /// True if what is in a home has to follow a change of the user's ids: only if the home is the user's.
+    /// True if the content of a home has to follow a change of the user's ids: only if the user owns the home.
     fn follows_ids(&self, before: &User, after: &UserRecord, place: &str) -> bool {
         let node = self.planned.node(place);
         (before.uid, before.gid) != (after.uid, after.gid)
@@ -168,8 +171,8 @@ impl AccountPlanner<'_, '_> {
             && node.is_some_and(|node| node.uid == before.uid)
     }
 
-    /// The home of a user that is deleted goes if it is the user's, nobody else lives in it, and no file system is
-    /// mounted there.
+    /// The home of a deleted user is removed if the user owns it, nobody else lives in it, and no file system is
+    /// mounted in it.
     pub(super) fn home_of_deleted(&self, user: &User) -> HomeAct {
         let Ok(place) = self.planned.resolve(&user.home) else {
             return HomeAct::Leave;
@@ -189,8 +192,8 @@ impl AccountPlanner<'_, '_> {
         }
     }
 
-    /// Notes whose a home will be that this run makes, moves or hands over.
-    pub(super) fn note_home(&mut self, user: &str, act: &HomeAct) {
+    /// Records the owner of a home that this run creates, moves or hands over.
+    pub(super) fn record_home(&mut self, user: &str, act: &HomeAct) {
         if let HomeAct::Make { place } | HomeAct::Move { place, .. } | HomeAct::HandOver { place } =
             act
         {
@@ -198,21 +201,21 @@ impl AccountPlanner<'_, '_> {
         }
     }
 
-    /// Claims for making a home: missing directories above it are made with it, unless the config
-    /// asks for them. A directory owned by a name comes after the accounts and so after the home.
+    /// Claims for creating a home: missing directories above it are created with it, unless the config requests them. A
+    /// directory owned by a name comes after the accounts and so after the home.
     fn home_claims(&self, home: &str) -> Vec<Claim> {
         let mut claims = self.planned.claims(home);
         let above = self.planned.missing_above(home);
         let named = above
             .iter()
             .any(|path| self.directories.get(path) == Some(&true));
-        let asked = above
+        let requested = above
             .iter()
             .rposition(|path| self.directories.contains_key(path));
         let made_elsewhere = if named {
             0
         } else {
-            asked.map_or(0, |at| at + 1)
+            requested.map_or(0, |at| at + 1)
         };
         let (elsewhere, with_home) = above.split_at(made_elsewhere);
         claims.extend(elsewhere.last().map(|path| Claim::use_path(path)));
@@ -220,13 +223,13 @@ impl AccountPlanner<'_, '_> {
         claims
     }
 
-    /// Directories from the home down to mount points below it that do not exist yet: mounting
-    /// makes them, owned by root.
-    pub(super) fn adopts(&self, wish: &PasswdUser, home: &str) -> Vec<String> {
-        let Ok(home) = self.place(home) else {
+    /// Directories from the home down to mount points below it that do not exist yet: mounting creates them, owned by
+    /// root.
+    pub(super) fn adopts(&self, desired: &PasswdUser, home: &str) -> Vec<String> {
+        let Ok(home) = self.resolve_directory(home) else {
             return Vec::new();
         };
-        if wish.no_create_home == Some(true) || home == "/" {
+        if desired.no_create_home == Some(true) || home == "/" {
             return Vec::new();
         }
         if let Some(first_boot) = &self.draft.options.first_boot {
@@ -237,7 +240,7 @@ impl AccountPlanner<'_, '_> {
         let mut adopts = BTreeSet::new();
         let filesystems = self.config.storage.filesystems.iter();
         let points = filesystems.filter_map(|filesystem| non_empty(&filesystem.path));
-        for point in points.filter_map(|point| self.place(&point).ok()) {
+        for point in points.filter_map(|point| self.resolve_directory(&point).ok()) {
             for path in std::iter::once(point.as_str()).chain(ancestors(&point)) {
                 if is_at_or_below(path, &home) && self.is_invented(path) {
                     adopts.insert(path.to_owned());
@@ -247,7 +250,7 @@ impl AccountPlanner<'_, '_> {
         adopts.into_iter().collect()
     }
 
-    /// True for a directory that is not there, or the root of a file system that is not made yet.
+    /// True for a directory that does not exist, or the root of a file system that is not created yet.
     fn is_invented(&self, path: &str) -> bool {
         let node = self.draft.observed.root.nodes.get(path);
         node.is_none_or(|node| node.inode == (0, 0))

@@ -1,9 +1,8 @@
 //! Ssh keys of users.
 //!
-//! They are written with the rights of the user, below a home that is opened as root: what is above it is
-//! not the user's business. In a home that belongs to root the directory for the keys is made first, and
-//! given to the user. Where the user may still not write, or the ssh server would not believe what is
-//! there, the keys are refused.
+//! They are written with the permissions of the user, below a home that is opened as root, since access to directories
+//! above it does not matter. In a home owned by root, the directory for the keys is created first and given to the
+//! user. If the user still may not write, or the ssh server would not accept what is there, the keys are refused.
 
 use super::AccountPlanner;
 use crate::accounts::{AccountRefusal, User};
@@ -20,10 +19,10 @@ use crate::plan::{Access, Claim, ClaimedResource, Effect, OpKind, Phase};
 const WRITE_AND_SEARCH: u32 = 0o3;
 /// Permission to pass through a directory.
 const SEARCH: u32 = 0o1;
-/// Only the owner of an entry may replace it.
+/// Restricted deletion: only the owner of an entry may replace it.
 const STICKY: u32 = 0o1000;
 
-/// Text of a key file: one key a line.
+/// Text of a key file: one key per line.
 pub fn key_text(keys: &[String]) -> String {
     let mut text = keys.join("\n");
     if !text.ends_with('\n') {
@@ -33,26 +32,30 @@ pub fn key_text(keys: &[String]) -> String {
 }
 
 impl AccountPlanner<'_, '_> {
-    pub(super) fn ssh_keys(&mut self, wish: &PasswdUser, origin: Option<Origin>) {
-        let Some(user) = self.draft.accounts.databases.user(&wish.name) else {
+    pub(super) fn plan_ssh_keys(&mut self, desired: &PasswdUser, origin: Option<Origin>) {
+        let Some(user) = self.draft.accounts.databases.user(&desired.name) else {
             return;
         };
         let file = self.draft.observed.root.accounts.key_file.below_home();
         let written = clean(&format!("{}/{file}", user.home));
-        let found = self.place(&user.home);
+        let found = self.resolve_directory(&user.home);
         let found = found.and_then(|home| Ok((home, self.planned.resolve(&written)?)));
         let (home, path) = match found {
             Ok(found) => found,
             Err(cause) => return refuse_path(self.draft, &written, &cause, origin),
         };
         if self.keys_are_right(&path, &user) {
-            return self.right(Subject::User(wish.name.clone()), "same ssh keys", origin);
+            return self.already_right(
+                Subject::User(desired.name.clone()),
+                "same ssh keys",
+                origin,
+            );
         }
         let obstacle = self
-            .obstacle_to_home(wish, &user, &home)
+            .obstacle_to_home(desired, &user, &home)
             .or_else(|| self.obstacle_to_keys(&user, &home, file));
         if let Some(why) = obstacle {
-            let object = format!("ssh keys of user {}", wish.name);
+            let object = format!("ssh keys of user {}", desired.name);
             return self.refuse("write", object, why, origin);
         }
         let claims = self.key_claims(&home, &path);
@@ -61,10 +64,10 @@ impl AccountPlanner<'_, '_> {
             false => Effect::Create,
         };
         let kind = OpKind::SshKeys(SshKeys {
-            user: wish.name.clone(),
+            user: desired.name.clone(),
             home,
-            keys: wish.ssh_authorized_keys.len(),
-            text: key_text(&wish.ssh_authorized_keys),
+            keys: desired.ssh_authorized_keys.len(),
+            text: key_text(&desired.ssh_authorized_keys),
             file: file.into(),
         });
         self.planned
@@ -88,7 +91,7 @@ impl AccountPlanner<'_, '_> {
             let same = matches!(
                 node.kind,
                 NodeKind::File {
-                    content: ContentFacts::AsWanted,
+                    content: ContentFacts::AsRequested,
                     ..
                 }
             );
@@ -97,10 +100,10 @@ impl AccountPlanner<'_, '_> {
         })
     }
 
-    /// Why there is no home for keys, or none the ssh server would believe.
+    /// Why there is no home for keys, or none that the ssh server would accept.
     fn obstacle_to_home(
         &self,
-        wish: &PasswdUser,
+        desired: &PasswdUser,
         user: &User,
         home: &str,
     ) -> Option<AccountRefusal> {
@@ -111,7 +114,7 @@ impl AccountPlanner<'_, '_> {
         );
         let refused = |cause: String, remedy: String| Some(AccountRefusal { cause, remedy });
         if !self.planned.exists(home) && !entry {
-            let drop = match wish.no_create_home {
+            let drop = match desired.no_create_home {
                 Some(true) => "remove noCreateHome, or ",
                 _ => "",
             };
@@ -148,34 +151,36 @@ impl AccountPlanner<'_, '_> {
     /// Why the user cannot write the file below the home.
     fn obstacle_to_keys(&self, user: &User, home: &str, file: &str) -> Option<AccountRefusal> {
         let (below, name) = file.rsplit_once('/').unwrap_or(("", file));
-        // A home that the config lists gets other permissions before; one that is moved or handed over keeps its mode.
+        // A home that the config lists gets its permissions before this; one that is moved or handed over keeps its
+        // mode.
         let is_as_found = !self.directories.contains_key(home);
         if is_as_found && !self.may_enter(user, home) {
-            return in_the_way(format!("the user may not enter home {home}"));
+            return refuse_keys(format!("the user may not enter home {home}"));
         }
         let mut here = home.to_owned();
         for part in below.split('/').filter(|part| !part.is_empty()) {
             let path = child(&here, part);
             if !self.planned.exists(&path) {
-                // The first one is made as root, for the user; what is in it is the user's.
-                let may = here == home || self.may(user, &here, WRITE_AND_SEARCH);
-                return match may {
+                // The first one is created as root, for the user; everything in it is created by the user.
+                let is_allowed = here == home || self.has_permission(user, &here, WRITE_AND_SEARCH);
+                return match is_allowed {
                     true => None,
-                    false => in_the_way(format!("the user may not write to {here}")),
+                    false => refuse_keys(format!("the user may not write to {here}")),
                 };
             }
-            let place = match self.place(&path) {
+            let place = match self.resolve_directory(&path) {
                 Ok(place) => place,
-                Err(cause) => return in_the_way(cause.to_string()),
+                Err(cause) => return refuse_keys(cause.to_string()),
             };
             if !self.planned.exists(&place) {
-                return in_the_way(format!("{path} is a link to {place}, which does not exist"));
+                return refuse_keys(format!("{path} is a link to {place}, which does not exist"));
             }
             let is_inside = is_at_or_below(&place, home);
             if !is_inside {
-                let closed = ancestors(&place).find(|above| !self.may(user, above, SEARCH));
+                let closed =
+                    ancestors(&place).find(|above| !self.has_permission(user, above, SEARCH));
                 if let Some(closed) = closed {
-                    return in_the_way(format!(
+                    return refuse_keys(format!(
                         "{path} leads through {closed}, which the user may not enter"
                     ));
                 }
@@ -185,7 +190,7 @@ impl AccountPlanner<'_, '_> {
         self.obstacle_to_key_file(user, &here, name)
     }
 
-    /// Why the user cannot write file `name` in the directory `here`, which is at its own place.
+    /// Why the user cannot write file `name` in the directory `here`, which is a resolved path.
     fn obstacle_to_key_file(&self, user: &User, here: &str, name: &str) -> Option<AccountRefusal> {
         if self.planned.is_made(here) && self.planned.node(here).is_none() {
             return None;
@@ -193,7 +198,7 @@ impl AccountPlanner<'_, '_> {
         let path = child(here, name);
         let present = self.planned.node(&path);
         if let Some(NodeKind::Directory { .. }) = present.map(|node| &node.kind) {
-            return in_the_way(format!("{path} is a directory"));
+            return refuse_keys(format!("{path} is a directory"));
         }
         let is_users = |path: &str, node: &NodeFacts| self.owner(user, path, node).0 == user.uid;
         let is_kept = |above: &NodeFacts, node: &NodeFacts| {
@@ -201,13 +206,13 @@ impl AccountPlanner<'_, '_> {
         };
         let above = self.planned.node(here);
         let kept = above.zip(present).is_some_and(|(a, n)| is_kept(a, n)) && user.uid != 0;
-        match !kept && self.may(user, here, WRITE_AND_SEARCH) {
+        match !kept && self.has_permission(user, here, WRITE_AND_SEARCH) {
             true => None,
-            false => in_the_way(format!("the user may not write to {here}")),
+            false => refuse_keys(format!("the user may not write to {here}")),
         }
     }
 
-    /// Who a node belongs to once the home of the user has followed a change of ids.
+    /// Owner and group of a node once the home of the user has followed a change of ids.
     fn owner(&self, user: &User, path: &str, node: &NodeFacts) -> (u32, u32) {
         let home = self.handed_over.get(&user.name);
         let swap = |id, before, after| if id == before { after } else { id };
@@ -220,7 +225,7 @@ impl AccountPlanner<'_, '_> {
         }
     }
 
-    /// True if a user may enter a home; one that is moved has the mode that it has now.
+    /// True if a user may enter a home; one that is moved keeps its present mode.
     fn may_enter(&self, user: &User, home: &str) -> bool {
         let moved = self.handed_over.get(&user.name);
         let from = moved.filter(|moved| moved.place == home && moved.from != home);
@@ -229,13 +234,13 @@ impl AccountPlanner<'_, '_> {
                 let node = self.draft.observed.root.nodes.get(&moved.from);
                 node.is_none_or(|node| self.grants(user, home, node, SEARCH))
             }
-            None => self.planned.node(home).is_none() || self.may(user, home, SEARCH),
+            None => self.planned.node(home).is_none() || self.has_permission(user, home, SEARCH),
         }
     }
 
-    /// True if a user has permissions on a directory: by owner, group or for all. What is not there yet is
-    /// made by root and open to all but writing.
-    fn may(&self, user: &User, path: &str, wanted: u32) -> bool {
+    /// True if a user has permissions on a directory as owner, by group or as anybody. Directories that do not exist
+    /// yet are created by root, without write permission for others.
+    fn has_permission(&self, user: &User, path: &str, wanted: u32) -> bool {
         let Some(node) = self.planned.node(path) else {
             return wanted & !0o5 == 0;
         };
@@ -255,8 +260,8 @@ impl AccountPlanner<'_, '_> {
     }
 }
 
-/// Refuses keys for the sake of what is there.
-fn in_the_way(cause: String) -> Option<AccountRefusal> {
+/// Refuses keys because of what exists in the target.
+fn refuse_keys(cause: String) -> Option<AccountRefusal> {
     Some(AccountRefusal {
         cause,
         remedy: "remove or replace what is in the way, or give it to the user".into(),

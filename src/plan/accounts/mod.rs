@@ -1,9 +1,8 @@
 //! Users, groups and ssh keys.
 //!
-//! Every request of the config is applied, in order, to a copy of the databases by the code that executes
-//! it later: what that refuses is refused here. An existing account is compared field by field; only what
-//! differs is changed. Accounts come before the nodes of the tree, which may belong to them or lie in a
-//! new home.
+//! Every request of the config is applied, in order, to a copy of the databases by the code that executes it later:
+//! what that refuses is refused here. An existing account is compared field by field, and only what differs is changed.
+//! Accounts come before the nodes of the tree, which may belong to them or be in a new home.
 
 mod adopt;
 mod compare;
@@ -42,10 +41,10 @@ pub fn plan(draft: &mut Draft<'_>) {
         handed_over: HashMap::new(),
     };
     for (index, group) in config.passwd.groups.iter().enumerate() {
-        planner.group(index, group);
+        planner.plan_group(index, group);
     }
     for (index, user) in config.passwd.users.iter().enumerate() {
-        planner.user(index, user);
+        planner.plan_user(index, user);
     }
     planner.adopt_owners();
     planner.refuse_without_directory();
@@ -54,7 +53,7 @@ pub fn plan(draft: &mut Draft<'_>) {
     }
 }
 
-/// Directories the config asks for, by resolved path; true if owned by a name.
+/// Directories that the config requests, by resolved path; true if owned by a name.
 fn directories(config: &Config, planned: &PlannedTree<'_>) -> HashMap<String, bool> {
     let by_name = |owner: &NodeOwner| owner.id.is_none() && owner.name.is_some();
     config
@@ -73,9 +72,9 @@ struct AccountPlanner<'d, 'a> {
     config: &'a Config,
     planned: PlannedTree<'a>,
     directories: HashMap<String, bool>,
-    /// Homes whose content follows a change of the user's ids, and the ids before, by user.
+    /// Homes whose content follows a change of the user's ids, with the former ids, by user.
     handed_over: HashMap<String, HandedOver>,
-    /// Homes that are made or handed over for users of the config, by place: the name of the user.
+    /// Names of the users for whom homes are created or handed over, by place.
     homes: HashMap<String, String>,
 }
 
@@ -89,8 +88,8 @@ struct HandedOver {
 }
 
 impl AccountPlanner<'_, '_> {
-    /// Refuses to change accounts where the directory of their databases cannot be one. Accounts are made before a
-    /// directory of the config takes the place of what is there.
+    /// Refuses to change accounts if the directory of the databases is not one. Accounts are created before a directory
+    /// of the config replaces what is there.
     fn refuse_without_directory(&mut self) {
         let Err(ResolveError::NotADirectory { at }) =
             self.planned.resolve(AccountFile::Passwd.path())
@@ -112,7 +111,7 @@ impl AccountPlanner<'_, '_> {
         });
     }
 
-    fn right(&mut self, subject: Subject, because: &str, origin: Option<Origin>) {
+    fn already_right(&mut self, subject: Subject, because: &str, origin: Option<Origin>) {
         let kind = OpKind::AlreadyRight(AlreadyRight {
             subject,
             because: because.into(),
@@ -133,14 +132,14 @@ impl AccountPlanner<'_, '_> {
     }
 }
 
-fn changes_accounts() -> Claim {
+fn accounts_claim() -> Claim {
     Claim::new(Access::Change, ClaimedResource::Accounts)
 }
 
-fn id(wish: Option<i64>) -> Option<u32> {
-    wish.and_then(|id| u32::try_from(id).ok())
+fn id(desired: Option<i64>) -> Option<u32> {
+    desired.and_then(|id| u32::try_from(id).ok())
 }
 
-fn non_empty(wish: &Option<String>) -> Option<String> {
-    wish.clone().filter(|text| !text.is_empty())
+fn non_empty(desired: &Option<String>) -> Option<String> {
+    desired.clone().filter(|text| !text.is_empty())
 }

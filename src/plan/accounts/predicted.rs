@@ -1,12 +1,12 @@
-//! The account databases as the operations drafted so far leave them.
+//! The account databases as they will be after the operations drafted so far.
 
 use crate::accounts::{
     AccountRefusal, Databases, GroupRecord, GroupRequest, Space, UserRecord, UserRequest,
 };
 use std::collections::{HashMap, HashSet};
 
-/// The predicted databases, and the accounts that have been refused: whatever needs one of these is not
-/// a fault of its own.
+/// The predicted databases, and the accounts that have been refused: if something needs one of these, that is not
+/// reported as another error.
 #[derive(Debug, Clone)]
 pub struct PredictedAccounts {
     /// The databases.
@@ -15,7 +15,7 @@ pub struct PredictedAccounts {
 }
 
 impl PredictedAccounts {
-    /// Nothing is drafted yet.
+    /// The observed databases, with nothing drafted yet.
     pub(in crate::plan) fn observed(databases: Databases) -> Self {
         Self {
             databases,
@@ -39,8 +39,8 @@ impl PredictedAccounts {
         self.databases.apply_user(request)
     }
 
-    /// Notes that an account has been refused.
-    pub(super) fn note_refused(&mut self, space: Space, name: &str) {
+    /// Records that an account has been refused.
+    pub(super) fn mark_refused(&mut self, space: Space, name: &str) {
         self.refused.insert((space, name.to_owned()));
     }
 
@@ -49,7 +49,7 @@ impl PredictedAccounts {
         self.refused.contains(&(space, name.to_owned()))
     }
 
-    /// All names with their numbers; none for an account that has been refused.
+    /// All names with their ids; `None` for an account that has been refused.
     pub(in crate::plan) fn names(&self, space: Space) -> HashMap<String, Option<u32>> {
         let ids = self.databases.ids(space).into_iter();
         let refused = self.refused.iter().filter(|(other, _)| *other == space);

@@ -1,7 +1,7 @@
 //! Users of the config.
 
 use super::compare::{compare_user, hash};
-use super::{AccountPlanner, HandedOver, changes_accounts, id, non_empty};
+use super::{AccountPlanner, HandedOver, accounts_claim, id, non_empty};
 use crate::accounts::{AccountRefusal, Change, Space, User, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::PasswdUser;
@@ -10,26 +10,26 @@ use crate::plan::paths::refuse_path;
 use crate::plan::{Claim, Effect, OpKind, Phase};
 
 impl AccountPlanner<'_, '_> {
-    pub(super) fn user(&mut self, index: usize, wish: &PasswdUser) {
+    pub(super) fn plan_user(&mut self, index: usize, desired: &PasswdUser) {
         let origin = self.draft.origin(&format!("$.passwd.users.{index}"));
-        let present = self.draft.accounts.databases.user(&wish.name);
-        match (wish.should_exist, present) {
+        let present = self.draft.accounts.databases.user(&desired.name);
+        match (desired.should_exist, present) {
             (Some(false), None) => {
-                let subject = Subject::User(wish.name.clone());
-                return self.right(subject, "already absent", origin);
+                let subject = Subject::User(desired.name.clone());
+                return self.already_right(subject, "already absent", origin);
             }
             (Some(false), Some(present)) => {
                 return match present.layer {
-                    Some(layer) => self.stays_in_image(Subject::User(present.name), layer, origin),
+                    Some(layer) => self.keep_in_image(Subject::User(present.name), layer, origin),
                     None => self.delete_user(&present, origin),
                 };
             }
-            (_, None) => self.create_user(wish, &origin),
-            (_, Some(present)) => self.modify_user(wish, &present, &origin),
+            (_, None) => self.create_user(desired, &origin),
+            (_, Some(present)) => self.modify_user(desired, &present, &origin),
         }
-        let is_refused = self.draft.accounts.is_refused(Space::User, &wish.name);
-        if !wish.ssh_authorized_keys.is_empty() && !is_refused {
-            self.ssh_keys(wish, origin);
+        let is_refused = self.draft.accounts.is_refused(Space::User, &desired.name);
+        if !desired.ssh_authorized_keys.is_empty() && !is_refused {
+            self.plan_ssh_keys(desired, origin);
         }
     }
 
@@ -39,7 +39,7 @@ impl AccountPlanner<'_, '_> {
         let Some(result) = self.apply_user(&request, &origin) else {
             return;
         };
-        let mut claims = vec![changes_accounts()];
+        let mut claims = vec![accounts_claim()];
         claims.extend(home_act.vacated().map(Claim::make_path));
         let loss = home_act
             .vacated()
@@ -53,42 +53,42 @@ impl AccountPlanner<'_, '_> {
             .planned
             .push(self.draft, Phase::Accounts, effect, kind, origin, claims);
         if let Some(loss) = loss {
-            self.draft.destroys(id, loss);
+            self.draft.record_loss(id, loss);
         }
     }
 
-    fn create_user(&mut self, wish: &PasswdUser, origin: &Option<Origin>) {
-        let mut request = UserRequest::new(&wish.name, Change::Create);
-        request.uid = id(wish.uid);
-        request.gecos = non_empty(&wish.gecos);
-        request.home = non_empty(&wish.home_dir);
-        request.primary_group = non_empty(&wish.primary_group);
-        request.groups.clone_from(&wish.groups);
-        request.user_group = wish.no_user_group != Some(true);
-        request.shell = non_empty(&wish.shell);
-        request.system = wish.system == Some(true);
-        request.password_hash = wish.password_hash.as_deref().map(hash);
+    fn create_user(&mut self, desired: &PasswdUser, origin: &Option<Origin>) {
+        let mut request = UserRequest::new(&desired.name, Change::Create);
+        request.uid = id(desired.uid);
+        request.gecos = non_empty(&desired.gecos);
+        request.home = non_empty(&desired.home_dir);
+        request.primary_group = non_empty(&desired.primary_group);
+        request.groups.clone_from(&desired.groups);
+        request.user_group = desired.no_user_group != Some(true);
+        request.shell = non_empty(&desired.shell);
+        request.system = desired.system == Some(true);
+        request.password_hash = desired.password_hash.as_deref().map(hash);
         if !self.adopt_groups_of(&request, origin) {
-            return self.give_up(wish);
+            return self.mark_user_refused(desired);
         }
         let Some(result) = self.apply_user(&request, origin) else {
-            return self.give_up(wish);
+            return self.mark_user_refused(desired);
         };
-        let (home_act, claims) = match self.home_of_created(wish, &result.home) {
+        let (home_act, claims) = match self.home_of_created(desired, &result.home) {
             Ok(found) => found,
             Err(cause) => {
-                self.give_up(wish);
+                self.mark_user_refused(desired);
                 return refuse_path(self.draft, &result.home, &cause, origin.clone());
             }
         };
         if let Err(why) = self.check_skeleton(&home_act) {
-            self.give_up(wish);
-            let object = format!("home of user {}", wish.name);
+            self.mark_user_refused(desired);
+            let object = format!("home of user {}", desired.name);
             return self.refuse("create", object, why, origin.clone());
         }
-        self.note_home(&wish.name, &home_act);
+        self.record_home(&desired.name, &home_act);
         let kind = OpKind::User(Box::new(UserAct {
-            adopts: self.adopts(wish, &result.home),
+            adopts: self.adopts(desired, &result.home),
             home_act,
             ..plain_act(request, result)
         }));
@@ -97,25 +97,25 @@ impl AccountPlanner<'_, '_> {
             .push(self.draft, phase, effect, kind, origin.clone(), claims);
     }
 
-    fn modify_user(&mut self, wish: &PasswdUser, present: &User, origin: &Option<Origin>) {
-        let mut request = UserRequest::new(&wish.name, Change::Modify);
+    fn modify_user(&mut self, desired: &PasswdUser, present: &User, origin: &Option<Origin>) {
+        let mut request = UserRequest::new(&desired.name, Change::Modify);
         let databases = &self.draft.accounts.databases;
-        let mut differs = compare_user(wish, present, databases, &mut request);
+        let mut differs = compare_user(desired, present, databases, &mut request);
         let result = if differs.is_empty() {
             Some(record(present))
-        } else if self.adopt_user(&wish.name, origin) && self.adopt_groups_of(&request, origin) {
+        } else if self.adopt_user(&desired.name, origin) && self.adopt_groups_of(&request, origin) {
             self.apply_user(&request, origin)
         } else {
             None
         };
         let Some(result) = result else {
-            return self.give_up(wish);
+            return self.mark_user_refused(desired);
         };
-        let (home_act, claims) = match self.home_of_modified(wish, present, &result) {
+        let (home_act, claims) = match self.home_of_modified(desired, present, &result) {
             Ok(found) => found,
             Err(why) => {
-                self.give_up(wish);
-                let object = format!("home of user {}", wish.name);
+                self.mark_user_refused(desired);
+                let object = format!("home of user {}", desired.name);
                 return self.refuse("change", object, why, origin.clone());
             }
         };
@@ -134,14 +134,14 @@ impl AccountPlanner<'_, '_> {
                 uid: present.uid,
                 gid: present.gid,
             };
-            self.handed_over.insert(wish.name.clone(), home);
+            self.handed_over.insert(desired.name.clone(), home);
         }
-        let adopts = self.adopts(wish, &result.home);
+        let adopts = self.adopts(desired, &result.home);
         if differs.is_empty() && adopts.is_empty() {
-            let subject = Subject::User(wish.name.clone());
-            return self.right(subject, "same fields", origin.clone());
+            let subject = Subject::User(desired.name.clone());
+            return self.already_right(subject, "same fields", origin.clone());
         }
-        self.note_home(&wish.name, &home_act);
+        self.record_home(&desired.name, &home_act);
         let kind = OpKind::User(Box::new(UserAct {
             differs,
             adopts,
@@ -153,7 +153,8 @@ impl AccountPlanner<'_, '_> {
             .push(self.draft, phase, effect, kind, origin.clone(), claims);
     }
 
-    /// Drafts the copy of a user of the image, made in the predicted databases.
+    /// Applies a request to the predicted databases and drafts the copy of a user of the image. Returns false if it is
+    /// refused.
     pub(super) fn push_adopted_user(
         &mut self,
         request: UserRequest,
@@ -167,7 +168,7 @@ impl AccountPlanner<'_, '_> {
             source,
             ..plain_act(request, result)
         }));
-        let claims = vec![changes_accounts()];
+        let claims = vec![accounts_claim()];
         self.draft
             .push(Phase::Accounts, Effect::Create, kind, origin, claims);
         true
@@ -183,20 +184,19 @@ impl AccountPlanner<'_, '_> {
         match self.draft.accounts.apply_user(request) {
             Ok(result) => Some(result),
             Err(why) => {
-                self.draft.accounts.note_refused(Space::User, &request.name);
+                self.draft.accounts.mark_refused(Space::User, &request.name);
                 self.refuse(act, format!("user {}", request.name), why, origin.clone());
                 None
             }
         }
     }
 
-    /// Notes that a user and the group that would come with it are not there, for a reason that has been
-    /// reported.
-    fn give_up(&mut self, wish: &PasswdUser) {
+    /// Marks a user, and the group that would be created with it, as refused for a reason that has been reported.
+    fn mark_user_refused(&mut self, desired: &PasswdUser) {
         let accounts = &mut self.draft.accounts;
-        accounts.note_refused(Space::User, &wish.name);
-        if wish.no_user_group != Some(true) && non_empty(&wish.primary_group).is_none() {
-            accounts.note_refused(Space::Group, &wish.name);
+        accounts.mark_refused(Space::User, &desired.name);
+        if desired.no_user_group != Some(true) && non_empty(&desired.primary_group).is_none() {
+            accounts.mark_refused(Space::Group, &desired.name);
         }
     }
 }
@@ -220,7 +220,7 @@ fn plain_act(request: UserRequest, result: UserRecord) -> UserAct {
     }
 }
 
-/// What a home cannot be done to, and what to do about it.
+/// Refuses an operation on a home.
 pub(super) fn home_refused(cause: String, remedy: &str) -> AccountRefusal {
     AccountRefusal {
         cause,

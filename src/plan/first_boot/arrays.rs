@@ -1,7 +1,7 @@
 //! What keeps the names of arrays on later boots: lines of mdadm.conf.
 //!
-//! Only a first boot writes them: the UUID of an array is known once it was made, and on a desk the plan that
-//! makes it also writes the tree. Without a line an array keeps its name too, as long as no other has it.
+//! Only a first boot writes them: the UUID of an array is known only after its creation, and outside a boot the same
+//! plan creates the array and writes the tree. Without a line an array keeps its name too, unless another one has it.
 
 use super::super::lines::{self, WordSyntax};
 use super::super::op::{Base, Content, FileAct, Owner, Permissions};
@@ -11,7 +11,7 @@ use crate::config::JsonPath;
 use crate::facts::NodeKind;
 use crate::layout::{DEBIAN_MDADM_CONF, MDADM_CONF};
 
-/// There on Debian and its kin.
+/// Exists on Debian and its derivatives.
 const DEBIAN_DIRECTORY: &str = "/etc/mdadm";
 
 /// An array as mdadm.conf describes it.
@@ -30,8 +30,8 @@ pub struct Array {
 }
 
 impl FirstBootPlanner<'_, '_> {
-    /// What is there stays; an array that has a line already gets no other.
-    pub(super) fn arrays(&mut self, arrays: &[Array]) {
+    /// Existing lines are kept; an array that already has one gets no other.
+    pub(super) fn plan_arrays(&mut self, arrays: &[Array]) {
         let Some(first) = arrays.first() else { return };
         let at = JsonPath::new(format!("$.storage.raid.{}", first.index));
         let origin = self.draft.document.origin(&at);
@@ -48,7 +48,7 @@ impl FirstBootPlanner<'_, '_> {
             return;
         };
         let present = self.draft.observed.root.mdadm_conf_texts.get(wanted);
-        let is_missing = |array: &&Array| !present.is_some_and(|text| array.is_in(text));
+        let is_missing = |array: &&Array| !present.is_some_and(|text| array.is_listed_in(text));
         let missing: Vec<&Array> = arrays.iter().filter(is_missing).collect();
         let words = missing.iter().flat_map(|array| array.words());
         if missing.is_empty()
@@ -63,8 +63,12 @@ impl FirstBootPlanner<'_, '_> {
             return;
         }
         let missing: String = missing.into_iter().map(Array::line).collect();
-        let gap = present.is_some_and(|text| !text.is_empty() && !text.ends_with('\n'));
-        let text = if gap { format!("\n{missing}") } else { missing };
+        let needs_newline = present.is_some_and(|text| !text.is_empty() && !text.ends_with('\n'));
+        let text = if needs_newline {
+            format!("\n{missing}")
+        } else {
+            missing
+        };
         let (base, effect) = match present {
             Some(_) => (Base::Present, Effect::Change),
             None => (Base::Empty, Effect::Create),
@@ -99,18 +103,18 @@ impl Array {
         let name = self
             .name
             .as_ref()
-            .map(|name| format!(" {}", word(&format!("name={name}"))));
+            .map(|name| format!(" {}", quoted(&format!("name={name}"))));
         format!(
             "ARRAY {} metadata={}{} UUID={}\n",
-            word(&self.node),
+            quoted(&self.node),
             self.metadata,
             name.unwrap_or_default(),
-            colons(&self.uuid)
+            mdadm_uuid(&self.uuid)
         )
     }
 
-    fn is_in(&self, text: &str) -> bool {
-        let uuid = format!("UUID={}", colons(&self.uuid));
+    fn is_listed_in(&self, text: &str) -> bool {
+        let uuid = format!("UUID={}", mdadm_uuid(&self.uuid));
         text.lines().any(|line| {
             let mut words = line.split_whitespace();
             let is_array = words
@@ -121,8 +125,8 @@ impl Array {
     }
 }
 
-/// In quotes where mdadm would see several words, or a comment.
-fn word(text: &str) -> String {
+/// Quotes a word that mdadm would read as several words or a comment.
+fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/=:._-+@".contains(c);
     match text.chars().all(is_plain) {
         true => text.to_owned(),
@@ -132,7 +136,7 @@ fn word(text: &str) -> String {
 }
 
 /// A UUID in mdadm's notation: four groups of eight digits.
-fn colons(uuid: &str) -> String {
+fn mdadm_uuid(uuid: &str) -> String {
     let digits: Vec<char> = uuid.chars().filter(|c| *c != '-').collect();
     let groups: Vec<String> = digits
         .chunks(8)
@@ -170,15 +174,15 @@ mod tests {
     }
 
     #[test]
-    fn an_array_is_known_by_its_uuid() {
+    fn an_array_is_recognized_by_its_uuid() {
         let uuid = "a9fcaeb6:c5ed2184:f080a5d3:72e3e09f";
-        let is_in = |text: &str| array(None).is_in(text);
-        assert!(is_in(&format!(
+        let is_listed_in = |text: &str| array(None).is_listed_in(text);
+        assert!(is_listed_in(&format!(
             "DEVICE x\narray  /dev/md1 uuid={}\n",
             uuid.to_uppercase()
         )));
-        assert!(!is_in(&format!("# ARRAY /dev/md1 UUID={uuid}\n")));
-        assert!(!is_in(
+        assert!(!is_listed_in(&format!("# ARRAY /dev/md1 UUID={uuid}\n")));
+        assert!(!is_listed_in(
             "ARRAY /dev/md/data UUID=00000000:c5ed2184:f080a5d3:72e3e09f\n"
         ));
     }

@@ -17,8 +17,9 @@ pub fn is_bound(clevis: &model::Clevis) -> bool {
 
 /// True if unlocking needs a network.
 pub fn needs_network(clevis: &model::Clevis) -> bool {
-    let asks = custom(clevis).is_some() && clevis.custom.needs_network == Some(true);
-    asks || !clevis.tang.is_empty()
+    let custom_needs_network =
+        custom(clevis).is_some() && clevis.custom.needs_network == Some(true);
+    custom_needs_network || !clevis.tang.is_empty()
 }
 
 fn custom(clevis: &model::Clevis) -> Option<&str> {
@@ -26,7 +27,7 @@ fn custom(clevis: &model::Clevis) -> Option<&str> {
     pin.filter(|pin| !pin.is_empty())
 }
 
-/// The binding a config asks for.
+/// The binding that a config requests.
 pub(super) fn binding(clevis: &model::Clevis, key: &KeySource) -> Option<ClevisBinding> {
     if !is_bound(clevis) {
         return None;
@@ -42,17 +43,17 @@ pub(super) fn binding(clevis: &model::Clevis, key: &KeySource) -> Option<ClevisB
             remove_key,
         });
     }
-    let asked: Vec<&model::Tang> = clevis
+    let queried: Vec<&model::Tang> = clevis
         .tang
         .iter()
         .filter(|t| advertisement(t).is_none())
         .collect();
-    let reachable = asked.len() as i64 + i64::from(clevis.tpm2 == Some(true));
+    let reachable = queried.len() as i64 + i64::from(clevis.tpm2 == Some(true));
     Some(ClevisBinding {
         pin: "sss".into(),
-        config: shared(clevis),
-        words: words(clevis),
-        servers: asked
+        config: sss_config(clevis),
+        words: describe(clevis),
+        servers: queried
             .iter()
             .map(|tang| advertisement_url(&tang.url))
             .collect(),
@@ -88,7 +89,7 @@ struct Server {
     adv: Option<Value>,
 }
 
-fn shared(clevis: &model::Clevis) -> String {
+fn sss_config(clevis: &model::Clevis) -> String {
     let servers = clevis.tang.iter().map(|tang| Server {
         url: tang.url.clone(),
         thp: tang.thumbprint.clone().unwrap_or_default(),
@@ -106,13 +107,13 @@ fn shared(clevis: &model::Clevis) -> String {
     serde_json::to_string(&shared).unwrap_or_default()
 }
 
-/// A stored advertisement; validation has seen that it is JSON.
+/// A stored advertisement; validation has checked that it is JSON.
 fn advertisement(tang: &model::Tang) -> Option<Value> {
     let text = tang.advertisement.as_deref();
     serde_json::from_str(text.filter(|text| !text.is_empty())?).ok()
 }
 
-/// Where a server tells its keys.
+/// URL at which a server advertises its keys.
 fn advertisement_url(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (path, rest) = url.split_at(end);
@@ -120,7 +121,7 @@ fn advertisement_url(url: &str) -> String {
 }
 
 /// `tang x2, tpm2, threshold 2`.
-fn words(clevis: &model::Clevis) -> String {
+fn describe(clevis: &model::Clevis) -> String {
     let mut words = Vec::new();
     match clevis.tang.len() {
         0 => {}
@@ -134,7 +135,7 @@ fn words(clevis: &model::Clevis) -> String {
     words.join(", ")
 }
 
-/// What would fail after the volume is made must fail before.
+/// Checks in advance what would otherwise fail after the volume is created.
 pub(super) fn check(clevis: &model::Clevis, observed: &Observed) -> Result<(), Objection> {
     if !is_bound(clevis) {
         return Ok(());
@@ -155,8 +156,8 @@ pub(super) fn check(clevis: &model::Clevis, observed: &Observed) -> Result<(), O
             "lower the threshold, or add a server or the TPM".into(),
         ));
     }
-    let wants_tpm = clevis.tpm2 == Some(true) || custom(clevis) == Some("tpm2");
-    if wants_tpm && !observed.has_tpm {
+    let needs_tpm = clevis.tpm2 == Some(true) || custom(clevis) == Some("tpm2");
+    if needs_tpm && !observed.has_tpm {
         let remedy = "switch it on in the firmware, or leave tpm2 out";
         return Err(("this machine has no TPM 2".into(), remedy.into()));
     }
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_pin_is_taken_as_it_is_and_never_proved() {
+    fn a_custom_pin_is_used_unchanged_and_never_proved() {
         let bound = bound(
             r#"{"custom": {"pin": "tang", "config": "{\"url\": \"u\"}", "needsNetwork": true}}"#,
         );
@@ -298,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn servers_are_asked_below_their_path() {
+    fn advertisements_are_below_the_path_of_their_server() {
         for (url, want) in [
             ("http://t", "http://t/adv"),
             ("http://t:80/", "http://t:80/adv"),
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_fail_later_is_refused() {
+    fn requests_that_would_fail_later_are_refused() {
         let mut observed = Observed::default();
         let cause = |json: &str, observed: &Observed| {
             check(&section(json), observed).expect_err("refused").0
@@ -344,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn networks_that_unlocking_needs() {
+    fn unlocking_needs_a_network_for_tang() {
         for (json, needs) in [
             (r#"{"tpm2": true}"#, false),
             (

@@ -1,24 +1,24 @@
-//! What becomes of a device that an encrypted volume is wanted on: the volume on it is kept, or a new one is
-//! made, or neither may be.
+//! What happens to a device on which an encrypted volume is requested: the volume on it is kept, a new one is created,
+//! or both are refused.
 
-use super::{LuksCase, Objection, clevis, given, has_key, is_cex, is_marked};
+use super::{LuksCase, Objection, clevis, has_key, is_cex, is_marked, non_empty};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::facts::{DeviceFacts, MappingFacts};
 use crate::plan::op::{Expected, KeySource, OpenMode};
 use crate::plan::{Draft, Scope, StagePart, devices};
 
-/// What is to be done with a volume.
+/// What to do with a volume.
 pub(super) enum LuksDecision {
-    /// Nothing, because of this.
-    Right(String),
+    /// Keep it, for this reason.
+    Keep(String),
     /// Open it, or try the key if it is open.
     Open(OpenMode, KeySource),
-    /// Make it.
+    /// Create it.
     Format(VolumeFormat),
 }
 
-/// What goes when a volume is made.
+/// What is lost when a volume is created.
 #[derive(Default)]
 pub(super) struct VolumeFormat {
     pub expected: Option<Expected>,
@@ -26,25 +26,28 @@ pub(super) struct VolumeFormat {
     pub lost: Option<String>,
 }
 
-/// The mapping of the volume's name.
+/// The mapping with the volume's name.
 enum Mapping<'a> {
     None,
-    /// Over the volume's device.
+    /// On the volume's device.
     Ours(&'a DeviceFacts),
-    /// Over something else.
+    /// On other devices.
     Other(Vec<String>),
 }
 
 const WIPE: &str = "set wipeVolume to erase it, or make the config match";
 
 impl LuksCase<'_> {
-    /// The rules for reuse, as far as they can be judged without the key.
+    /// Applies the rules for reuse, as far as they can be checked without the key.
     pub(super) fn decide(&self, draft: &Draft) -> Result<LuksDecision, Objection> {
         let mapping = self.mapping(draft);
-        if let Mapping::Other(over) = &mapping {
-            let over = over.join(", ");
+        if let Mapping::Other(lower) = &mapping {
+            let lower = lower.join(", ");
             return Err((
-                format!("/dev/mapper/{} exists already, over {over}", self.luks.name),
+                format!(
+                    "/dev/mapper/{} exists already, over {lower}",
+                    self.luks.name
+                ),
                 "close it, or give the volume another name".into(),
             ));
         }
@@ -62,7 +65,7 @@ impl LuksCase<'_> {
             }));
         };
         if self.luks.wipe_volume == Some(true) {
-            return self.again(draft, &mapping, what);
+            return self.recreate(draft, &mapping, what);
         }
         if self.found.kind.as_deref() != Some("crypto_LUKS") {
             let cause = format!("it holds {what}, which must not be erased");
@@ -70,7 +73,7 @@ impl LuksCase<'_> {
         }
         if is_marked(&self.found) {
             let what = "an unused encrypted volume left by an interrupted run";
-            return self.again(draft, &mapping, what.into());
+            return self.recreate(draft, &mapping, what.into());
         }
         self.reuse(draft, &mapping).map_err(|reason| {
             let cause = format!("it holds {what}, which cannot be reused: {reason}");
@@ -78,7 +81,7 @@ impl LuksCase<'_> {
         })
     }
 
-    fn again(
+    fn recreate(
         &self,
         draft: &Draft,
         mapping: &Mapping,
@@ -104,12 +107,12 @@ impl LuksCase<'_> {
         }))
     }
 
-    /// Why a volume cannot be reused, or how it is.
+    /// How a volume is reused, or why it cannot be.
     fn reuse(&self, draft: &Draft, mapping: &Mapping) -> Result<LuksDecision, String> {
         self.compare()?;
         let is_open = matches!(mapping, Mapping::Ours(_));
-        let bound = clevis::is_bound(&self.luks.clevis);
-        let key = if bound {
+        let is_bound = clevis::is_bound(&self.luks.clevis);
+        let key = if is_bound {
             None
         } else if has_key(self.luks) && !is_cex(self.luks) {
             Some(KeySource::Given(Box::new(self.luks.key_file.clone())))
@@ -120,21 +123,21 @@ impl LuksCase<'_> {
         };
         match (key, is_open) {
             (Some(_), true) if draft.observed.opened.contains(&self.volume()) => {
-                Ok(LuksDecision::Right(self.because()))
+                Ok(LuksDecision::Keep(self.because()))
             }
             (Some(key), true) if draft.options.scope == Scope::Stage(StagePart::Disks) => {
                 Ok(LuksDecision::Open(OpenMode::Confirm, key))
             }
-            (Some(_), true) => Ok(LuksDecision::Right(self.because())),
+            (Some(_), true) => Ok(LuksDecision::Keep(self.because())),
             (Some(key), false) => Ok(LuksDecision::Open(OpenMode::Open, key)),
-            // What Clevis unlocks needs no key of ours.
-            (None, true) if bound => Ok(LuksDecision::Right(self.because())),
-            (None, _) if bound => Err("volumes with clevis are always made again".into()),
+            // A volume that Clevis unlocks needs no other key.
+            (None, true) if is_bound => Ok(LuksDecision::Keep(self.because())),
+            (None, _) if is_bound => Err("volumes with clevis are always made again".into()),
             (None, _) => Err("without a key file in the config nothing can open it".into()),
         }
     }
 
-    /// Version, label, UUID and flags.
+    /// Compares version, label, UUID and flags.
     fn compare(&self) -> Result<(), String> {
         let header = self.found.luks.clone().unwrap_or_default();
         let differs = |what: &str, wanted: &str, found: &Option<String>| {
@@ -148,7 +151,8 @@ impl LuksCase<'_> {
             return Err("its header is damaged".into());
         }
         let found = &self.found;
-        if let Some(label) = given(&self.luks.label).filter(|l| Some(l) != found.label.as_ref()) {
+        if let Some(label) = non_empty(&self.luks.label).filter(|l| Some(l) != found.label.as_ref())
+        {
             return differs("label", &label, &found.label);
         }
         let uuid = |uuid: &String| {
@@ -157,7 +161,7 @@ impl LuksCase<'_> {
                 .as_ref()
                 .is_some_and(|f| f.eq_ignore_ascii_case(uuid))
         };
-        if let Some(uuid) = given(&self.luks.uuid).filter(uuid) {
+        if let Some(uuid) = non_empty(&self.luks.uuid).filter(uuid) {
             return differs("UUID", &uuid, &found.uuid);
         }
         let discards = header.flags.iter().any(|flag| flag == "allow-discards");
@@ -171,8 +175,10 @@ impl LuksCase<'_> {
     }
 
     fn because(&self) -> String {
-        let wished = [("label", &self.luks.label), ("UUID", &self.luks.uuid)];
-        let compared = wished.iter().filter(|(_, wish)| given(wish).is_some());
+        let requested = [("label", &self.luks.label), ("UUID", &self.luks.uuid)];
+        let compared = requested
+            .iter()
+            .filter(|(_, value)| non_empty(value).is_some());
         let words: Vec<&str> = ["version"]
             .into_iter()
             .chain(compared.map(|(word, _)| *word))
@@ -180,7 +186,7 @@ impl LuksCase<'_> {
         format!("the volume is open; {} and flags match", words.join(", "))
     }
 
-    /// Its own mapping does not count: that is how a volume is used.
+    /// Refuses a device that is in use. The volume's own mapping does not count.
     fn refuse_if_held(&self, draft: &Draft, mapping: &Mapping) -> Result<(), Objection> {
         let own = match mapping {
             Mapping::Ours(facts) => Some(facts.node.as_str()),
@@ -208,15 +214,15 @@ impl LuksCase<'_> {
         let none = MappingFacts::default();
         let mapping = facts.mapping.as_ref().unwrap_or(&none);
         let node = node(draft, &self.device);
-        let is_over = node.is_some_and(|node| mapping.over.contains(&node));
-        match is_over && mapping.id == self.mapping_id() {
+        let is_on_device = node.is_some_and(|node| mapping.lower_nodes.contains(&node));
+        match is_on_device && mapping.uuid == self.mapping_uuid() {
             true => Mapping::Ours(facts),
-            false => Mapping::Other(mapping.over.clone()),
+            false => Mapping::Other(mapping.lower_nodes.clone()),
         }
     }
 
-    /// As cryptsetup names its mappings.
-    fn mapping_id(&self) -> String {
+    /// The device-mapper UUID that cryptsetup sets.
+    fn mapping_uuid(&self) -> String {
         let version = self.found.luks.as_ref().map_or(2, |luks| luks.version);
         let uuid = self
             .found

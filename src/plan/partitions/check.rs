@@ -1,15 +1,15 @@
-//! What keeps a disk from being partitioned at all, whatever its entries say. Where a disk could be lost,
-//! these are stricter than the reference.
+//! What keeps a disk from being partitioned at all, whatever its entries say. Where data could be lost, these checks
+//! are stricter than the reference.
 
 use super::Conflict;
 use crate::disk::gpt::{GptHealth, Table, TableFacts};
 use crate::facts::DiskFacts;
 
-/// Partitions of device-mapper disks are maps that this program makes.
-pub(super) const MAPPER: &str = "dmsetup";
+/// The program that creates the maps for partitions of device-mapper disks.
+pub(super) const DMSETUP: &str = "dmsetup";
 
-/// A disk that can be written to, not something else by mistake.
-pub(super) fn is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
+/// Refuses what is not a disk, or has no medium.
+pub(super) fn check_is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
     if let Some(disk) = &facts.partition_of {
         return Err(Conflict::disk(
             format!("it is a partition of {disk}, not a disk"),
@@ -25,8 +25,8 @@ pub(super) fn is_disk(facts: &DiskFacts) -> Result<(), Conflict> {
     Ok(())
 }
 
-/// A wipe of the whole table concerns every partition.
-pub(super) fn may_wipe(facts: &DiskFacts) -> Result<(), Conflict> {
+/// Refuses to wipe the table of a disk that is in use. A wipe affects all partitions.
+pub(super) fn check_wipe(facts: &DiskFacts) -> Result<(), Conflict> {
     let mut holders: Vec<String> = facts
         .partitions_held_by
         .iter()
@@ -55,7 +55,7 @@ pub(super) fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, Gpt
     match &facts.table {
         _ if wipe => Ok((empty()?, GptHealth::Sound)),
         TableFacts::None => Ok((empty()?, GptHealth::Sound)),
-        TableFacts::Gpt { table, health } => Ok((table.clone().reaching_end(), *health)),
+        TableFacts::Gpt { table, health } => Ok((table.clone().extended_to_end(), *health)),
         TableFacts::Foreign(kind) => Err(Conflict::disk(
             format!("it has a partition table of type {kind}, not gpt"),
             "set wipeTable to replace it; all its partitions are lost",
@@ -67,8 +67,8 @@ pub(super) fn present_table(facts: &DiskFacts, wipe: bool) -> Result<(Table, Gpt
     }
 }
 
-/// What must be true before anything is written to the table.
-pub(super) fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Conflict> {
+/// Refuses to write to a table that is read-only, in use or not the only content of its disk.
+pub(super) fn check_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<(), Conflict> {
     if facts.read_only {
         return Err(Conflict::disk(
             "it is read only",
@@ -84,26 +84,29 @@ pub(super) fn may_write(facts: &DiskFacts, wipe: bool, can_map: bool) -> Result<
     if facts.map.is_some() && !can_map {
         return Err(Conflict::disk(
             format!(
-                "its partitions are device-mapper maps, and the program {MAPPER} is not installed"
+                "its partitions are device-mapper maps, and the program {DMSETUP} is not installed"
             ),
             "install package dmsetup (Debian) or device-mapper (Fedora)",
         ));
     }
     match wipe {
         true => Ok(()),
-        false => holds_nothing_whole(facts),
+        false => check_whole_disk(facts),
     }
 }
 
-/// A table beside something that takes the whole disk would destroy that. A sound table is trusted: it
-/// is the newer of the two.
-fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Conflict> {
-    let what = facts.whole.describe().filter(|_| !facts.whole.incomplete);
+/// Refuses to write a table to a disk that holds something as a whole, which that would destroy. A sound table is
+/// trusted, since it is the newer of the two.
+fn check_whole_disk(facts: &DiskFacts) -> Result<(), Conflict> {
+    let what = facts
+        .superblock
+        .describe()
+        .filter(|_| !facts.superblock.incomplete);
     let health = match &facts.table {
         TableFacts::Gpt { health, .. } => Some(*health),
         _ => None,
     };
-    let is_member = facts.whole.kind.as_deref() == Some("linux_raid_member");
+    let is_member = facts.superblock.kind.as_deref() == Some("linux_raid_member");
     let cause = match (what, health) {
         (None, _) | (_, Some(GptHealth::Sound)) => return Ok(()),
         (Some(what), None) => {
@@ -126,8 +129,8 @@ fn holds_nothing_whole(facts: &DiskFacts) -> Result<(), Conflict> {
     ))
 }
 
-/// The kernel must not see a partition in use elsewhere than the table has it.
-pub(super) fn kernel_agrees(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
+/// Refuses if the kernel sees a partition that is in use at another place than the table has it.
+pub(super) fn check_kernel_view(facts: &DiskFacts, table: &Table) -> Result<(), Conflict> {
     let differing = facts
         .partitions_held_by
         .iter()
@@ -159,9 +162,9 @@ pub(super) fn is_unknown_to_kernel(facts: &DiskFacts, table: &Table, number: u32
     seen.get(&number).copied() != wanted
 }
 
-/// A table is only written when its entries lie side by side inside the usable range: tools, and the
-/// kernel, take it for damaged else.
-pub(super) fn is_sound(table: &Table) -> Result<(), Conflict> {
+/// Refuses a table whose entries overlap or are outside of the usable range: tools and the kernel would consider it
+/// damaged.
+pub(super) fn check_layout(table: &Table) -> Result<(), Conflict> {
     let remedy = "repair the table, delete such a partition, or set wipeTable";
     let mut by_start: Vec<_> = table.entries.iter().collect();
     by_start.sort_by_key(|(_, entry)| entry.start);

@@ -1,4 +1,4 @@
-//! What happens to each slot, by what exists, what is wanted and what may be changed.
+//! What happens to each slot, depending on what exists, what is requested and what may be changed.
 
 use super::PartitionProblem;
 use super::resolve::{ResolvedPartition, resolve_without_own};
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Action {
     StayAbsent,
-    /// Matches; the words name what was compared.
+    /// Matches; the text names what was compared.
     Keep(String),
     /// A new partition.
     Create(Entry),
-    /// Goes away.
+    /// It is deleted.
     Delete,
-    /// Deleted and made again; the words name the differences.
+    /// Deleted and created again; the text names the differences.
     Replace(Entry, String),
     /// Same start, another length.
     Resize(Entry, String),
@@ -53,13 +53,13 @@ pub(super) struct PartitionDecision {
     pub action: Action,
 }
 
-/// The decisions, if all that the config asks of a disk is there as an earlier run made it.
+/// The decisions if everything that the config requests on a disk exists as an earlier run created it.
 pub(super) fn nothing_to_do(
     partitions: &[Partition],
     table: &Table,
 ) -> Option<Vec<PartitionDecision>> {
-    let open = |partition: &Partition| partition.wipe_partition_entry == Some(true);
-    if !partitions.iter().any(open) {
+    let may_be_wiped = |partition: &Partition| partition.wipe_partition_entry == Some(true);
+    if !partitions.iter().any(may_be_wiped) {
         return None;
     }
     let resolved = resolve_without_own(partitions, table).ok()?;
@@ -94,7 +94,7 @@ pub(super) fn decide(
     }
 }
 
-/// An entry that shall not exist gives way to one that took its slot.
+/// True for an entry that should not exist if another one uses its slot.
 fn is_superseded(entry: &ResolvedPartition, all: &[ResolvedPartition]) -> bool {
     entry.extent.is_none()
         && (entry.number == 0
@@ -103,48 +103,48 @@ fn is_superseded(entry: &ResolvedPartition, all: &[ResolvedPartition]) -> bool {
                 .any(|other| other.number == entry.number && other.extent.is_some()))
 }
 
-fn decide_one(want: &ResolvedPartition, table: &Table) -> Result<Action, PartitionProblem> {
-    let may_wipe = want.config.wipe_partition_entry == Some(true);
-    match (table.entries.get(&want.number), want.extent) {
+fn decide_one(requested: &ResolvedPartition, table: &Table) -> Result<Action, PartitionProblem> {
+    let may_wipe = requested.config.wipe_partition_entry == Some(true);
+    match (table.entries.get(&requested.number), requested.extent) {
         (None, None) => Ok(Action::StayAbsent),
-        (None, Some(_)) => new_entry(want).map(Action::Create),
+        (None, Some(_)) => new_entry(requested).map(Action::Create),
         (Some(_), None) if may_wipe => Ok(Action::Delete),
         (Some(_), None) => Err(problem(
-            want,
+            requested,
             "it exists, but the config says it must not",
             "set wipePartitionEntry to delete it",
         )),
-        (Some(present), Some(_)) => decide_present(want, present, table, may_wipe),
+        (Some(present), Some(_)) => decide_present(requested, present, table, may_wipe),
     }
 }
 
 fn decide_present(
-    want: &ResolvedPartition,
+    requested: &ResolvedPartition,
     present: &Entry,
     table: &Table,
     may_wipe: bool,
 ) -> Result<Action, PartitionProblem> {
-    let differences = differences(want, present, table)?;
-    let words = || {
-        let words: Vec<&str> = differences.iter().map(|d| d.words.as_str()).collect();
-        words.join(", ")
+    let differences = differences(requested, present, table)?;
+    let description = || {
+        let description: Vec<&str> = differences.iter().map(|d| d.description.as_str()).collect();
+        description.join(", ")
     };
     let only_size = differences.iter().all(|d| d.is_size);
-    let sectors = want.extent.map_or(present.sectors, |e| e.sectors);
+    let sectors = requested.extent.map_or(present.sectors, |e| e.sectors);
     if differences.is_empty() {
-        Ok(Action::Keep(compared(want)))
-    } else if !may_wipe && only_size && want.config.resize == Some(true) {
+        Ok(Action::Keep(compared(requested)))
+    } else if !may_wipe && only_size && requested.config.resize == Some(true) {
         let resized = Entry {
             sectors,
             ..present.clone()
         };
-        Ok(Action::Resize(resized, words()))
+        Ok(Action::Resize(resized, description()))
     } else if may_wipe {
-        let mut entry = new_entry(want)?;
+        let mut entry = new_entry(requested)?;
         if is_same_content(&entry, present) {
             entry.attributes = present.attributes;
         }
-        Ok(Action::Replace(entry, words()))
+        Ok(Action::Replace(entry, description()))
     } else {
         let fields: Vec<&str> = differences.iter().map(|d| d.field).collect();
         let keep = format!(
@@ -158,31 +158,31 @@ fn decide_present(
         } else {
             format!("{keep}, or set wipePartitionEntry to replace it")
         };
-        let first = &differences[0].words;
+        let first = &differences[0].description;
         Err(problem(
-            want,
+            requested,
             format!("it exists and does not match: {first}"),
             &remedy,
         ))
     }
 }
 
-/// Attribute bits (bootable, hidden, what a boot loader tries first) belong to what a partition holds.
-/// They stay as long as its start and type do, since then its content does too.
+/// Attribute bits (bootable, hidden, priorities of boot loaders) belong to the content of a partition. They are kept as
+/// long as its start and type are, since its content is kept as well.
 fn is_same_content(entry: &Entry, present: &Entry) -> bool {
     entry.start == present.start && entry.type_guid == present.type_guid
 }
 
 struct Difference {
-    words: String,
+    description: String,
     /// Its field in the config.
     field: &'static str,
     is_size: bool,
 }
 
-/// What differs between wish and present partition, in the order the reference compares.
+/// The differences between the requested and the present partition, in the order in which the reference compares.
 fn differences(
-    want: &ResolvedPartition,
+    requested: &ResolvedPartition,
     present: &Entry,
     table: &Table,
 ) -> Result<Vec<Difference>, PartitionProblem> {
@@ -190,13 +190,13 @@ fn differences(
     let mut push = |field: &'static str, name: &str, from: String, to: String| {
         if from != to {
             all.push(Difference {
-                words: format!("{name} {from} -> {to}"),
+                description: format!("{name} {from} -> {to}"),
                 field,
                 is_size: field == "sizeMiB",
             });
         }
     };
-    let extent = want.extent.unwrap_or(crate::disk::extent::Extent {
+    let extent = requested.extent.unwrap_or(crate::disk::extent::Extent {
         start: present.start,
         sectors: present.sectors,
     });
@@ -207,14 +207,14 @@ fn differences(
         sector(present.start),
         sector(extent.start),
     );
-    if let Some(guid) = guid(want, "guid", &want.config.guid)? {
+    if let Some(guid) = guid(requested, "guid", &requested.config.guid)? {
         let from = match present.guid {
             GuidChoice::Given(guid) => guid.to_string(),
             GuidChoice::Random => "random".into(),
         };
         push("guid", "GUID", from, guid.to_string());
     }
-    if let Some(type_guid) = guid(want, "typeGuid", &want.config.type_guid)? {
+    if let Some(type_guid) = guid(requested, "typeGuid", &requested.config.type_guid)? {
         push(
             "typeGuid",
             "type",
@@ -222,7 +222,7 @@ fn differences(
             type_guid.to_string(),
         );
     }
-    if let Some(label) = &want.config.label {
+    if let Some(label) = &requested.config.label {
         push(
             "label",
             "label",
@@ -235,7 +235,7 @@ fn differences(
     Ok(all)
 }
 
-/// Two sizes for people, in sectors when rounding would make different ones look equal.
+/// Two sizes for display; in sectors if rounding would make different ones look equal.
 fn sizes(from: u64, to: u64, sector_bytes: u32) -> (String, String) {
     let text = |sectors: u64| human_size(sectors.saturating_mul(u64::from(sector_bytes)));
     match text(from) == text(to) && from != to {
@@ -245,35 +245,35 @@ fn sizes(from: u64, to: u64, sector_bytes: u32) -> (String, String) {
 }
 
 /// What was compared with the present partition, e.g. `number, start, size and label match`.
-fn compared(want: &ResolvedPartition) -> String {
+fn compared(requested: &ResolvedPartition) -> String {
     let is_set = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.is_empty());
     let names = [
         (true, "number"),
         (true, "start"),
         (true, "size"),
-        (is_set(&want.config.type_guid), "type"),
-        (is_set(&want.config.guid), "GUID"),
-        (want.config.label.is_some(), "label"),
+        (is_set(&requested.config.type_guid), "type"),
+        (is_set(&requested.config.guid), "GUID"),
+        (requested.config.label.is_some(), "label"),
     ];
     let names: Vec<&str> = names.iter().filter(|n| n.0).map(|n| n.1).collect();
     format!("{} match", names.join(", "))
 }
 
-fn new_entry(want: &ResolvedPartition) -> Result<Entry, PartitionProblem> {
-    let extent = want
+fn new_entry(requested: &ResolvedPartition) -> Result<Entry, PartitionProblem> {
+    let extent = requested
         .extent
-        .ok_or_else(|| problem(want, "it has no place", ""))?;
-    let label = want.config.label.clone().unwrap_or_default();
+        .ok_or_else(|| problem(requested, "it has no place", ""))?;
+    let label = requested.config.label.clone().unwrap_or_default();
     if label.encode_utf16().count() > 36 {
         return Err(problem(
-            want,
+            requested,
             "its label is longer than 36 UTF-16 units",
             "shorten the label",
         ));
     }
     if label.contains('\0') {
         return Err(problem(
-            want,
+            requested,
             "its label has a NUL character, which would end it",
             "give a label without NUL characters",
         ));
@@ -281,28 +281,29 @@ fn new_entry(want: &ResolvedPartition) -> Result<Entry, PartitionProblem> {
     Ok(Entry {
         start: extent.start,
         sectors: extent.sectors,
-        type_guid: guid(want, "typeGuid", &want.config.type_guid)?.unwrap_or(LINUX_DATA),
-        guid: guid(want, "guid", &want.config.guid)?.map_or(GuidChoice::Random, GuidChoice::Given),
+        type_guid: guid(requested, "typeGuid", &requested.config.type_guid)?.unwrap_or(LINUX_DATA),
+        guid: guid(requested, "guid", &requested.config.guid)?
+            .map_or(GuidChoice::Random, GuidChoice::Given),
         label,
         attributes: 0,
     })
 }
 
 fn guid(
-    want: &ResolvedPartition,
+    requested: &ResolvedPartition,
     name: &str,
     text: &Option<String>,
 ) -> Result<Option<Guid>, PartitionProblem> {
     match text.as_deref() {
         None | Some("") => Ok(None),
         Some(text) if text.chars().all(|c| matches!(c, '0' | '-')) => Err(problem(
-            want,
+            requested,
             format!("a {name} of zeros means that there is none"),
             &format!("give another {name}, or leave it out"),
         )),
         Some(text) => text.parse().map(Some).map_err(|why: String| {
             problem(
-                want,
+                requested,
                 format!("{name}: {why}"),
                 "write it as 8-4-4-4-12 hex digits",
             )
@@ -311,13 +312,13 @@ fn guid(
 }
 
 fn refuse_if_held(
-    want: &ResolvedPartition,
+    requested: &ResolvedPartition,
     action: Action,
     held_by: &BTreeMap<u32, Vec<String>>,
 ) -> Result<Action, PartitionProblem> {
-    match held_by.get(&want.number) {
+    match held_by.get(&requested.number) {
         Some(holders) if action.touches_present() => Err(problem(
-            want,
+            requested,
             format!("it would change, but is in use: {}", holders.join(", ")),
             "unmount or detach it first, or make the config match",
         )),
@@ -325,10 +326,14 @@ fn refuse_if_held(
     }
 }
 
-fn problem(want: &ResolvedPartition, cause: impl Into<String>, remedy: &str) -> PartitionProblem {
+fn problem(
+    requested: &ResolvedPartition,
+    cause: impl Into<String>,
+    remedy: &str,
+) -> PartitionProblem {
     PartitionProblem {
-        index: want.index,
-        number: i64::from(want.number),
+        index: requested.index,
+        number: i64::from(requested.number),
         cause: cause.into(),
         remedy: remedy.into(),
     }

@@ -1,4 +1,4 @@
-//! What a new table destroys, in words.
+//! Descriptions of what a new table destroys.
 
 use super::decide::{Action, PartitionDecision};
 use crate::config::model::Disk;
@@ -6,10 +6,10 @@ use crate::disk::gpt::{Entry, Table, TableFacts};
 use crate::facts::DiskFacts;
 use crate::text::human_size;
 
-/// By a wipe of the whole table.
+/// What wiping the whole table destroys.
 pub(super) fn by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(what) = facts.whole.describe() {
+    if let Some(what) = facts.superblock.describe() {
         lines.push(format!("{}: {what}", disk.device));
     }
     match &facts.table {
@@ -31,7 +31,7 @@ pub(super) fn by_wipe(disk: &Disk, facts: &DiskFacts) -> Vec<String> {
     lines
 }
 
-/// By changes of single entries.
+/// What changes of single entries destroy.
 pub(super) fn by_changes(
     disk: &Disk,
     facts: &DiskFacts,

@@ -1,15 +1,15 @@
-//! Which slot, start and size each wanted partition gets: one rehearsal of all deletions and
-//! creations on paper, as `sgdisk --pretend` would do it.
+//! Which slot, start and size each requested partition gets. All deletions and creations are simulated, as
+//! `sgdisk --pretend` does.
 
 use super::PartitionProblem;
 use crate::config::model::Partition;
 use crate::disk::extent::Extent;
 use crate::disk::gpt::{Entry, GuidChoice, Table};
-use crate::disk::layout::{Layout, NoPlace, PartitionRequest};
+use crate::disk::layout::{Layout, PartitionRequest, PlacementError};
 use crate::text::human_size;
 use std::collections::BTreeMap;
 
-/// A wanted partition whose open values are decided.
+/// A requested partition with all values decided.
 #[derive(Debug, Clone)]
 pub(super) struct ResolvedPartition<'a> {
     /// What the config says.
@@ -18,11 +18,11 @@ pub(super) struct ResolvedPartition<'a> {
     pub index: usize,
     /// Slot.
     pub number: u32,
-    /// Place; `None` for one that shall not exist.
+    /// Place; `None` for one that should not exist.
     pub extent: Option<Extent>,
 }
 
-/// A wanted partition in sectors, before the rehearsal.
+/// A requested partition in sectors, before the simulation.
 struct PartitionSpec<'a> {
     config: &'a Partition,
     index: usize,
@@ -30,7 +30,7 @@ struct PartitionSpec<'a> {
     number: u32,
     start: Option<u64>,
     sectors: Option<u64>,
-    /// A present partition that already is what an entry without number asks for.
+    /// True if a present partition already is what an entry without a number requests.
     is_adopted: bool,
 }
 
@@ -43,37 +43,37 @@ impl PartitionSpec<'_> {
     }
 }
 
-/// What helps on a disk without space.
-const MAKE_ROOM: &str = "give another partition less space, delete one with shouldExist false and \
+/// Remedy for a disk without free space.
+const FREE_SPACE_REMEDY: &str = "give another partition less space, delete one with shouldExist false and \
                          wipePartitionEntry, or use a larger disk";
 
-/// Resolves all entries of one disk against its present table: explicit numbers first, then those
-/// that take the next free slot, both in config order.
+/// Resolves all entries of one disk against its present table: explicit numbers first, then entries that take the next
+/// free slot, both in the order of the config.
 pub(super) fn resolve<'a>(
     partitions: &'a [Partition],
     table: &Table,
 ) -> Result<Vec<ResolvedPartition<'a>>, Vec<PartitionProblem>> {
-    let mut wanted = in_sectors(partitions, table)?;
-    adopt(&mut wanted, table);
-    // Adopted ones come first: nothing new may be placed on them.
-    wanted.sort_by_key(|w| (!w.is_adopted, w.number == 0));
-    let numbers = assign_numbers(&wanted, table)?;
+    let mut specs = in_sectors(partitions, table)?;
+    adopt(&mut specs, table);
+    // Adopted ones come first, so that nothing new is placed on them.
+    specs.sort_by_key(|w| (!w.is_adopted, w.number == 0));
+    let numbers = assign_numbers(&specs, table)?;
     let mut layout = Layout::of(table);
-    for want in &wanted {
-        layout.delete(want.number);
+    for spec in &specs {
+        layout.delete(spec.number);
     }
     let mut resolved = Vec::new();
-    for (want, number) in wanted.iter().zip(numbers) {
-        let extent = match want.should_exist() {
+    for (spec, number) in specs.iter().zip(numbers) {
+        let extent = match spec.should_exist() {
             true => Some(
-                place(want, number, table, &mut layout)
-                    .map_err(|why| vec![no_place(want, number, table, &layout, &resolved, &why)])?,
+                place(spec, number, table, &mut layout)
+                    .map_err(|why| vec![no_place(spec, number, table, &layout, &resolved, &why)])?,
             ),
             false => None,
         };
         resolved.push(ResolvedPartition {
-            config: want.config,
-            index: want.index,
+            config: spec.config,
+            index: spec.index,
             number,
             extent,
         });
@@ -81,17 +81,17 @@ pub(super) fn resolve<'a>(
     Ok(resolved)
 }
 
-/// What the same config makes of a table that lacks its own partitions, as an earlier run will have found it. Where
-/// values are left open, it may choose other ones beside its own partitions, and would never come to rest.
+/// What the same config makes of a table without its own partitions, as an earlier run found it. Where values are left
+/// open, a config may choose other ones next to its own partitions, and every run would change something.
 pub(super) fn resolve_without_own<'a>(
     partitions: &'a [Partition],
     table: &Table,
 ) -> Result<Vec<ResolvedPartition<'a>>, Vec<PartitionProblem>> {
-    let mut wanted = in_sectors(partitions, table)?;
-    adopt(&mut wanted, table);
+    let mut specs = in_sectors(partitions, table)?;
+    adopt(&mut specs, table);
     let mut bare = table.clone();
-    for want in wanted.iter().filter(|want| want.should_exist()) {
-        bare.entries.remove(&want.number);
+    for spec in specs.iter().filter(|spec| spec.should_exist()) {
+        bare.entries.remove(&spec.number);
     }
     resolve(partitions, &bare)
 }
@@ -151,28 +151,28 @@ fn convert<'a>(
     })
 }
 
-/// An entry without number is known by its label: a partition that an earlier run made for it is its
-/// own, so that running again changes nothing. sgdisk would make a second one.
-fn adopt(wanted: &mut [PartitionSpec], table: &Table) {
-    let mut taken: Vec<u32> = wanted.iter().map(|w| w.number).collect();
-    let nameless = wanted.iter_mut().filter(|w| w.number == 0);
-    for want in nameless.filter(|w| w.should_exist()) {
+/// An entry without a number is identified by its label: a partition that an earlier run created for it is reused, so
+/// that running again changes nothing. sgdisk would create a second one.
+fn adopt(specs: &mut [PartitionSpec], table: &Table) {
+    let mut taken: Vec<u32> = specs.iter().map(|w| w.number).collect();
+    let unnumbered = specs.iter_mut().filter(|w| w.number == 0);
+    for spec in unnumbered.filter(|w| w.should_exist()) {
         let own = table
             .entries
             .iter()
-            .find(|(number, entry)| !taken.contains(number) && is_made_for(want, entry));
+            .find(|(number, entry)| !taken.contains(number) && is_made_for(spec, entry));
         if let Some((number, entry)) = own {
             taken.push(*number);
-            want.number = *number;
-            want.start = Some(entry.start);
-            want.sectors = Some(entry.sectors);
-            want.is_adopted = true;
+            spec.number = *number;
+            spec.start = Some(entry.start);
+            spec.sectors = Some(entry.sectors);
+            spec.is_adopted = true;
         }
     }
 }
 
-/// Every value the entry gives is the partition's.
-fn is_made_for(want: &PartitionSpec, entry: &Entry) -> bool {
+/// True if the partition has all values that the entry gives.
+fn is_made_for(spec: &PartitionSpec, entry: &Entry) -> bool {
     let is = |given: Option<u64>, present: u64| {
         matches!(given, None | Some(0)) || given == Some(present)
     };
@@ -184,33 +184,33 @@ fn is_made_for(want: &PartitionSpec, entry: &Entry) -> bool {
         GuidChoice::Given(guid) => guid.to_string(),
         GuidChoice::Random => String::new(),
     };
-    want.config.label.as_ref() == Some(&entry.label)
-        && is(want.start, entry.start)
-        && is(want.sectors, entry.sectors)
-        && is_guid(&want.config.type_guid, &entry.type_guid.to_string())
-        && is_guid(&want.config.guid, &guid)
+    spec.config.label.as_ref() == Some(&entry.label)
+        && is(spec.start, entry.start)
+        && is(spec.sectors, entry.sectors)
+        && is_guid(&spec.config.type_guid, &entry.type_guid.to_string())
+        && is_guid(&spec.config.guid, &guid)
 }
 
 fn sectors_per_mib(table: &Table) -> u64 {
     1024 * 1024 / u64::from(table.sector_bytes.max(512))
 }
 
-/// Slots in the order of `wanted`. A slot freed by an entry that shall not exist may be taken again.
+/// Slots in the order of `specs`. A slot freed by an entry that should not exist may be reused.
 fn assign_numbers(
-    wanted: &[PartitionSpec],
+    specs: &[PartitionSpec],
     table: &Table,
 ) -> Result<Vec<u32>, Vec<PartitionProblem>> {
     let mut used: BTreeMap<u32, bool> = table.entries.keys().map(|n| (*n, true)).collect();
-    for want in wanted.iter().filter(|w| w.number > 0) {
-        used.insert(want.number, want.should_exist());
+    for spec in specs.iter().filter(|w| w.number > 0) {
+        used.insert(spec.number, spec.should_exist());
     }
     let mut free = (1..=table.slots).filter(|n| !used.get(n).copied().unwrap_or(false));
-    wanted
+    specs
         .iter()
-        .map(|want| match want.number {
-            0 if want.should_exist() => free.next().ok_or_else(|| {
+        .map(|spec| match spec.number {
+            0 if spec.should_exist() => free.next().ok_or_else(|| {
                 vec![PartitionProblem {
-                    index: want.index,
+                    index: spec.index,
                     number: 0,
                     cause: format!("all {} slots of the table are taken", table.slots),
                     remedy: "delete a partition or give the number of one to replace".into(),
@@ -221,61 +221,61 @@ fn assign_numbers(
         .collect()
 }
 
-/// Places one entry in the rehearsal. Values the config gives (other than 0) stand as they are; for
-/// the others the result of the rehearsal counts.
+/// Places one entry in the simulation. Values that the config gives (other than 0) are kept; the simulation decides the
+/// others.
 fn place(
-    want: &PartitionSpec,
+    spec: &PartitionSpec,
     number: u32,
     table: &Table,
     layout: &mut Layout,
-) -> Result<Extent, NoPlace> {
+) -> Result<Extent, PlacementError> {
     // Only an entry that names the number keeps values of the present partition.
     let kept = table
         .entries
-        .get(&want.number)
-        .filter(|_| !want.may_wipe())
-        .filter(|_| want.number > 0);
-    let start = want.start.or(kept.map(|entry| entry.start));
-    let sectors = want.sectors.or(kept.map(|entry| entry.sectors));
+        .get(&spec.number)
+        .filter(|_| !spec.may_wipe())
+        .filter(|_| spec.number > 0);
+    let start = spec.start.or(kept.map(|entry| entry.start));
+    let sectors = spec.sectors.or(kept.map(|entry| entry.sectors));
     let request = PartitionRequest {
         start: start.filter(|start| *start > 0),
         sectors: sectors.filter(|sectors| *sectors > 0),
-        align: want.start.is_some() && !want.is_adopted,
+        align: spec.start.is_some() && !spec.is_adopted,
     };
-    let rehearsed = layout.create(number, request)?;
-    Ok(match (request.start, want.start, want.sectors) {
+    let simulated = layout.create(number, request)?;
+    Ok(match (request.start, spec.start, spec.sectors) {
         (_, Some(start @ 1..), Some(sectors @ 1..)) => Extent { start, sectors },
-        _ => rehearsed,
+        _ => simulated,
     })
 }
 
 fn no_place(
-    want: &PartitionSpec,
+    spec: &PartitionSpec,
     number: u32,
     table: &Table,
     layout: &Layout,
     earlier: &[ResolvedPartition],
-    why: &NoPlace,
+    why: &PlacementError,
 ) -> PartitionProblem {
     let (cause, mut remedy) = explain(why, table, layout);
-    let has_start = want.start.is_some_and(|start| start > 0);
-    if let Some(taker) = taker(why, has_start, table, earlier) {
+    let has_start = spec.start.is_some_and(|start| start > 0);
+    if let Some(space_taker) = space_taker(why, has_start, table, earlier) {
         remedy = format!(
             "give {} a sizeMiB: without one it takes all the space there is",
-            name_of(taker)
+            name_of(space_taker)
         );
     }
     PartitionProblem {
-        index: want.index,
+        index: spec.index,
         number: i64::from(number),
         cause,
         remedy,
     }
 }
 
-/// The partition without a size that took the space another one was to have.
-fn taker<'r, 'c>(
-    why: &NoPlace,
+/// The partition without a size that took the space for another one.
+fn space_taker<'r, 'c>(
+    why: &PlacementError,
     has_start: bool,
     table: &Table,
     earlier: &'r [ResolvedPartition<'c>],
@@ -293,9 +293,9 @@ fn taker<'r, 'c>(
     };
     let mut takers = earlier.iter().filter(takes_all);
     match why {
-        NoPlace::Occupied { by, .. } => takers.find(|other| other.number == *by),
-        NoPlace::Full => takers.next(),
-        NoPlace::TooLarge { .. } if !has_start => takers.next(),
+        PlacementError::Occupied { by, .. } => takers.find(|other| other.number == *by),
+        PlacementError::Full => takers.next(),
+        PlacementError::TooLarge { .. } if !has_start => takers.next(),
         _ => None,
     }
 }
@@ -309,8 +309,8 @@ fn name_of(partition: &ResolvedPartition) -> String {
     }
 }
 
-/// In words: what is in the way, how much is free, how much is missing.
-pub(super) fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String, String) {
+/// Cause and remedy: what is in the way, how much space is free, how much is missing.
+pub(super) fn explain(why: &PlacementError, table: &Table, layout: &Layout) -> (String, String) {
     let size = |sectors: u64| human_size(sectors.saturating_mul(u64::from(table.sector_bytes)));
     let largest = layout.largest_block().map_or_else(
         || "there is no free space".to_owned(),
@@ -324,37 +324,41 @@ pub(super) fn explain(why: &NoPlace, table: &Table, layout: &Layout) -> (String,
     );
     let sectors_per_mib = sectors_per_mib(table);
     let advice = match why {
-        _ if layout.largest_block().is_none() => MAKE_ROOM.to_owned(),
-        NoPlace::TooLarge { free, .. } if *free < sectors_per_mib => MAKE_ROOM.to_owned(),
-        NoPlace::TooLarge { free, .. } => {
+        _ if layout.largest_block().is_none() => FREE_SPACE_REMEDY.to_owned(),
+        PlacementError::TooLarge { free, .. } if *free < sectors_per_mib => {
+            FREE_SPACE_REMEDY.to_owned()
+        }
+        PlacementError::TooLarge { free, .. } => {
             format!("set sizeMiB to at most {}", free / sectors_per_mib)
         }
         _ => "change startMiB, or leave it out to use that block".to_owned(),
     };
     let cause = match why {
-        NoPlace::Full => "the disk is full".to_owned(),
-        NoPlace::OutsideDisk { start, first, last } => {
+        PlacementError::Full => "the disk is full".to_owned(),
+        PlacementError::OutsideDisk { start, first, last } => {
             format!("sector {start} is outside the usable range {first} to {last}")
         }
-        NoPlace::Occupied { start, by } => format!("sector {start} belongs to partition {by}"),
-        NoPlace::TooLarge {
+        PlacementError::Occupied { start, by } => {
+            format!("sector {start} belongs to partition {by}")
+        }
+        PlacementError::TooLarge {
             start,
-            wanted,
+            requested,
             free,
-            before,
+            next,
         } => {
-            let up_to = before.map_or_else(
+            let up_to = next.map_or_else(
                 || "the end of the disk".to_owned(),
                 |number| format!("partition {number}"),
             );
             format!(
                 "it needs {}, but from sector {start} up to {up_to} only {} are free: {} are missing",
-                size(*wanted),
+                size(*requested),
                 size(*free),
-                size(wanted - free)
+                size(requested - free)
             )
         }
-        NoPlace::SlotTaken => "the slot is taken by another partition".to_owned(),
+        PlacementError::SlotTaken => "the slot is taken by another partition".to_owned(),
     };
     (cause, format!("{largest}; {advice}"))
 }

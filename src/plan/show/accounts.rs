@@ -28,8 +28,8 @@ fn kernel_arguments(outline: &mut Outline, plan: &Plan) {
     for operation in &plan.operations {
         if let OpKind::Skipped(act) = &operation.kind {
             outline.heading(&format!("{}, skipped: {}", act.subject, act.because));
-            for wish in &act.wishes {
-                outline.line(1, Some(operation.effect), wish, operation.origin.as_ref());
+            for change in &act.changes {
+                outline.line(1, Some(operation.effect), change, operation.origin.as_ref());
             }
             outline.gap();
         }

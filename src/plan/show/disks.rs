@@ -98,7 +98,7 @@ fn table_change(act: &WriteTable) -> TableChange {
     }
 }
 
-/// In the order in which they lie on the disk.
+/// The partitions in the order of their start.
 fn places(table: &Table, effect: impl Fn(u32) -> Effect) -> Vec<PartitionPlace> {
     let entries = table.entries.iter();
     let mut places: Vec<PartitionPlace> = entries
@@ -186,7 +186,7 @@ fn type_name(guid: &str) -> String {
     }
 }
 
-/// What is made on one device: file system, volume, array, mount.
+/// Shows what is created on one device: file system, volume, array, mount.
 fn show_content(outline: &mut Outline, plan: &Plan, device: &DeviceRef, depth: usize) {
     for operation in plan.operations.iter().filter(|o| is_about(o, device)) {
         let text = content_text(operation);

@@ -59,8 +59,8 @@ fn show_children(outline: &mut Outline, node: &DirectoryNode, above: &str, depth
     }
 }
 
-/// Paths are shown whole, so that a line can be found and copied. A directory without an act of its
-/// own gets no line if it only leads to one other: that one names it.
+/// Shows a node with its full path, so that a line can be found and copied. A directory without an operation of its own
+/// gets no line if it only leads to one other node, whose path names it.
 fn show_node(outline: &mut Outline, path: &str, node: &DirectoryNode, depth: usize) {
     if node.operations.is_empty() {
         if let [(name, child)] = node.children.iter().collect::<Vec<_>>()[..] {
@@ -82,7 +82,7 @@ fn show_node(outline: &mut Outline, path: &str, node: &DirectoryNode, depth: usi
 
 fn text(operation: &Operation) -> String {
     let differs = differs(&operation.kind);
-    let text = wish(&operation.kind);
+    let text = outcome(&operation.kind);
     if differs.is_empty() {
         text
     } else {
@@ -99,7 +99,7 @@ fn differs(kind: &OpKind) -> &[String] {
     }
 }
 
-fn wish(kind: &OpKind) -> String {
+fn outcome(kind: &OpKind) -> String {
     match kind {
         OpKind::Directory(act) if act.implied => "/".into(),
         OpKind::Directory(act) => format!("/  {}", permissions(&act.permissions, "0755")),
@@ -146,12 +146,12 @@ fn content_text(content: &Content) -> String {
     }
 }
 
-fn permissions(wanted: &Permissions, default_mode: &str) -> String {
-    let mode = wanted
+fn permissions(requested: &Permissions, default_mode: &str) -> String {
+    let mode = requested
         .mode
         .map_or(default_mode.into(), |mode| format!("{mode:04o}"));
-    let user = owner(&wanted.user);
-    let group = owner(&wanted.group);
+    let user = owner(&requested.user);
+    let group = owner(&requested.group);
     match (user.as_str(), group.as_str()) {
         ("", "") => mode,
         _ => format!("{mode} {user}:{group}"),

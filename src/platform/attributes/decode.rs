@@ -1,5 +1,5 @@
-//! Decoding documents of platforms. Errors name the document and the fault, and never quote the document, which may hold
-//! user data.
+//! Decodes documents of platforms. Errors name the document and the problem, but never quote the document, which may
+//! contain user data.
 
 use crate::platform::contract::Attributes;
 use anyhow::{Context, anyhow, bail};
@@ -8,15 +8,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// Limit of [`flattened`]. Documents that describe a machine have few values.
+/// Maximum number of values that [`flattened`] returns. Metadata documents have few values.
 const MAX_VALUES: usize = 2000;
 
 /// Parses a JSON document.
 ///
 /// # Errors
-/// It is not valid JSON, or of another shape. `what` names it.
+/// If it is not valid JSON, or does not have the expected structure. `what` names it.
 pub(crate) fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> anyhow::Result<T> {
-    // The text of the error may quote the document.
+    // The text of the original error may quote the document.
     serde_json::from_slice(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.is_data() {
@@ -26,19 +26,19 @@ pub(crate) fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> anyhow::Resu
     })
 }
 
-/// Converts a JSON value that is parsed already.
+/// Converts a parsed JSON value.
 ///
 /// # Errors
-/// It is of another shape. `what` names it.
-pub(crate) fn shaped<T: DeserializeOwned>(what: &str, value: Value) -> anyhow::Result<T> {
-    let shaped = serde_json::from_value(value).ok();
-    shaped.with_context(|| format!("{what} has another shape than expected"))
+/// If it does not have the expected structure. `what` names it.
+pub(crate) fn from_value<T: DeserializeOwned>(what: &str, value: Value) -> anyhow::Result<T> {
+    let decoded = serde_json::from_value(value).ok();
+    decoded.with_context(|| format!("{what} has another shape than expected"))
 }
 
 /// Decodes UTF-8.
 ///
 /// # Errors
-/// It is not UTF-8. `what` names it.
+/// If it is not UTF-8. `what` names it.
 pub(crate) fn text(what: &str, bytes: Vec<u8>) -> anyhow::Result<String> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text),
@@ -46,14 +46,14 @@ pub(crate) fn text(what: &str, bytes: Vec<u8>) -> anyhow::Result<String> {
     }
 }
 
-/// SSH keys in any of the shapes in which platforms list them.
+/// SSH keys in any of the formats in which platforms list them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Keys {
     /// No keys.
     #[default]
     None,
-    /// A text with one key per line.
+    /// A string with one key per line.
     Lines(String),
     List(Vec<Keys>),
     /// A mapping from names, numbers or users.
@@ -61,7 +61,7 @@ pub(crate) enum Keys {
 }
 
 impl Keys {
-    /// Adds them to `attributes`.
+    /// Adds the keys to `attributes`.
     pub(crate) fn add_to(&self, attributes: &mut Attributes) {
         match self {
             Keys::None => {}
@@ -72,33 +72,33 @@ impl Keys {
     }
 }
 
-/// A string that some platforms write as a number.
+/// A string that some platforms encode as a number.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(untagged)]
-pub(crate) enum Word {
+pub(crate) enum StringOrNumber {
     /// A string.
     Text(String),
     Number(serde_json::Number),
 }
 
-impl Word {
+impl StringOrNumber {
     /// The string, or the digits of the number.
     pub(crate) fn text(&self) -> String {
         match self {
-            Word::Text(text) => text.clone(),
-            Word::Number(number) => number.to_string(),
+            StringOrNumber::Text(text) => text.clone(),
+            StringOrNumber::Number(number) => number.to_string(),
         }
     }
 }
 
-/// The scalars of a document by their paths, e.g. `meta.role`, at most `MAX_VALUES`.
+/// The scalars of a document by path, e.g. `meta.role`; at most `MAX_VALUES`.
 pub(crate) fn flattened(value: &Value) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
     flatten("", value, &mut flat);
     flat
 }
 
-/// Recursion is bounded: parsers limit the depth of a document.
+/// The recursion is bounded: the parsers limit the depth of a document.
 fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
     if flat.len() >= MAX_VALUES {
         return;
@@ -116,7 +116,7 @@ fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
         }
         Value::String(text) => text.clone(),
         Value::Number(number) => number.to_string(),
-        // Spelled as Jinja prints it.
+        // Formatted as Jinja prints it.
         Value::Bool(true) => "True".into(),
         Value::Bool(false) => "False".into(),
         Value::Null | Value::Array(_) => return,

@@ -1,4 +1,4 @@
-//! Attributes on drives.
+//! Reads attributes from drives.
 
 use crate::platform::contract::FetchContext;
 use crate::platform::contract::NoDescription;
@@ -8,34 +8,36 @@ use std::path::Path;
 
 pub(crate) use drive::present;
 
-/// Waits for a drive with one of these labels, at most as long as for a document of a service, mounts it, and calls `read`
-/// with its label and the mount point.
+/// Waits for a drive with one of these labels, mounts it, and calls `read` with its label and mount point. The timeout
+/// is the same as for a document of a metadata service.
 ///
 /// # Errors
-/// It does not appear in time, cannot be mounted, or cannot be read.
+/// If it does not appear in time, cannot be mounted, or cannot be read.
 pub(crate) fn visit<T>(
     labels: &[&'static str],
     context: &FetchContext<'_>,
     read: &dyn Fn(&'static str, &Path) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let limit = context.fetcher.settings().total;
+    let timeout = context.fetcher.settings().total;
     let cancelled = || context.events.cancelled();
-    let label = drive::first(labels, limit, context.log, &cancelled)?;
+    let label = drive::wait_for_any(labels, timeout, context.log, &cancelled)?;
     let drive = Drive { label, path: "/" };
-    let read = |point: &Path| read(label, point).with_context(|| format!("config drive {label}"));
-    drive.visit(limit, context.log, &cancelled, &read)
+    let read = |mount_point: &Path| {
+        read(label, mount_point).with_context(|| format!("config drive {label}"))
+    };
+    drive.visit(timeout, context.log, &cancelled, &read)
 }
 
-/// Reads a file that every such drive has.
+/// Reads a required file of a drive.
 ///
 /// # Errors
-/// It is not there, or cannot be read.
-pub(crate) fn needed(point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
+/// If it does not exist ([`NoDescription`]) or cannot be read.
+pub(crate) fn read_required(mount_point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
     let missing = || NoDescription(format!("the drive has no {path}"));
-    Ok(drive::read(point, path)?.ok_or_else(missing)?)
+    Ok(drive::read(mount_point, path)?.ok_or_else(missing)?)
 }
 
-/// Name of a file on a drive in messages.
+/// Name of a file on a drive, for messages.
 pub(crate) fn shown(path: &str) -> String {
     format!("{path} of the drive")
 }

@@ -1,24 +1,24 @@
-//! Quoting for environment files, so that systemd and shells read the same value and expand nothing.
+//! Quotes values for environment files, so that systemd and shells read the same value and expand nothing.
 
 use crate::text::is_unprintable;
 
-/// Characters besides letters and digits that need no quotes.
-const PLAIN: &str = "_-./:@%+,";
-/// Characters that a shell interprets inside double quotes. systemd removes a backslash before these only.
-const ACTIVE: [char; 4] = ['"', '\\', '`', '$'];
+/// Characters that need no quotes, besides letters and digits.
+const UNQUOTED: &str = "_-./:@%+,";
+/// Characters that a shell interprets inside double quotes. systemd removes a backslash only before these.
+const SPECIAL: [char; 4] = ['"', '\\', '`', '$'];
 
-/// `NAME=value`, quoted where it must be.
+/// `NAME=value`, quoted if necessary.
 ///
-/// Line breaks and tabs are kept inside quotes. Other control characters are replaced by U+FFFD, since systemd rejects a
-/// variable that has one.
+/// Line breaks and tabs are kept inside quotes. Other control characters are replaced by U+FFFD, since systemd rejects
+/// variables that contain them.
 pub(super) fn assignment(name: &str, value: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || PLAIN.contains(c);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || UNQUOTED.contains(c);
     if value.chars().all(is_plain) {
         return format!("{name}={value}");
     }
     let mut quoted = String::new();
     for c in printable(value, |c| matches!(c, '\n' | '\t')).chars() {
-        if ACTIVE.contains(&c) {
+        if SPECIAL.contains(&c) {
             quoted.push('\\');
         }
         quoted.push(c);
@@ -26,9 +26,9 @@ pub(super) fn assignment(name: &str, value: &str) -> String {
     format!("{name}=\"{quoted}\"")
 }
 
-/// The text with U+FFFD for control characters, except those for which `stays` is true.
-pub(super) fn printable(text: &str, stays: impl Fn(char) -> bool) -> String {
-    let shown = |c: char| match is_unprintable(c) && !stays(c) {
+/// Replaces control characters by U+FFFD, except those for which `keep` is true.
+pub(super) fn printable(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let shown = |c: char| match is_unprintable(c) && !keep(c) {
         true => char::REPLACEMENT_CHARACTER,
         false => c,
     };
@@ -56,7 +56,7 @@ mod tests {
     ];
 
     #[test]
-    fn quotes_only_where_they_must_be() {
+    fn quotes_only_where_necessary() {
         for (value, want) in [
             ("i-0123", "A=i-0123"),
             ("fd00::1/64", "A=fd00::1/64"),
@@ -80,8 +80,8 @@ mod tests {
         }
     }
 
-    /// As systemd.exec(5) has it for `EnvironmentFile=`: inside double quotes a backslash goes in front of four
-    /// characters, and stays in front of every other.
+    /// As documented for `EnvironmentFile=` in systemd.exec(5): inside double quotes a backslash is removed before four
+    /// characters, and kept before all others.
     #[test]
     fn systemd_reads_back_what_was_written() {
         for value in NASTY {
@@ -96,8 +96,8 @@ mod tests {
             while let Some(c) = rest.next() {
                 match c {
                     '\\' => {
-                        let next = rest.next().expect("something behind a backslash");
-                        assert!(ACTIVE.contains(&next), "{text}");
+                        let next = rest.next().expect("a character after a backslash");
+                        assert!(SPECIAL.contains(&next), "{text}");
                         read.push(next);
                     }
                     '"' => panic!("a quote that ends it: {text}"),

@@ -1,4 +1,4 @@
-//! The forms in which attributes are printed. Meta-data and vendor data are in none of them.
+//! Formats attributes for output. Metadata and vendor data are not included.
 
 use super::env;
 use crate::platform::contract::Attributes;
@@ -7,11 +7,11 @@ use std::fmt::Write as _;
 
 /// Prefix of names in an environment file. Services written for Afterburn expect it.
 pub(super) const PREFIX: &str = "AFTERBURN_";
-/// Version of the JSON form, printed as `version`.
+/// Version of the JSON format, printed as `version`.
 const VERSION: u32 = 1;
 
 impl Attributes {
-    /// The form of `kindling metadata --json`.
+    /// The output of `kindling metadata --json`.
     pub fn to_json(&self, platform: &str) -> Value {
         json!({
             "version": VERSION,
@@ -22,7 +22,7 @@ impl Attributes {
         })
     }
 
-    /// The form of `kindling metadata --env`, for `EnvironmentFile=` of a unit or for a shell.
+    /// The output of `kindling metadata --env`, for `EnvironmentFile=` of a unit or for a shell.
     pub fn to_env(&self) -> String {
         let pairs = self.values.iter();
         let lines =
@@ -30,7 +30,7 @@ impl Attributes {
         lines.collect()
     }
 
-    /// One line each, for people.
+    /// Human-readable output, one line each.
     pub fn to_text(&self) -> String {
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn three_forms() {
+    fn three_formats() {
         let attributes = attributes();
         let json = attributes.to_json("aws");
         assert_eq!(json["version"], 1);
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn people_see_no_control_characters() {
+    fn text_output_has_no_control_characters() {
         let mut attributes = Attributes::default();
         attributes.set("X_LABEL", Some("a\n\u{1b}[2Jb"));
         assert_eq!(attributes.to_text(), "X_LABEL: a\u{fffd}\u{fffd}[2Jb\n");

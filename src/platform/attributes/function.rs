@@ -2,13 +2,13 @@
 
 use crate::platform::contract::{AttributeSource, Attributes, FetchContext};
 
-/// Asks by calling a function. Most clouds need no more.
+/// Fetches attributes by calling a function. Most clouds need no more.
 #[derive(Debug)]
 pub(crate) struct FunctionSource {
-    /// Answer of [`AttributeSource::names`].
+    /// Result of [`AttributeSource::names`].
     pub names: &'static [&'static str],
-    /// Implementation of [`AttributeSource::ask`].
-    pub ask: fn(&FetchContext<'_>) -> anyhow::Result<Attributes>,
+    /// Implementation of [`AttributeSource::fetch`].
+    pub fetch: fn(&FetchContext<'_>) -> anyhow::Result<Attributes>,
 }
 
 impl AttributeSource for FunctionSource {
@@ -16,7 +16,7 @@ impl AttributeSource for FunctionSource {
         self.names.into()
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
-        (self.ask)(context)
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+        (self.fetch)(context)
     }
 }

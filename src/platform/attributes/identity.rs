@@ -1,4 +1,5 @@
-//! What configs of cloud-init may refer to: the id, name and keys of the machine, and variables of templates.
+//! Instance data that cloud-init configs can refer to: the id, host name and keys of the machine, and template
+//! variables.
 
 use super::{decode, nocloud, yaml};
 use crate::platform::contract::Attributes;
@@ -6,25 +7,25 @@ use anyhow::Context;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// What a platform says of one machine.
+/// The identity of a machine, as its platform describes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// Instance id: a new one means that an image runs as another machine.
+    /// Instance id: a new one means that the image now runs as another machine.
     pub id: Option<String>,
     /// Host name, unless a config sets one.
     pub hostname: Option<String>,
     /// Authorized SSH keys.
     pub keys: Vec<String>,
-    /// Values by the names that templates have for them, e.g. `v1.region`.
+    /// Template variables by name, e.g. `v1.region`.
     pub variables: Vec<(String, String)>,
-    /// User data of the operator of the platform.
+    /// User data from the operator of the platform.
     pub vendor_data: Option<Vec<u8>>,
 }
 
-/// The JSON form of [`Attributes`], as `kindling metadata --json` prints it.
+/// [`Attributes`] in JSON, as `kindling metadata --json` prints them.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Printed {
+struct PrintedAttributes {
     platform: String,
     hostname: Option<String>,
     ssh_keys: Vec<String>,
@@ -32,7 +33,7 @@ struct Printed {
 }
 
 impl Identity {
-    /// Derives it from the attributes of `platform`.
+    /// Derives the identity from the attributes of `platform`.
     pub fn of(platform: &str, attributes: &Attributes) -> Self {
         let meta = |key: &str| attributes.meta_data.get(key).cloned();
         let named = |suffixes: &[&str]| {
@@ -46,7 +47,7 @@ impl Identity {
             .or_else(|| meta("instance_id"))
             .or_else(|| meta("uuid"))
             .or_else(|| named(&["_INSTANCE_ID", "_INSTANCE_UUID", "_INSTANCE_HOST_UUID"]));
-        // In meta-data of NoCloud, cloud-init ignores `hostname`.
+        // In NoCloud metadata, cloud-init ignores `hostname`.
         let is_no_cloud = attributes.meta_data.contains_key("instance-id");
         let hostname = match is_no_cloud {
             true => meta("local-hostname"),
@@ -73,21 +74,22 @@ impl Identity {
         let v1 = v1
             .into_iter()
             .filter_map(|(name, value)| Some((name.to_owned(), value?)));
-        let own = attributes.meta_data.iter();
-        let own = own.map(|(key, value)| (format!("ds.meta_data.{key}"), value.clone()));
+        let meta_data = attributes.meta_data.iter();
+        let meta_data =
+            meta_data.map(|(key, value)| (format!("ds.meta_data.{key}"), value.clone()));
         Identity {
             id,
             hostname,
             keys: attributes.ssh_keys.clone(),
-            variables: v1.chain(own).chain(addresses(attributes)).collect(),
+            variables: v1.chain(meta_data).chain(addresses(attributes)).collect(),
             vendor_data: attributes.vendor_data.clone(),
         }
     }
 
-    /// Reads the output of `kindling metadata --json`, or meta-data in the form of NoCloud or OpenStack.
+    /// Parses the output of `kindling metadata --json`, or metadata in the format of NoCloud or OpenStack.
     ///
     /// # Errors
-    /// The text has none of these forms.
+    /// If the text has none of these formats.
     pub fn read(text: &[u8]) -> anyhow::Result<Self> {
         let text = std::str::from_utf8(text).context("it is not UTF-8")?;
         let value = match serde_json::from_str(text) {
@@ -95,7 +97,7 @@ impl Identity {
             Err(_) => yaml::value(text)?,
         };
         if value.get("sshKeys").is_some() && value.get("attributes").is_some() {
-            let printed: Printed = decode::shaped("the document", value)?;
+            let printed: PrintedAttributes = decode::from_value("the document", value)?;
             let attributes = Attributes {
                 hostname: printed.hostname,
                 ssh_keys: printed.ssh_keys,
@@ -117,7 +119,7 @@ impl Identity {
     }
 }
 
-/// Names that cloud-init has for the cloud of a platform, and for its data source.
+/// The names of the cloud and of its data source in cloud-init.
 fn cloud(platform: &str) -> (&str, &str) {
     match platform {
         "aws" | "ec2" => ("aws", "ec2"),
@@ -130,10 +132,10 @@ fn cloud(platform: &str) -> (&str, &str) {
     }
 }
 
-/// Addresses by the names of variables in coreos-cloudinit.
+/// Addresses, by the names of their variables in coreos-cloudinit.
 fn addresses(attributes: &Attributes) -> Vec<(String, String)> {
-    /// Suffixes of the attributes that may have them, in the order of preference.
-    const ENDS: [(&str, &[&str]); 4] = [
+    /// Suffixes of the attributes that may have them, in order of preference.
+    const SUFFIXES: [(&str, &[&str]); 4] = [
         (
             "public_ipv4",
             &[
@@ -162,10 +164,10 @@ fn addresses(attributes: &Attributes) -> Vec<(String, String)> {
         ("public_ipv6", &["_IPV6_PUBLIC_0", "_PUBLIC_IPV6"]),
         ("private_ipv6", &["_IPV6_PRIVATE_0"]),
     ];
-    let found = ENDS.iter().filter_map(|(name, ends)| {
-        let mut values = ends.iter().filter_map(|end| {
+    let found = SUFFIXES.iter().filter_map(|(name, suffixes)| {
+        let mut values = suffixes.iter().filter_map(|suffix| {
             let mut all = attributes.values.iter();
-            all.find(|(attribute, _)| attribute.ends_with(end))
+            all.find(|(attribute, _)| attribute.ends_with(suffix))
         });
         // An address may have a prefix length.
         let (_, value) = values.next()?;
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn documents_at_the_desk() {
+    fn documents_given_by_the_user() {
         let text = "instance-id: i-2\nlocal-hostname: web.example.com\nhostname: other\n\
             public-keys: {a: ssh-rsa A, b: [ssh-rsa B]}\nregion: north\nmeta: {role: db, n: 3}\n";
         let identity = Identity::read(text.as_bytes()).expect("read");

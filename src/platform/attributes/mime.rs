@@ -1,12 +1,12 @@
-//! MIME multipart messages, in which some clouds hand out vendor data.
+//! MIME multipart messages, in which some clouds provide vendor data.
 
 use crate::platform::source::encoding;
 use anyhow::{Context, bail};
 
-/// The decoded parts of one media type.
+/// Returns the decoded parts of one media type.
 ///
 /// # Errors
-/// It is not a multipart message, or a part has an unknown transfer encoding.
+/// If it is not a multipart message, or a part has an unknown transfer encoding.
 pub(crate) fn parts(archive: &str, media_type: &str) -> anyhow::Result<Vec<String>> {
     let (head, body) = split(archive);
     let kind = header(&head, "content-type").unwrap_or_default();
@@ -21,7 +21,7 @@ pub(crate) fn parts(archive: &str, media_type: &str) -> anyhow::Result<Vec<Strin
         let kind = header(&head, "content-type").unwrap_or_default();
         let name = kind.split(';').next().unwrap_or_default().trim();
         if name.eq_ignore_ascii_case(media_type) {
-            found.push(unpack(&head, body)?);
+            found.push(decode_part(&head, body)?);
         }
     }
     Ok(found)
@@ -47,7 +47,7 @@ fn sections(body: &str, boundary: &str) -> Vec<String> {
     sections
 }
 
-/// Headers, unfolded, and the body after the first empty line.
+/// Splits the unfolded headers from the body after the first empty line.
 fn split(text: &str) -> (Vec<String>, &str) {
     let mut head: Vec<String> = Vec::new();
     let mut rest = text;
@@ -77,9 +77,9 @@ fn parameter(value: &str, name: &str) -> Option<String> {
     found.map(|(_, value)| value.trim().trim_matches('"').into())
 }
 
-fn unpack(head: &[String], body: &str) -> anyhow::Result<String> {
-    let packing = header(head, "content-transfer-encoding").unwrap_or_default();
-    match packing.to_ascii_lowercase().as_str() {
+fn decode_part(head: &[String], body: &str) -> anyhow::Result<String> {
+    let transfer_encoding = header(head, "content-transfer-encoding").unwrap_or_default();
+    match transfer_encoding.to_ascii_lowercase().as_str() {
         "" | "7bit" | "8bit" | "binary" => Ok(body.into()),
         "base64" => {
             let text = encoding::base64(body.as_bytes()).context("a document in it")?;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_archive() {
+    fn invalid_archives() {
         let strange = archive(&[(
             "Content-Type: text/x\nContent-Transfer-Encoding: quoted-printable",
             "secret",

@@ -1,7 +1,8 @@
-//! What a platform tells a machine of itself besides its config: its name, SSH keys, attributes such as addresses.
+//! Instance metadata: what a platform provides about a machine besides its config, such as host name, SSH keys and
+//! addresses.
 //!
-//! `kindling metadata` asks for it, and a boot whose config needs the name and the keys of the machine.
-//! `docs/metadata.md` lists all attributes, and a test compares it with `AttributeSource::names`.
+//! It is fetched by `kindling metadata`, and during a boot whose config needs the name and the keys of the machine.
+//! `docs/metadata.md` lists all attributes; a test compares it with `AttributeSource::names`.
 
 pub(super) mod decode;
 pub(super) mod drives;

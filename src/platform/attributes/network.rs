@@ -1,11 +1,11 @@
-//! Static addresses in network configs: versions 1 and 2 of cloud-init, and `network_data.json` of OpenStack. They become
-//! attributes; no network is configured.
+//! Static addresses in network configs: versions 1 and 2 of cloud-init, and `network_data.json` of OpenStack. They only
+//! become attributes; no network is configured.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// A network config. Each form has some of the fields.
+/// A network config. Each format uses some of the fields.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct NetworkConfig {
     /// Devices of version 1.
@@ -14,8 +14,8 @@ pub(crate) struct NetworkConfig {
     ethernets: Option<BTreeMap<String, Ethernet>>,
     /// Devices of OpenStack.
     links: Option<Vec<Link>>,
-    /// Networks of these devices.
-    networks: Option<Vec<OnLink>>,
+    /// OpenStack networks on these devices.
+    networks: Option<Vec<Network>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -34,9 +34,9 @@ struct Subnet {
 
 #[derive(Debug, Deserialize)]
 struct Ethernet {
-    /// Criteria by which the device is found; without them it is the name.
+    /// Criteria for matching the device; without them the key is its name.
     #[serde(rename = "match")]
-    found_by: Option<serde_json::Value>,
+    criteria: Option<serde_json::Value>,
     addresses: Option<Vec<String>>,
 }
 
@@ -47,38 +47,39 @@ struct Link {
 }
 
 #[derive(Debug, Deserialize)]
-struct OnLink {
+struct Network {
     link: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
     ip_address: Option<String>,
 }
 
-/// Static addresses of one device, in order.
+/// Static addresses of one device, in the order of the document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Addresses(Vec<IpAddr>);
 
 impl NetworkConfig {
-    /// Physical devices. In version 1 they are in the order of the document, else by name, those without a name last.
+    /// Physical devices. In version 1 they are in the order of the document; otherwise they are sorted by name, with
+    /// those without a name last.
     pub(crate) fn devices(&self) -> Vec<Addresses> {
         let listed = self.config.iter().flatten();
         let physical = listed.filter(|device| device.kind.as_deref() == Some("physical"));
         let mut devices: Vec<Addresses> = physical.map(Device::addresses).collect();
         let mut named: Vec<(bool, &String, &Ethernet)> = Vec::new();
         for (name, ethernet) in self.ethernets.iter().flatten() {
-            // With criteria, the name is only a label, unless it looks like the name of a device.
-            let is_label = ethernet.found_by.is_some() && !name.starts_with("eth");
+            // With criteria, the key is only a label, unless it looks like a device name.
+            let is_label = ethernet.criteria.is_some() && !name.starts_with("eth");
             named.push((is_label, name, ethernet));
         }
         named.sort_by_key(|(is_label, ..)| *is_label);
         devices.extend(named.into_iter().map(|(.., ethernet)| ethernet.addresses()));
         let mut links: Vec<&Link> = self.links.iter().flatten().collect();
         links.sort_by_key(|link| (link.name.is_none(), link.name.as_deref()));
-        devices.extend(links.into_iter().map(|link| self.on_link(link)));
+        devices.extend(links.into_iter().map(|link| self.addresses_on(link)));
         devices
     }
 
-    fn on_link(&self, link: &Link) -> Addresses {
+    fn addresses_on(&self, link: &Link) -> Addresses {
         let networks = self.networks.iter().flatten();
         let here = networks.filter(|network| network.link.is_some() && network.link == link.id);
         let fixed = here.filter(|network| matches!(network.kind.as_deref(), Some("ipv4" | "ipv6")));
@@ -104,7 +105,7 @@ impl Ethernet {
 }
 
 impl Addresses {
-    /// The valid addresses among `texts`.
+    /// Parses addresses; invalid ones are skipped.
     fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         Addresses(texts.filter_map(address).collect())
     }
@@ -114,25 +115,25 @@ impl Addresses {
         self.0.is_empty()
     }
 
-    /// The first of IPv4.
+    /// The first IPv4 address.
     pub(crate) fn ipv4(&self) -> Option<String> {
         let found = self.0.iter().find(|address| address.is_ipv4());
         found.map(IpAddr::to_string)
     }
 
-    /// The first of IPv6, in its canonical form.
+    /// The first IPv6 address, in canonical form.
     pub(crate) fn ipv6(&self) -> Option<String> {
         let found = self.0.iter().find(|address| address.is_ipv6());
         found.map(IpAddr::to_string)
     }
 }
 
-/// An address without its prefix length.
+/// Parses an address, and drops its prefix length.
 fn address(text: &str) -> Option<IpAddr> {
     text.split('/').next()?.trim().parse().ok()
 }
 
-/// An address in its canonical form (RFC 5952), or the text itself if it is not an address.
+/// An address in canonical form (RFC 5952), or the text itself if it is not an address.
 pub(crate) fn canonical(text: &str) -> String {
     let parsed: Result<IpAddr, _> = text.trim().parse();
     parsed.map_or_else(|_| text.into(), |address| address.to_string())
@@ -145,7 +146,7 @@ mod tests {
 
     fn devices(text: &str) -> Vec<(Option<String>, Option<String>)> {
         let value = yaml::value(text).expect("YAML");
-        let network: NetworkConfig = decode::shaped("it", value).expect("good");
+        let network: NetworkConfig = decode::from_value("it", value).expect("good");
         let devices = network.devices();
         devices.iter().map(|d| (d.ipv4(), d.ipv6())).collect()
     }

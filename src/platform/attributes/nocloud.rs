@@ -1,4 +1,4 @@
-//! Meta-data in the form of NoCloud, cloud-init's drive for machines without a metadata service.
+//! Metadata in the format of NoCloud, cloud-init's drive for machines without a metadata service.
 
 use super::decode;
 use super::openstack::Machine;
@@ -8,27 +8,27 @@ use std::collections::BTreeMap;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Names {
+struct NoCloudMachine {
     local_hostname: Option<String>,
     #[serde(flatten)]
     machine: Machine,
 }
 
-/// Reads a document in the form of NoCloud or OpenStack: the machine, and every value by its path; `None` if the document
-/// is empty. `what` names it.
+/// Decodes a document in the format of NoCloud or OpenStack: the machine, and every value by its path; `None` if the
+/// document is empty. `what` names it.
 ///
 /// # Errors
-/// It is of another shape.
+/// If it does not have the expected structure.
 pub(crate) fn machine_and_values(
     what: &str,
     value: Value,
 ) -> anyhow::Result<Option<(Machine, BTreeMap<String, String>)>> {
     let values = decode::flattened(&value);
-    let names: Option<Names> = decode::shaped(what, value)?;
-    Ok(names.map(|names| {
+    let nocloud: Option<NoCloudMachine> = decode::from_value(what, value)?;
+    Ok(nocloud.map(|nocloud| {
         let machine = Machine {
-            hostname: names.machine.hostname.or(names.local_hostname),
-            ..names.machine
+            hostname: nocloud.machine.hostname.or(nocloud.local_hostname),
+            ..nocloud.machine
         };
         (machine, values)
     }))

@@ -1,4 +1,4 @@
-//! Meta-data in the form of OpenStack, which other clouds put on drives as well.
+//! Metadata in the format of OpenStack, which other clouds put on drives as well.
 
 use super::decode::{self, Keys};
 use super::drives;
@@ -8,9 +8,9 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Meta-data on a drive.
+/// Path of the metadata on a drive.
 pub(crate) const META_DATA: &str = "/openstack/latest/meta_data.json";
-/// Vendor data on a drive.
+/// Path of the vendor data on a drive.
 pub(crate) const VENDOR_DATA: &str = "/openstack/latest/vendor_data.json";
 
 /// A machine as OpenStack or NoCloud describes it.
@@ -18,11 +18,11 @@ pub(crate) const VENDOR_DATA: &str = "/openstack/latest/vendor_data.json";
 pub(crate) struct Machine {
     /// Host name.
     pub hostname: Option<String>,
-    /// Name that its owner gave it.
+    /// Name given by its owner.
     pub name: Option<String>,
     /// UUID of the instance.
     pub uuid: Option<String>,
-    /// Id of the instance, where it is not the UUID.
+    /// Id of the instance, if it is not the UUID.
     #[serde(alias = "instance-id")]
     pub instance_id: Option<String>,
     /// Type (size) of the instance.
@@ -34,47 +34,48 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Id of the instance, else its UUID.
+    /// Id of the instance; its UUID if it has none.
     pub(crate) fn id(&self) -> Option<&String> {
         self.instance_id.as_ref().or(self.uuid.as_ref())
     }
 }
 
-/// Reads the meta-data of a drive.
+/// Reads the metadata on a drive.
 ///
 /// # Errors
-/// There is none, or it has another shape.
-pub(crate) fn machine(point: &Path) -> anyhow::Result<Machine> {
-    machine_and_values(point).map(|(machine, _)| machine)
+/// If there is none, or it does not have the expected structure.
+pub(crate) fn machine(mount_point: &Path) -> anyhow::Result<Machine> {
+    machine_and_values(mount_point).map(|(machine, _)| machine)
 }
 
-/// Reads the meta-data of a drive: the machine, and every value of the document by its path.
+/// Reads the metadata on a drive: the machine, and every value of the document by its path.
 ///
 /// # Errors
-/// As [`machine`].
+/// See [`machine`].
 pub(crate) fn machine_and_values(
-    point: &Path,
+    mount_point: &Path,
 ) -> anyhow::Result<(Machine, BTreeMap<String, String>)> {
-    let text = drives::needed(point, META_DATA)?;
+    let text = drives::read_required(mount_point, META_DATA)?;
     let machine = decode::json(&drives::shown(META_DATA), &text)?;
     let value: Value = decode::json(&drives::shown(META_DATA), &text)?;
     Ok((machine, decode::flattened(&value)))
 }
 
-/// Reads the vendor data for cloud-init on a drive.
+/// Reads the vendor data for cloud-init from a drive.
 ///
 /// # Errors
-/// It cannot be read, or is not JSON.
-pub(crate) fn vendor_data(point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    let Some(text) = drive::read(point, VENDOR_DATA)? else {
+/// If it cannot be read, or is not JSON.
+pub(crate) fn vendor_data(mount_point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let Some(text) = drive::read(mount_point, VENDOR_DATA)? else {
         return Ok(None);
     };
     let value = decode::json(&drives::shown(VENDOR_DATA), &text)?;
-    Ok(of_vendor(value))
+    Ok(cloud_init_vendor_data(value))
 }
 
-/// Vendor data for cloud-init: at its key in a document for several agents, or the whole document if that is a string.
-pub(crate) fn of_vendor(value: Value) -> Option<Vec<u8>> {
+/// Vendor data for cloud-init: under its key in a document for several agents, or the document itself if it is a
+/// string.
+pub(crate) fn cloud_init_vendor_data(value: Value) -> Option<Vec<u8>> {
     let own = match &value {
         Value::Object(entries) => entries.get("cloud-init")?,
         other => other,

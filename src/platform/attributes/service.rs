@@ -1,4 +1,4 @@
-//! A client of metadata services, for attributes in several documents.
+//! A client for metadata services, for attributes in several documents.
 
 use super::decode;
 use crate::fetch::{FetchError, Request, shown_url};
@@ -8,21 +8,21 @@ use anyhow::bail;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 
-/// Limit of a document.
+/// Maximum size of a document.
 const MAX_BYTES: u64 = 4 << 20;
-/// Characters of a path that are not percent-encoded.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+/// Everything but the unreserved characters of RFC 3986 is percent-encoded in a path.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'_')
     .remove(b'.')
     .remove(b'~');
 
-/// A service, and the headers of each request to it.
+/// A service, and the headers for each request to it.
 pub(crate) struct MetadataService<'a> {
     context: &'a FetchContext<'a>,
     base: String,
     headers: Vec<(String, String)>,
-    again: &'static [u16],
+    retry_statuses: &'static [u16],
 }
 
 impl<'a> MetadataService<'a> {
@@ -32,19 +32,19 @@ impl<'a> MetadataService<'a> {
             context,
             base: base.into(),
             headers: Vec::new(),
-            again: &[],
+            retry_statuses: &[],
         }
     }
 
     /// Adds a header to each request.
-    pub(crate) fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub(crate) fn with_header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Retries after these statuses, too.
-    pub(crate) fn again(mut self, statuses: &'static [u16]) -> Self {
-        self.again = statuses;
+    /// Also retries after these statuses.
+    pub(crate) fn retry_on(mut self, statuses: &'static [u16]) -> Self {
+        self.retry_statuses = statuses;
         self
     }
 
@@ -56,18 +56,18 @@ impl<'a> MetadataService<'a> {
     /// Fetches a document; `None` on status 404.
     ///
     /// # Errors
-    /// It cannot be fetched.
+    /// If it cannot be fetched.
     pub(crate) fn body(&self, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
         let mut request = Request::get(self.url(path));
         request.headers.clone_from(&self.headers);
-        request.service.again = self.again;
+        request.service.retry_statuses = self.retry_statuses;
         self.send(&request)
     }
 
     /// Sends a request that was built elsewhere; `None` on status 404.
     ///
     /// # Errors
-    /// As [`MetadataService::body`].
+    /// See [`MetadataService::body`].
     pub(crate) fn send(&self, request: &Request) -> anyhow::Result<Option<Vec<u8>>> {
         let context = self.context;
         let fetched = context
@@ -80,10 +80,10 @@ impl<'a> MetadataService<'a> {
         }
     }
 
-    /// Fetches a text and trims it; `None` if it is missing or empty.
+    /// Fetches text and trims it; `None` if it is missing or empty.
     ///
     /// # Errors
-    /// It cannot be fetched, or is not UTF-8.
+    /// If it cannot be fetched, or is not UTF-8.
     pub(crate) fn text(&self, path: &str) -> anyhow::Result<Option<String>> {
         let Some(body) = self.body(path)? else {
             return Ok(None);
@@ -96,18 +96,18 @@ impl<'a> MetadataService<'a> {
     /// Fetches a JSON document; `None` if it is missing or empty.
     ///
     /// # Errors
-    /// It cannot be fetched, or has another shape.
+    /// If it cannot be fetched, or does not have the expected structure.
     pub(crate) fn json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Option<T>> {
         let body = self.body(path)?.filter(|body| !body.is_empty());
         let parsed = body.map(|body| decode::json(&self.shown(path), &body));
         parsed.transpose()
     }
 
-    /// Fetches a JSON document that every machine has.
+    /// Fetches a required JSON document.
     ///
     /// # Errors
-    /// It is missing (as [`NoDescription`]); or as [`MetadataService::json`].
-    pub(crate) fn needed<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+    /// If it is missing ([`NoDescription`]). See also [`MetadataService::json`].
+    pub(crate) fn required_json<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
         let missing = || {
             NoDescription(format!(
                 "nothing found at {}; check the platform, and that its metadata service is enabled",
@@ -117,10 +117,10 @@ impl<'a> MetadataService<'a> {
         Ok(self.json(path)?.ok_or_else(missing)?)
     }
 
-    /// Fetches a list of lines such as `0=name` or `name/`: the parts of paths to ask for next, percent-encoded.
+    /// Fetches a list with lines such as `0=name` or `name/`. Returns the names, percent-encoded for use in paths.
     ///
     /// # Errors
-    /// The list cannot be fetched, or has an entry that is not a name.
+    /// If the list cannot be fetched, or has an entry without a name.
     pub(crate) fn names(&self, path: &str) -> anyhow::Result<Vec<String>> {
         let list = self.text(path)?.unwrap_or_default();
         let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -129,7 +129,7 @@ impl<'a> MetadataService<'a> {
             if matches!(name, "" | "." | "..") {
                 bail!("{} lists something without a name", self.shown(path));
             }
-            Ok(utf8_percent_encode(name, KEPT).to_string())
+            Ok(utf8_percent_encode(name, ENCODED).to_string())
         });
         names.collect()
     }

@@ -1,4 +1,4 @@
-//! Metadata services that have one document per attribute, like files in a tree.
+//! Metadata services with one document per attribute, like files in a tree.
 
 use super::decode::Keys;
 use super::service::MetadataService;
@@ -8,19 +8,19 @@ use crate::platform::contract::{AttributeSource, Attributes};
 /// A tree of documents.
 #[derive(Debug)]
 pub(crate) struct DocumentTree {
-    /// What all URLs begin with.
+    /// Prefix of all URLs.
     pub base: &'static str,
-    /// Headers of each request. None is secret.
+    /// Headers of each request. They are not secret.
     pub headers: &'static [(&'static str, &'static str)],
     /// Path of the host name.
     pub hostname: Option<&'static str>,
     /// Where SSH keys are.
     pub keys: KeysAt,
-    /// Names of attributes, each with its path.
+    /// Names of attributes and their paths.
     pub values: &'static [(&'static str, &'static str)],
 }
 
-/// Where SSH keys are, and in which form.
+/// Where SSH keys are, and in which format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeysAt {
     /// Not in the tree, or in several places; the platform adds them.
@@ -29,22 +29,24 @@ pub(crate) enum KeysAt {
     Lines(&'static str),
     /// At this path, a JSON array.
     Array(&'static str),
-    /// At this path a list of names; each key is at `NAME/openssh-key` below it.
+    /// At this path is a list of names; each key is at `NAME/openssh-key` below it.
     Listed(&'static str),
 }
 
 impl DocumentTree {
-    /// The service that has the tree.
+    /// A client for the service that has the tree.
     pub(crate) fn service<'a>(&self, context: &'a FetchContext<'a>) -> MetadataService<'a> {
         let service = MetadataService::at(context, self.base);
         let headers = self.headers.iter();
-        headers.fold(service, |service, (name, value)| service.with(name, *value))
+        headers.fold(service, |service, (name, value)| {
+            service.with_header(name, *value)
+        })
     }
 
     /// Fetches everything in the tree.
     ///
     /// # Errors
-    /// As [`AttributeSource::ask`].
+    /// See [`AttributeSource::fetch`].
     pub(crate) fn gather(&self, service: &MetadataService<'_>) -> anyhow::Result<Attributes> {
         let mut attributes = Attributes::default();
         for (name, path) in self.values {
@@ -92,7 +94,7 @@ impl AttributeSource for DocumentTree {
         self.values.iter().map(|(name, _)| *name).collect()
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
         self.gather(&self.service(context))
     }
 }

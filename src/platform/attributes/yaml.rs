@@ -1,23 +1,23 @@
-//! YAML as clouds write it, parsed into JSON values.
+//! Parses YAML, as clouds write it, into JSON values.
 //!
-//! Scalars are strings, whatever they look like; `null`, `~` and nothing are null. Aliases, by which a short document can
-//! expand to a very long one, tags, and several documents are errors with their line.
+//! Scalars are always strings; `null`, `~` and an empty scalar are null. Aliases, with which a short document can
+//! expand to a very long one, tags, and multiple documents are errors with a line number.
 
 use anyhow::{Context, bail, ensure};
 use saphyr_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Value};
 
-/// Deeper documents are rejected, so that recursion over a value is bounded.
+/// Documents with deeper nesting are rejected, so that recursion over a value is bounded.
 const MAX_DEPTH: usize = 32;
 
 /// Parses a document.
 ///
 /// # Errors
-/// It is not valid YAML, or has something that is not supported. The message names the line and quotes nothing.
+/// If it is not valid YAML, or uses unsupported features. The message names the line and quotes nothing.
 pub(crate) fn value(text: &str) -> anyhow::Result<Value> {
     let mut builder = ValueBuilder::default();
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| no_yaml(error.marker().line()))?;
+        let (event, span) = event.map_err(|error| invalid_yaml(error.marker().line()))?;
         let line = span.start.line();
         builder
             .take(event)
@@ -26,14 +26,14 @@ pub(crate) fn value(text: &str) -> anyhow::Result<Value> {
     Ok(builder.document.unwrap_or_default())
 }
 
-fn no_yaml(line: usize) -> anyhow::Error {
+fn invalid_yaml(line: usize) -> anyhow::Error {
     anyhow::anyhow!("line {line}: it is not valid YAML")
 }
 
-/// Parses the entries of a mapping that have these keys. The others may hold what is not supported.
+/// Parses the entries of a mapping with these keys. The others may use unsupported features.
 ///
 /// # Errors
-/// As [`value`].
+/// See [`value`].
 pub(crate) fn entries(text: &str, wanted: &[&str]) -> anyhow::Result<Value> {
     if text.trim_start().starts_with('{') {
         return value(text);
@@ -41,13 +41,13 @@ pub(crate) fn entries(text: &str, wanted: &[&str]) -> anyhow::Result<Value> {
     let mut kept = String::new();
     let mut is_wanted = false;
     for line in text.lines() {
-        // Lines that continue an entry are indented, or begin an item of a list.
+        // Lines that continue an entry are indented, or start a list item.
         let is_entry = line.starts_with(|c: char| !c.is_whitespace() && !matches!(c, '-' | '#'));
         if is_entry {
             let key = line.split(':').next().unwrap_or_default();
             is_wanted = wanted.contains(&key.trim().trim_matches(['"', '\'']));
         }
-        // Lines keep their numbers.
+        // Keeps the line numbers.
         kept += if is_wanted { line } else { "" };
         kept.push('\n');
     }
@@ -57,7 +57,7 @@ pub(crate) fn entries(text: &str, wanted: &[&str]) -> anyhow::Result<Value> {
 /// Builds a value from parser events.
 #[derive(Default)]
 struct ValueBuilder {
-    /// Lists and mappings that are open, the innermost last.
+    /// Open lists and mappings, the innermost last.
     open: Vec<OpenCollection>,
     document: Option<Value>,
 }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_read_is_told_by_its_line() {
+    fn errors_name_the_line() {
         let deep: String = (0..40).map(|n| format!("{}a:\n", " ".repeat(n))).collect();
         for (text, want) in [
             ("b: &x c\na: *x", "line 2: an alias, which is not read here"),
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_nobody_wants_may_be_anything() {
+    fn other_entries_may_be_anything() {
         let text = "#cloud-config\nruncmd: &x\n  - [ sh, -c, {\nhostname: web\nwrite_files:\n- content: !!binary |\n    x\n\
                     ssh_authorized_keys:\n- ssh-rsa A\n# a comment\n- ssh-rsa B\nlast: *x\n";
         let found = entries(text, &["hostname", "ssh_authorized_keys"]).expect("good");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn no_document_makes_it_panic() {
+    fn it_never_panics() {
         let pieces = [
             "a", "b: ", "- ", "-", ":", ": ", "\n", "\n  ", "\n    ", "'", "\"", "\\", "[", "]",
             "{", "}", ",", "#", " #", "|", ">-", "---", "...", "\t", "\u{e4}", "~", "&x", "\r\n",

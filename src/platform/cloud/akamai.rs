@@ -1,10 +1,10 @@
 //! Platform `akamai` (Linode): user data of the metadata service, which requires a token, in base64 and maybe gzip.
 //!
-//! Attributes: three JSON documents, with a token. None has a host name.
+//! Attributes: three JSON documents, which require a token. None has a host name.
 
 use crate::fetch::Method;
 use crate::platform::attributes::FunctionSource;
-use crate::platform::attributes::decode::{self, Keys, Word};
+use crate::platform::attributes::decode::{self, Keys, StringOrNumber};
 use crate::platform::attributes::service::MetadataService;
 use crate::platform::contract::{
     About, Answer, AttributeSource, Attributes, FetchContext, Network, Platform, TestLevel,
@@ -25,7 +25,7 @@ static TOKEN: ServiceDocument = ServiceDocument {
 static USER_DATA: ServiceDocument = ServiceDocument {
     headers: &[("Accept", "*/*")],
     missing: Missing::Failure,
-    packing: ConfigEncoding::Base64Gzip,
+    encoding: ConfigEncoding::Base64Gzip,
     ..ServiceDocument::at("http://169.254.169.254/v1/user-data")
 };
 /// Header that carries the token.
@@ -42,7 +42,7 @@ impl Platform for Akamai {
     fn about(&self) -> About {
         About {
             source: "user data of the metadata service, base64 and maybe gzip",
-            asks: &[],
+            requests: &[],
             no_config: USER_DATA.no_config(),
             waits: document::TIMEOUT_TEXT,
             network: Network::Needed,
@@ -51,7 +51,7 @@ impl Platform for Akamai {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         let user_data = USER_DATA.describe();
         vec![
             TOKEN.describe(),
@@ -81,10 +81,10 @@ fn token(context: &FetchContext<'_>) -> anyhow::Result<String> {
     Ok(token.into())
 }
 
-/// Joins tags in one attribute.
+/// Separates the tags in one attribute.
 const TAG_SEPARATOR: &str = ":";
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "AKAMAI_INSTANCE_HOST_UUID",
@@ -101,12 +101,12 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "AKAMAI_PUBLIC_IPV4_0",
         "AKAMAI_SHARED_IPV4_0",
     ],
-    ask,
+    fetch: fetch_attributes,
 };
 
 #[derive(Deserialize, Default)]
 struct Instance {
-    id: Option<Word>,
+    id: Option<StringOrNumber>,
     host_uuid: Option<String>,
     label: Option<String>,
     region: Option<String>,
@@ -146,20 +146,20 @@ struct SshKeys {
     users: Keys,
 }
 
-fn ask(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+fn fetch_attributes(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
     let service = MetadataService::at(context, "http://169.254.169.254/v1/");
-    let given = service
+    let token = service
         .send(&TOKEN.request())
         .context("cannot get a token")?;
-    let token = decode::text("the token", given.unwrap_or_default())?;
+    let token = decode::text("the token", token.unwrap_or_default())?;
     let token = token.trim();
     if token.is_empty() {
         bail!("the metadata service gave no token; check that it is on for this machine");
     }
     let service = service
-        .with(TOKEN_HEADER, token)
-        .with("Accept", "application/json");
-    let instance = service.needed("instance")?;
+        .with_header(TOKEN_HEADER, token)
+        .with_header("Accept", "application/json");
+    let instance = service.required_json("instance")?;
     let network = service.json("network")?.unwrap_or_default();
     let keys = service.json("ssh-keys")?.unwrap_or_default();
     Ok(attributes(&instance, network, &keys))
@@ -168,7 +168,10 @@ fn ask(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
 fn attributes(instance: &Instance, network: InstanceNetwork, keys: &SshKeys) -> Attributes {
     let mut attributes = Attributes::default();
     attributes.set("AKAMAI_INSTANCE_HOST_UUID", instance.host_uuid.as_ref());
-    attributes.set("AKAMAI_INSTANCE_ID", instance.id.as_ref().map(Word::text));
+    attributes.set(
+        "AKAMAI_INSTANCE_ID",
+        instance.id.as_ref().map(StringOrNumber::text),
+    );
     attributes.set("AKAMAI_INSTANCE_LABEL", instance.label.as_ref());
     attributes.set("AKAMAI_INSTANCE_REGION", instance.region.as_ref());
     let tags = instance.tags.as_ref().map(|tags| tags.join(TAG_SEPARATOR));

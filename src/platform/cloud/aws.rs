@@ -1,4 +1,4 @@
-//! Platform `aws` (Amazon EC2): user data of the Instance Metadata Service, version 2, else version 1.
+//! Platform `aws` (Amazon EC2): user data of the Instance Metadata Service, version 2 with a fallback to version 1.
 //!
 //! Attributes: the tree of the same service, and the region from the identity document.
 
@@ -13,7 +13,7 @@ use crate::platform::source::document::ServiceDocument;
 use anyhow::Context;
 use serde::Deserialize;
 
-/// Where tokens of version 2 are issued.
+/// Where tokens for version 2 are issued.
 static TOKEN: ServiceDocument = ServiceDocument {
     headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
     method: Method::Put,
@@ -35,7 +35,7 @@ impl Platform for Aws {
     fn about(&self) -> About {
         About {
             source: "user data of the Instance Metadata Service, version 2, else 1",
-            asks: &[],
+            requests: &[],
             no_config: USER_DATA.no_config(),
             waits: "2 min for each document (`--fetch-timeout`); each stage first waits until the service answers, without limit",
             network: Network::Needed,
@@ -44,7 +44,7 @@ impl Platform for Aws {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         let user_data = USER_DATA.describe();
         vec![
             TOKEN.describe(),
@@ -52,8 +52,8 @@ impl Platform for Aws {
         ]
     }
 
-    /// Waits until the service answers, which shows that the network is up. Roles and S3 need it in every stage, and the
-    /// distribution may have nothing else that waits for it.
+    /// Waits until the service answers, which shows that the network is up. Roles and S3 need the network in every
+    /// stage, and the distribution may not wait for it otherwise.
     fn init(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Readiness> {
         let unlimited = Settings {
             total: None,
@@ -65,8 +65,8 @@ impl Platform for Aws {
             Err(error) if error.needs_network() => Ok(Readiness::NeedsNetwork {
                 what: error.to_string(),
             }),
-            // The service is switched off for this machine, which then has no user data, but may have a config of
-            // another source.
+            // The service is disabled for this machine, which then has no user data, but may have a config from another
+            // source.
             Err(error) if error.has_status(403) => {
                 context
                     .log
@@ -86,7 +86,7 @@ impl Platform for Aws {
     }
 }
 
-/// Gets a token; `None` where the service has only version 1, which needs none.
+/// Gets a token; `None` if the service only supports version 1, which needs none.
 fn token(context: &FetchContext<'_>) -> anyhow::Result<Option<String>> {
     match context
         .fetcher
@@ -105,7 +105,7 @@ fn token(context: &FetchContext<'_>) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: AwsAttributes = AwsAttributes;
 
 static TREE: DocumentTree = DocumentTree {
@@ -135,7 +135,7 @@ static TREE: DocumentTree = DocumentTree {
 const REGION: &str = "AWS_REGION";
 const IDENTITY: &str = "dynamic/instance-identity/document";
 
-/// The tree, and the region.
+/// The tree and the region.
 #[derive(Debug)]
 struct AwsAttributes;
 
@@ -151,11 +151,11 @@ impl AttributeSource for AwsAttributes {
         names
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
         let mut service = TREE.service(context);
         let token = service.send(&TOKEN.request());
         if let Some(token) = token.context("cannot get a token of IMDSv2")? {
-            service = service.with(TOKEN_HEADER, decode::text("the token", token)?);
+            service = service.with_header(TOKEN_HEADER, decode::text("the token", token)?);
         }
         let mut attributes = TREE.gather(&service)?;
         let identity: Option<Identity> = service.json(IDENTITY)?;

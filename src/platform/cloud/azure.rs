@@ -1,7 +1,8 @@
-//! Platform `azure`: user data of the Instance Metadata Service, else custom data on the disc that Azure inserts.
+//! Platform `azure`: user data of the Instance Metadata Service or, if there is none, custom data on the disc that
+//! Azure inserts.
 //!
-//! Attributes: documents of the Instance Metadata Service. Addresses are those of the first interface. The names are older
-//! than the service: "dynamic" is the address inside the virtual network, "virtual" the public one.
+//! Attributes: documents of the Instance Metadata Service. Addresses are those of the first interface. Their names
+//! predate the service: "dynamic" is the address inside the virtual network, "virtual" the public one.
 
 use crate::platform::attributes::FunctionSource;
 use crate::platform::attributes::service::MetadataService;
@@ -15,10 +16,10 @@ use serde::Deserialize;
 
 static USER_DATA: ServiceDocument = ServiceDocument {
     headers: &[("Metadata", "true")],
-    // Also while the machine is being created.
-    again: &[404, 410, 429],
+    // 404 occurs while the machine is being created.
+    retry_statuses: &[404, 410, 429],
     missing: Missing::Failure,
-    packing: ConfigEncoding::Base64,
+    encoding: ConfigEncoding::Base64,
     ..ServiceDocument::at(
         "http://169.254.169.254/metadata/instance/compute/userData?api-version=2021-01-01&format=text",
     )
@@ -38,7 +39,7 @@ impl Platform for Azure {
     fn about(&self) -> About {
         About {
             source: "user data of the Instance Metadata Service, base64; if there is none, `CustomData.bin` on the disc with `ovf-env.xml` (UDF)",
-            asks: &[],
+            requests: &[],
             no_config: "the user data is empty, and the disc has no `CustomData.bin`, or an empty one; status 404 is asked again",
             waits: "2 min for the user data (`--fetch-timeout`); without limit for the disc",
             network: Network::Needed,
@@ -50,7 +51,7 @@ impl Platform for Azure {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         vec![USER_DATA.describe(), DISC.describe()]
     }
 
@@ -64,7 +65,7 @@ impl Platform for Azure {
                     .info("there is no user data; looking for custom data on a disc");
                 DISC.answer(context)
             }
-            Answer::Config { name, text } => USER_DATA.unpack(name, text),
+            Answer::Config { name, text } => USER_DATA.decode(name, text),
             other => Ok(other),
         }
     }
@@ -74,7 +75,7 @@ impl Platform for Azure {
     }
 }
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "AZURE_ADMIN_USERNAME",
@@ -82,10 +83,10 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "AZURE_IPV4_VIRTUAL",
         "AZURE_VMSIZE",
     ],
-    ask,
+    fetch: fetch_attributes,
 };
-/// Statuses while the machine is migrated, and when the service is asked too often.
-const AGAIN: &[u16] = &[410, 429];
+/// Statuses while the machine is migrated (410), and when there are too many requests (429).
+const RETRY_STATUSES: &[u16] = &[410, 429];
 const INSTANCE: &str = "http://169.254.169.254/metadata/instance/";
 const NAME: &str = "compute/name?api-version=2017-08-01&format=text";
 const ADMIN: &str = "compute/osProfile/adminUsername?api-version=2021-02-01&format=text";
@@ -110,10 +111,10 @@ struct PublicKey {
     key_data: String,
 }
 
-fn ask(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+fn fetch_attributes(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
     let service = MetadataService::at(context, INSTANCE)
-        .with("Metadata", "true")
-        .again(AGAIN);
+        .with_header("Metadata", "true")
+        .retry_on(RETRY_STATUSES);
     let mut attributes = Attributes::default();
     attributes.set_hostname(service.text(NAME)?);
     attributes.set("AZURE_ADMIN_USERNAME", service.text(ADMIN)?);
@@ -125,7 +126,7 @@ fn ask(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
     Ok(attributes)
 }
 
-/// Keys may be wrapped at any column.
+/// Adds keys, which may be wrapped at any column.
 fn add_keys(keys: &[PublicKey], attributes: &mut Attributes) {
     for key in keys {
         attributes.add_keys(&key.key_data.replace(['\r', '\n'], ""));
@@ -138,7 +139,7 @@ mod tests {
     use crate::platform::attributes::decode;
 
     #[test]
-    fn wrapped_keys_are_put_together() {
+    fn wrapped_keys_are_joined() {
         let text = br#"[{"keyData": "ssh-rsa AAAA\r\nBBBB\r\nCCCC me\r\n", "path": "/home/core/.ssh/authorized_keys"},
             {"keyData": "ssh-rsa DDDD", "path": "/home/core/.ssh/authorized_keys"}]"#;
         let keys: Vec<PublicKey> = decode::json("keys", text).expect("good");

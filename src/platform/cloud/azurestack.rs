@@ -26,7 +26,7 @@ impl Platform for AzureStack {
     fn about(&self) -> About {
         About {
             source: "`CustomData.bin` on the disc with `ovf-env.xml` (UDF or ISO 9660)",
-            asks: &[],
+            requests: &[],
             no_config: "the disc has no `CustomData.bin`, or an empty one",
             waits: "without limit",
             network: Network::NotNeeded,
@@ -39,7 +39,7 @@ impl Platform for AzureStack {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         vec![DISC.describe()]
     }
 
@@ -52,11 +52,14 @@ impl Platform for AzureStack {
     }
 }
 
-/// What `kindling metadata` asks for.
-static ATTRIBUTES: FunctionSource = FunctionSource { names: &[], ask };
+/// The attributes for `kindling metadata`.
+static ATTRIBUTES: FunctionSource = FunctionSource {
+    names: &[],
+    fetch: fetch_attributes,
+};
 
-/// Statuses while the machine is migrated, and when the service is asked too often.
-const AGAIN: &[u16] = &[410, 429];
+/// Statuses while the machine is migrated (410), and when there are too many requests (429).
+const RETRY_STATUSES: &[u16] = &[410, 429];
 const COMPUTE: &str = "http://169.254.169.254/Microsoft.Compute/";
 const IDENTITY: &str = "identity?api-version=2019-03-11";
 
@@ -66,11 +69,11 @@ struct Identity {
     vm_name: Option<String>,
 }
 
-fn ask(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+fn fetch_attributes(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
     let service = MetadataService::at(context, COMPUTE)
-        .with("Metadata", "true")
-        .again(AGAIN);
-    let identity: Identity = service.needed(IDENTITY)?;
+        .with_header("Metadata", "true")
+        .retry_on(RETRY_STATUSES);
+    let identity: Identity = service.required_json(IDENTITY)?;
     let mut attributes = Attributes::default();
     attributes.set_hostname(identity.vm_name);
     Ok(attributes)

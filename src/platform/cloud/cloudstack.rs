@@ -1,6 +1,6 @@
-//! Platform `cloudstack`: user data on a config drive, or of the service at the DHCP server, whichever answers first.
+//! Platform `cloudstack`: user data on a config drive or from the service at the DHCP server, whichever answers first.
 //!
-//! Attributes: the config drive if the machine has one, else the service at the DHCP server.
+//! Attributes: from the config drive if the machine has one, otherwise from the service at the DHCP server.
 
 use crate::fetch::{FetchError, Request};
 use crate::platform::attributes::service::MetadataService;
@@ -10,7 +10,7 @@ use crate::platform::contract::{
     About, Answer, AttributeSource, Attributes, FetchContext, KernelModule, Network, Platform,
     TestLevel,
 };
-use crate::platform::source::config_drive::{LABELS, by_either_label};
+use crate::platform::source::config_drive::{LABELS, with_either_label};
 use crate::platform::source::dhcp_lease;
 use crate::platform::source::drive::{self, Drive};
 use crate::platform::source::probes::{self, Probe, Race};
@@ -19,7 +19,7 @@ use std::path::Path;
 use std::time::Instant;
 
 const USER_DATA: &str = "/cloudstack/userdata/user_data.txt";
-const DRIVES: [Drive; 2] = by_either_label(USER_DATA);
+const DRIVES: [Drive; 2] = with_either_label(USER_DATA);
 
 /// The platform.
 pub(crate) struct CloudStack;
@@ -32,7 +32,7 @@ impl Platform for CloudStack {
     fn about(&self) -> About {
         About {
             source: "`/cloudstack/userdata/user_data.txt` on the drive labelled `config-2` or `CONFIG-2`, or user data of the service at the DHCP server: the first that has any",
-            asks: &[],
+            requests: &[],
             no_config: "the drive has no user data; the service says 404 or 204, or gives an empty body; or everything failed",
             waits: "without limit for drive and lease; 2 min for the service (`--fetch-timeout`)",
             network: Network::Needed,
@@ -44,20 +44,20 @@ impl Platform for CloudStack {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
-        let mut asks: Vec<String> = DRIVES.iter().map(Drive::describe).collect();
-        asks.push(format!(
+    fn requests(&self) -> Vec<String> {
+        let mut requests: Vec<String> = DRIVES.iter().map(Drive::describe).collect();
+        requests.push(format!(
             "read the DHCP server of a lease: {}",
             dhcp_lease::PLACES
         ));
-        asks.push("GET http://DHCP-SERVER/latest/user-data".into());
-        asks
+        requests.push("GET http://DHCP-SERVER/latest/user-data".into());
+        requests
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let service = Probe {
             name: "the service at the DHCP server".into(),
-            ask: Box::new(ask_service),
+            run: Box::new(fetch_user_data),
         };
         let what = "the service of CloudStack".into();
         probes::drives_or_service(&DRIVES, service, what, context)
@@ -68,7 +68,7 @@ impl Platform for CloudStack {
     }
 }
 
-fn ask_service(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
+fn fetch_user_data(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
     let server = dhcp_lease::server(race.log, &|| race.is_over())?;
     let request = Request::get(format!("http://{server}/latest/user-data"));
     match race.fetcher.fetch_to_vec(&request, race) {
@@ -78,10 +78,10 @@ fn ask_service(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: CloudStackAttributes = CloudStackAttributes;
 
-/// Without a base, since the address of the service comes from the lease.
+/// Has no base, since the address of the service comes from the lease.
 static TREE: DocumentTree = DocumentTree {
     base: "",
     headers: &[],
@@ -100,7 +100,7 @@ static TREE: DocumentTree = DocumentTree {
         ("CLOUDSTACK_VM_ID", "vm-id"),
     ],
 };
-const ON_DRIVE: [(&str, &str); 6] = [
+const DRIVE_VALUES: [(&str, &str); 6] = [
     ("CLOUDSTACK_AVAILABILITY_ZONE", "availability_zone"),
     ("CLOUDSTACK_CLOUD_IDENTIFIER", "cloud_identifier"),
     ("CLOUDSTACK_INSTANCE_ID", "instance_id"),
@@ -109,7 +109,7 @@ const ON_DRIVE: [(&str, &str); 6] = [
     ("CLOUDSTACK_VM_ID", "vm_id"),
 ];
 
-/// The drive, else the tree.
+/// The drive or, if there is none, the tree.
 #[derive(Debug)]
 struct CloudStackAttributes;
 
@@ -118,13 +118,13 @@ impl AttributeSource for CloudStackAttributes {
         TREE.names()
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
         if let Some(label) = drives::present(&LABELS) {
-            return drives::visit(&[label], context, &|_, point| of_drive(point));
+            return drives::visit(&[label], context, &|_, mount_point| read_drive(mount_point));
         }
         let start = Instant::now();
         let limit = context.fetcher.settings().total;
-        // The limit for a document holds for the lease, too.
+        // The time limit for a document applies to the lease, too.
         let is_over = || limit.is_some_and(|limit| start.elapsed() >= limit);
         let server = dhcp_lease::server(context.log, &|| is_over() || context.events.cancelled());
         let server = match server {
@@ -141,19 +141,19 @@ impl AttributeSource for CloudStackAttributes {
     }
 }
 
-fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
+fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
     let mut attributes = Attributes::default();
-    for (name, file) in ON_DRIVE {
-        attributes.set(name, text(point, file)?);
+    for (name, file) in DRIVE_VALUES {
+        attributes.set(name, read_text(mount_point, file)?);
     }
     attributes.set_hostname(attributes.values.get("CLOUDSTACK_LOCAL_HOSTNAME").cloned());
-    attributes.add_keys(&text(point, "public_keys")?.unwrap_or_default());
+    attributes.add_keys(&read_text(mount_point, "public_keys")?.unwrap_or_default());
     Ok(attributes)
 }
 
-fn text(point: &Path, file: &str) -> anyhow::Result<Option<String>> {
+fn read_text(mount_point: &Path, file: &str) -> anyhow::Result<Option<String>> {
     let path = format!("/cloudstack/metadata/{file}.txt");
-    let text = drive::read(point, &path)?;
+    let text = drive::read(mount_point, &path)?;
     let text = text.map(|text| decode::text(&drives::shown(&path), text));
     text.transpose()
 }
@@ -175,7 +175,7 @@ mod tests {
             ("/cloudstack/metadata/vm_id.txt", "2fe5"),
             ("/cloudstack/userdata/user_data.txt", "secret"),
         ]);
-        let attributes = of_drive(drive.path()).expect("good");
+        let attributes = read_drive(drive.path()).expect("good");
         assert_eq!(attributes.hostname.as_deref(), Some("web"));
         assert_eq!(attributes.ssh_keys, ["ssh-rsa A", "ssh-rsa B"]);
         let want = "AFTERBURN_CLOUDSTACK_AVAILABILITY_ZONE=\"zone 1\"\n\
@@ -185,8 +185,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_on_the_drive_is_in_the_list() {
+    fn values_on_the_drive_are_listed() {
         let names = TREE.names();
-        assert!(ON_DRIVE.iter().all(|(name, _)| names.contains(name)));
+        assert!(DRIVE_VALUES.iter().all(|(name, _)| names.contains(name)));
     }
 }

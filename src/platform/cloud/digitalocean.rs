@@ -1,4 +1,4 @@
-//! Platform `digitalocean`: user data of a droplet. The service has the document on every machine, maybe empty.
+//! Platform `digitalocean`: user data of a droplet. The service has the document on every machine, but it may be empty.
 //!
 //! Attributes: one JSON document.
 
@@ -20,7 +20,7 @@ pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "DIGITALOCEAN_HOSTNAME",
@@ -31,9 +31,9 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "DIGITALOCEAN_IPV6_PUBLIC_0",
         "DIGITALOCEAN_REGION",
     ],
-    ask: |context: &FetchContext<'_>| {
+    fetch: |context: &FetchContext<'_>| {
         let service = MetadataService::at(context, "http://169.254.169.254/metadata/");
-        Ok(attributes(&service.needed("v1.json")?))
+        Ok(attributes(&service.required_json("v1.json")?))
     },
 };
 
@@ -74,7 +74,7 @@ fn attributes(droplet: &Droplet) -> Attributes {
     let public = interfaces.public.as_deref().unwrap_or_default();
     let private = interfaces.private.as_deref().unwrap_or_default();
     for (kind, interfaces) in [("PUBLIC", public), ("PRIVATE", private)] {
-        // The number is that of the interface, which may not have all kinds of addresses.
+        // Attributes are numbered by interface, which may not have all kinds of addresses.
         for (number, interface) in interfaces.iter().enumerate() {
             let mut set = |name: &str, address: &Option<Address>| {
                 let address = address.as_ref().map(|a| canonical(&a.ip_address));

@@ -8,14 +8,14 @@ pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
     source: "user data of the metadata service, base64",
     document: ServiceDocument {
         headers: &[("Metadata-Flavor", "Example")],
-        again: &[429],
-        packing: ConfigEncoding::Base64,
+        retry_statuses: &[429],
+        encoding: ConfigEncoding::Base64,
         ..ServiceDocument::at("http://169.254.169.254/example/v1/user-data")
     },
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: DocumentTree = DocumentTree {
     base: "http://169.254.169.254/example/v1/",
     headers: &[("Metadata-Flavor", "Example")],

@@ -1,7 +1,7 @@
-//! Platform `gcp` (Google Compute Engine): attribute `user-data` of the instance. The service is asked by its IP address, so
-//! no DNS is needed.
+//! Platform `gcp` (Google Compute Engine): attribute `user-data` of the instance. The service is reached by its IP
+//! address, so no DNS is needed.
 //!
-//! Attributes: a tree, except for keys, which are in four places of different precedence.
+//! Attributes: a tree, except for keys, which are in four places with different precedence.
 
 use crate::log::Log;
 use crate::platform::attributes::service::MetadataService;
@@ -21,7 +21,7 @@ pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: GcpAttributes = GcpAttributes;
 
 static TREE: DocumentTree = DocumentTree {
@@ -40,12 +40,12 @@ static TREE: DocumentTree = DocumentTree {
     ],
 };
 /// The oldest place: if it has keys, the others are ignored.
-const ONLY: &str = "instance/attributes/sshKeys";
-const INSTANCE: &str = "instance/attributes/ssh-keys";
-const BLOCKED: &str = "instance/attributes/block-project-ssh-keys";
-const PROJECT: [&str; 2] = ["project/attributes/sshKeys", "project/attributes/ssh-keys"];
+const EXCLUSIVE_KEYS: &str = "instance/attributes/sshKeys";
+const INSTANCE_KEYS: &str = "instance/attributes/ssh-keys";
+const BLOCK_PROJECT_KEYS: &str = "instance/attributes/block-project-ssh-keys";
+const PROJECT_KEYS: [&str; 2] = ["project/attributes/sshKeys", "project/attributes/ssh-keys"];
 
-/// The tree, and keys.
+/// The tree and the keys.
 #[derive(Debug)]
 struct GcpAttributes;
 
@@ -54,7 +54,7 @@ impl AttributeSource for GcpAttributes {
         TREE.names()
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
         let service = TREE.service(context);
         let mut attributes = TREE.gather(&service)?;
         for (path, lines) in keys(&service)? {
@@ -64,27 +64,27 @@ impl AttributeSource for GcpAttributes {
     }
 }
 
-/// Lists of keys, each with its path.
+/// Lists of keys and their paths.
 type KeyLists = Vec<(&'static str, String)>;
 
 fn keys(service: &MetadataService<'_>) -> anyhow::Result<KeyLists> {
     let at = |path: &'static str| -> anyhow::Result<_> {
         Ok(service.text(path)?.map(|lines| (path, lines)))
     };
-    if let Some(only) = at(ONLY)? {
+    if let Some(only) = at(EXCLUSIVE_KEYS)? {
         return Ok(vec![only]);
     }
-    let mut found = KeyLists::from_iter(at(INSTANCE)?);
-    let blocked = service.text(BLOCKED)?.unwrap_or_default();
+    let mut found = KeyLists::from_iter(at(INSTANCE_KEYS)?);
+    let blocked = service.text(BLOCK_PROJECT_KEYS)?.unwrap_or_default();
     if !blocked.eq_ignore_ascii_case("true") {
-        for path in PROJECT {
+        for path in PROJECT_KEYS {
             found.extend(at(path)?);
         }
     }
     Ok(found)
 }
 
-/// Lines are `USER:KEY`. Others are left out with a warning, so that one mistake does not cost all keys.
+/// Adds lines of the form `USER:KEY`. Others are skipped with a warning, so that one mistake does not cost all keys.
 fn add_keys(lines: &str, attributes: &mut Attributes, log: &Log, path: &str) {
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.split_once(':') {
@@ -102,7 +102,7 @@ mod tests {
     use crate::log::Sink;
 
     #[test]
-    fn users_are_taken_from_keys() {
+    fn users_are_removed_from_keys() {
         let (sink, log) = Sink::memory();
         let mut attributes = Attributes::default();
         let lines = "ann:ssh-rsa A ann@h\n\nbob:ssh-ed25519 B google-ssh {\"userName\":\"b@h\"}\nssh-rsa C a:b\nann:ssh-rsa A ann@h\n";

@@ -1,6 +1,6 @@
 //! Platform `hetzner`: user data of Hetzner Cloud.
 //!
-//! Attributes: a tree, a list of private networks, and the network config of the public one.
+//! Attributes: a tree, a list of private networks, and the config of the public network.
 
 use crate::platform::attributes::network::{Addresses, NetworkConfig};
 use crate::platform::attributes::{DocumentTree, KeysAt};
@@ -17,7 +17,7 @@ pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: HetznerAttributes = HetznerAttributes;
 
 static TREE: DocumentTree = DocumentTree {
@@ -37,12 +37,12 @@ const NETWORKS: &str = "private-networks";
 const PRIVATE: &str = "HETZNER_PRIVATE_IPV4";
 const NETWORK_CONFIG: &str = "network-config";
 
-/// The tree, and addresses in two documents.
+/// The tree, and addresses from two documents.
 #[derive(Debug)]
 struct HetznerAttributes;
 
 #[derive(Deserialize)]
-struct Private {
+struct PrivateNetwork {
     ip: Option<String>,
 }
 
@@ -53,32 +53,32 @@ impl AttributeSource for HetznerAttributes {
         names
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
         let service = TREE.service(context);
         let mut attributes = TREE.gather(&service)?;
         if let Some(text) = service.text(NETWORKS)? {
-            attributes.set_all(PRIVATE, private(&text, &service.url(NETWORKS))?);
+            attributes.set_all(PRIVATE, private_addresses(&text, &service.url(NETWORKS))?);
         }
         if let Some(text) = service.text(NETWORK_CONFIG)? {
-            let public = public(&text, &service.url(NETWORK_CONFIG))?;
-            attributes.set("HETZNER_PUBLIC_IPV6", public);
+            let ipv6 = public_ipv6(&text, &service.url(NETWORK_CONFIG))?;
+            attributes.set("HETZNER_PUBLIC_IPV6", ipv6);
         }
         Ok(attributes)
     }
 }
 
-/// The IPv6 address of the first device.
-fn public(text: &str, what: &str) -> anyhow::Result<Option<String>> {
+/// The IPv6 address of the first device in the network config.
+fn public_ipv6(text: &str, what: &str) -> anyhow::Result<Option<String>> {
     let value = yaml::value(text).with_context(|| format!("cannot read {what}"))?;
-    let network: Option<NetworkConfig> = decode::shaped(what, value)?;
+    let network: Option<NetworkConfig> = decode::from_value(what, value)?;
     let devices = network.unwrap_or_default().devices();
     Ok(devices.first().and_then(Addresses::ipv6))
 }
 
-/// Addresses in the list. `what` names it.
-fn private(text: &str, what: &str) -> anyhow::Result<Vec<String>> {
+/// The addresses in the list of private networks. `what` names it.
+fn private_addresses(text: &str, what: &str) -> anyhow::Result<Vec<String>> {
     let value = yaml::value(text).with_context(|| format!("cannot read {what}"))?;
-    let networks: Option<Vec<Private>> = decode::shaped(what, value)?;
+    let networks: Option<Vec<PrivateNetwork>> = decode::from_value(what, value)?;
     let networks = networks.unwrap_or_default();
     Ok(networks
         .into_iter()
@@ -96,10 +96,10 @@ mod tests {
                     network_id: 1234\n  network_name: nw-test1\n  network: 10.0.0.0/8\n  subnet: 10.0.0.0/24\n  \
                     gateway: 10.0.0.1\n- ip: 192.168.0.2\n  alias_ips: []\n  interface_num: 2\n";
         assert_eq!(
-            private(text, "x").expect("good"),
+            private_addresses(text, "x").expect("good"),
             ["10.0.0.2", "192.168.0.2"]
         );
-        assert_eq!(private("[]", "x").expect("good"), [""; 0]);
+        assert_eq!(private_addresses("[]", "x").expect("good"), [""; 0]);
         for (bad, want) in [
             ("ip: secret", "http://h/x has another shape than expected"),
             (
@@ -107,7 +107,7 @@ mod tests {
                 "cannot read http://h/x: line 1: it is not valid YAML",
             ),
         ] {
-            let error = format!("{:#}", private(bad, "http://h/x").expect_err(bad));
+            let error = format!("{:#}", private_addresses(bad, "http://h/x").expect_err(bad));
             assert!(error.starts_with(want), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }

@@ -1,6 +1,6 @@
 //! Platform `ibmcloud`: user data on the drive `cidata` of a virtual server.
 //!
-//! Attributes: lines and a MIME multipart message on the same drive.
+//! Attributes: a file with lines and a MIME multipart message on the same drive.
 
 use crate::platform::attributes::decode::{self, Keys};
 use crate::platform::attributes::{FunctionSource, drives, mime, yaml};
@@ -22,14 +22,16 @@ pub(crate) static PLATFORM: CidataPlatform = CidataPlatform {
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &["IBMCLOUD_INSTANCE_ID", "IBMCLOUD_LOCAL_HOSTNAME"],
-    ask: |context: &FetchContext<'_>| drives::visit(&[LABEL], context, &|_, point| of_drive(point)),
+    fetch: |context: &FetchContext<'_>| {
+        drives::visit(&[LABEL], context, &|_, mount_point| read_drive(mount_point))
+    },
 };
 
-const LINES: &str = "/meta-data";
-const ARCHIVE: &str = "/vendor-data";
+const META_DATA: &str = "/meta-data";
+const VENDOR_DATA: &str = "/vendor-data";
 
 #[derive(Default, Deserialize)]
 struct CloudConfig {
@@ -37,8 +39,11 @@ struct CloudConfig {
     ssh_authorized_keys: Keys,
 }
 
-fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
-    let lines = decode::text(&drives::shown(LINES), drives::needed(point, LINES)?)?;
+fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
+    let lines = decode::text(
+        &drives::shown(META_DATA),
+        drives::read_required(mount_point, META_DATA)?,
+    )?;
     let value = |key: &str| {
         let mut pairs = lines.lines().filter_map(|line| line.split_once(':'));
         let found = pairs.find(|(name, _)| name.trim() == key);
@@ -49,9 +54,9 @@ fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
     attributes.set_hostname(hostname);
     attributes.set("IBMCLOUD_LOCAL_HOSTNAME", hostname);
     attributes.set("IBMCLOUD_INSTANCE_ID", value("instance-id"));
-    if let Some(archive) = drive::read(point, ARCHIVE)? {
-        let archive = decode::text(&drives::shown(ARCHIVE), archive)?;
-        add_keys(&archive, &mut attributes).with_context(|| drives::shown(ARCHIVE))?;
+    if let Some(archive) = drive::read(mount_point, VENDOR_DATA)? {
+        let archive = decode::text(&drives::shown(VENDOR_DATA), archive)?;
+        add_keys(&archive, &mut attributes).with_context(|| drives::shown(VENDOR_DATA))?;
     }
     Ok(attributes)
 }
@@ -59,7 +64,7 @@ fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
 fn add_keys(archive: &str, attributes: &mut Attributes) -> anyhow::Result<()> {
     for part in mime::parts(archive, "text/cloud-config")? {
         let entries = yaml::entries(&part, &["ssh_authorized_keys"])?;
-        let config: Option<CloudConfig> = decode::shaped("the cloud-config", entries)?;
+        let config: Option<CloudConfig> = decode::from_value("the cloud-config", entries)?;
         config
             .unwrap_or_default()
             .ssh_authorized_keys
@@ -81,8 +86,8 @@ mod tests {
             Content-Type: text/cloud-config; charset=\"us-ascii\"\nMIME-Version: 1.0\n\n#cloud-config\n\
             ssh_authorized_keys:\n  - ssh-rsa A me\n  - \"ssh-rsa B you\"\nchpasswd: {expire: false}\n--===1==\n\
             Content-Type: text/x-shellscript\n\n#!/bin/sh\nssh_authorized_keys: [no]\n--===1==--\n";
-        let drive = drive(&[(LINES, META), (ARCHIVE, archive)]);
-        let attributes = of_drive(drive.path()).expect("good");
+        let drive = drive(&[(META_DATA, META), (VENDOR_DATA, archive)]);
+        let attributes = read_drive(drive.path()).expect("good");
         assert_eq!(attributes.hostname.as_deref(), Some("web"));
         assert_eq!(attributes.ssh_keys, ["ssh-rsa A me", "ssh-rsa B you"]);
         let want =
@@ -91,27 +96,27 @@ mod tests {
     }
 
     #[test]
-    fn drives_without_keys_and_with_nonsense() {
-        let attributes = of_drive(drive(&[(LINES, META)]).path()).expect("good");
+    fn drives_without_keys_and_with_invalid_data() {
+        let attributes = read_drive(drive(&[(META_DATA, META)]).path()).expect("good");
         assert_eq!(attributes.ssh_keys, [""; 0]);
         for (files, want) in [
             (&[][..], "the drive has no /meta-data"),
             (
-                &[(LINES, META), (ARCHIVE, "secret")],
+                &[(META_DATA, META), (VENDOR_DATA, "secret")],
                 "/vendor-data of the drive: it is not a MIME multipart message",
             ),
             (
                 &[
-                    (LINES, META),
+                    (META_DATA, META),
                     (
-                        ARCHIVE,
+                        VENDOR_DATA,
                         "Content-Type: text/cloud-config\n\nssh_authorized_keys: secret: x\n",
                     ),
                 ],
                 "/vendor-data of the drive: it is not a MIME multipart message",
             ),
         ] {
-            let error = format!("{:#}", of_drive(drive(files).path()).expect_err(want));
+            let error = format!("{:#}", read_drive(drive(files).path()).expect_err(want));
             assert!(error.starts_with(want), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }

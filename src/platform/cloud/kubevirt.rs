@@ -1,6 +1,6 @@
-//! Platform `kubevirt`: user data on a disk of the virtual machine, in the form of NoCloud or of OpenStack.
+//! Platform `kubevirt`: user data on a disk of the virtual machine, in the format of NoCloud or OpenStack.
 //!
-//! Attributes: meta-data on the same disk.
+//! Attributes: metadata on the same disk.
 
 use crate::platform::attributes::network::NetworkConfig;
 use crate::platform::attributes::openstack::{self, Machine};
@@ -10,7 +10,7 @@ use crate::platform::contract::{
     TestLevel,
 };
 use crate::platform::source::drive::{self, Drive};
-use crate::platform::source::probes::{self, Probe, of_drive};
+use crate::platform::source::probes::{self, Probe, drive_probe};
 use crate::platform::source::{cidata, config_drive};
 use anyhow::Context;
 use std::path::Path;
@@ -37,7 +37,7 @@ impl Platform for KubeVirt {
     fn about(&self) -> About {
         About {
             source: "`/user-data` on the drive labelled `cidata`, or `/openstack/latest/user_data` on the drive labelled `config-2`: the first that appears",
-            asks: &[],
+            requests: &[],
             no_config: "the drive has no such file, or an empty one; or both drives failed",
             waits: "without limit",
             network: Network::NotNeeded,
@@ -49,12 +49,12 @@ impl Platform for KubeVirt {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         DRIVES.iter().map(Drive::describe).collect()
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
-        let probes: Vec<Probe<'_>> = DRIVES.iter().map(of_drive).collect();
+        let probes: Vec<Probe<'_>> = DRIVES.iter().map(drive_probe).collect();
         probes::answer(&probes, context)
     }
 
@@ -63,7 +63,7 @@ impl Platform for KubeVirt {
     }
 }
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "KUBEVIRT_HOSTNAME",
@@ -72,13 +72,13 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "KUBEVIRT_IPV4",
         "KUBEVIRT_IPV6",
     ],
-    ask: |context: &FetchContext<'_>| {
+    fetch: |context: &FetchContext<'_>| {
         drives::visit(
             &[cidata::LABEL, config_drive::LABEL],
             context,
-            &|label, point| match label {
-                cidata::LABEL => of_no_cloud(point),
-                _ => of_openstack(point),
+            &|label, mount_point| match label {
+                cidata::LABEL => read_nocloud_drive(mount_point),
+                _ => read_openstack_drive(mount_point),
             },
         )
     },
@@ -86,45 +86,45 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
 
 const META_DATA: &str = "/meta-data";
 const NETWORK_CONFIG: &str = "/network-config";
-/// The same in the form of OpenStack.
+/// The network config in the format of OpenStack.
 const NETWORK_DATA: &str = "/openstack/latest/network_data.json";
 const VENDOR_DATA: &str = "/vendor-data";
 
-fn of_no_cloud(point: &Path) -> anyhow::Result<Attributes> {
+fn read_nocloud_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
     let what = drives::shown(META_DATA);
-    let text = drive::read(point, META_DATA)?.unwrap_or_default();
+    let text = drive::read(mount_point, META_DATA)?.unwrap_or_default();
     let text = decode::text(&what, text)?;
     let value = yaml::value(&text).with_context(|| what.clone())?;
-    let vendor_data = drive::read(point, VENDOR_DATA)?;
-    let network = network(point, NETWORK_CONFIG)?;
-    let mut described = Attributes::default();
+    let vendor_data = drive::read(mount_point, VENDOR_DATA)?;
+    let network = network(mount_point, NETWORK_CONFIG)?;
+    let mut result = Attributes::default();
     if let Some((machine, meta_data)) = nocloud::machine_and_values(&what, value)? {
-        described = attributes(&machine, &network);
-        described.meta_data = meta_data;
+        result = attributes(&machine, &network);
+        result.meta_data = meta_data;
     }
-    described.vendor_data = vendor_data.filter(|data| !data.is_empty());
-    Ok(described)
+    result.vendor_data = vendor_data.filter(|data| !data.is_empty());
+    Ok(result)
 }
 
-fn of_openstack(point: &Path) -> anyhow::Result<Attributes> {
-    let (machine, meta_data) = openstack::machine_and_values(point)?;
-    let network = network(point, NETWORK_DATA)?;
+fn read_openstack_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
+    let (machine, meta_data) = openstack::machine_and_values(mount_point)?;
+    let network = network(mount_point, NETWORK_DATA)?;
     Ok(Attributes {
         meta_data,
-        vendor_data: openstack::vendor_data(point)?,
+        vendor_data: openstack::vendor_data(mount_point)?,
         ..attributes(&machine, &network)
     })
 }
 
 /// Reads a network config. JSON is YAML, too.
-fn network(point: &Path, path: &str) -> anyhow::Result<NetworkConfig> {
-    let Some(text) = drive::read(point, path)? else {
+fn network(mount_point: &Path, path: &str) -> anyhow::Result<NetworkConfig> {
+    let Some(text) = drive::read(mount_point, path)? else {
         return Ok(NetworkConfig::default());
     };
     let what = drives::shown(path);
     let text = decode::text(&what, text)?;
     let value = yaml::value(&text).with_context(|| what.clone())?;
-    let network: Option<NetworkConfig> = decode::shaped(&what, value)?;
+    let network: Option<NetworkConfig> = decode::from_value(&what, value)?;
     Ok(network.unwrap_or_default())
 }
 
@@ -153,14 +153,14 @@ mod tests {
         AFTERBURN_KUBEVIRT_INSTANCE_TYPE=u1.small\n";
 
     #[test]
-    fn a_disk_in_the_form_of_no_cloud() {
+    fn a_disk_in_nocloud_format() {
         for text in [
             r#"{"instance-type": "u1.small", "instance-id": "web.default", "local-hostname": "web",
                 "public-keys": {"0": "ssh-rsa A"}}"#,
             "instance-id: web.default\nlocal-hostname: web\ninstance-type: u1.small\npublic-keys:\n  - ssh-rsa A\n",
         ] {
             let drive = drive(&[(META_DATA, text)]);
-            let attributes = of_no_cloud(drive.path()).expect("good");
+            let attributes = read_nocloud_drive(drive.path()).expect("good");
             assert_eq!(attributes.hostname.as_deref(), Some("web"));
             assert_eq!(attributes.ssh_keys, ["ssh-rsa A"]);
             assert_eq!(attributes.to_env(), WANT);
@@ -168,39 +168,39 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_in_the_form_of_openstack() {
+    fn a_disk_in_openstack_format() {
         let text = r#"{"instance_id": "web.default", "instance_type": "u1.small", "hostname": "web",
             "local_hostname": "web", "uuid": "web.default", "public_keys": {"0": "ssh-rsa A"},
             "devices": [{"type": "nic"}]}"#;
         let drive = drive(&[("/openstack/latest/meta_data.json", text)]);
-        let attributes = of_openstack(drive.path()).expect("good");
+        let attributes = read_openstack_drive(drive.path()).expect("good");
         assert_eq!(attributes.to_env(), WANT);
         assert_eq!(attributes.ssh_keys, ["ssh-rsa A"]);
     }
 
     #[test]
-    fn addresses_are_those_of_the_first_device_that_has_some() {
+    fn addresses_are_those_of_the_first_device_with_any() {
         let config = "version: 2\nethernets:\n  eth0:\n    dhcp4: true\n  eth1:\n    addresses: [192.0.2.7/24, 2001:db8:0::7/64]\n";
         let drive = drive(&[(META_DATA, "instance-id: x"), (NETWORK_CONFIG, config)]);
-        let attributes = of_no_cloud(drive.path()).expect("good");
+        let attributes = read_nocloud_drive(drive.path()).expect("good");
         assert_eq!(attributes.values["KUBEVIRT_IPV4"], "192.0.2.7");
         assert_eq!(attributes.values["KUBEVIRT_IPV6"], "2001:db8::7");
     }
 
     #[test]
-    fn disks_with_nonsense() {
+    fn disks_with_invalid_data() {
         for (text, want) in [
             ("- secret", "/meta-data of the drive has another shape"),
             ("a: !secret", "/meta-data of the drive: line 1: "),
         ] {
             let drive = drive(&[(META_DATA, text)]);
-            let error = format!("{:#}", of_no_cloud(drive.path()).expect_err(text));
+            let error = format!("{:#}", read_nocloud_drive(drive.path()).expect_err(text));
             assert!(error.starts_with(want), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }
         let drive = drive(&[(META_DATA, "")]);
         assert_eq!(
-            of_no_cloud(drive.path()).expect("good"),
+            read_nocloud_drive(drive.path()).expect("good"),
             Attributes::default()
         );
     }

@@ -1,6 +1,6 @@
-//! Clouds: platforms that hand out the config by a metadata service or on a drive.
+//! Clouds: platforms that provide the config through a metadata service or on a drive.
 //!
-//! A file has all of one platform: its config and its attributes. None imports another; what several have in common is in
+//! Each file has everything about one platform: its config and its attributes. None imports another; shared code is in
 //! `source` and `attributes`.
 
 pub(super) mod akamai;

@@ -1,5 +1,5 @@
-//! Platform `nutanix`: user data on a config drive in the form of OpenStack. It has no attributes: what else
-//! the drive holds is not documented.
+//! Platform `nutanix`: user data on a config drive in the format of OpenStack. It has no attributes: what else is on
+//! the drive is not documented.
 
 use crate::platform::source::config_drive::ConfigDrivePlatform;
 

@@ -1,8 +1,8 @@
-//! Platforms `openstack` and `brightbox`: user data on a config drive, or of the metadata service, whichever answers
+//! Platforms `openstack` and `brightbox`: user data on a config drive or from the metadata service, whichever answers
 //! first.
 //!
-//! Attributes: the drive if the machine has one, else the metadata service, which has the tree of EC2 beside its own
-//! documents.
+//! Attributes: from the drive if the machine has one, otherwise from the metadata service, which has the tree of EC2 in
+//! addition to its own documents.
 
 use crate::fetch::{FetchError, Request, Route, Service};
 use crate::platform::attributes::openstack::{self, Machine};
@@ -25,7 +25,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 const URL: &str = "http://169.254.169.254/openstack/latest/user_data";
-const URL_6: &str = "http://[fe80::a9fe:a9fe]/openstack/latest/user_data";
+const URL_IPV6: &str = "http://[fe80::a9fe:a9fe]/openstack/latest/user_data";
 
 /// The platform, with its id.
 pub(crate) struct OpenStack(pub &'static str);
@@ -42,7 +42,7 @@ impl Platform for OpenStack {
     fn about(&self) -> About {
         About {
             source: "`/openstack/latest/user_data` on the drive labelled `config-2` or `CONFIG-2`, or of the metadata service (IPv4, and IPv6 link-local): the first that has one",
-            asks: &[],
+            requests: &[],
             no_config: "the drive has no user data; the service says 404 or 204, or gives an empty body; or everything failed",
             waits: "without limit for the drive; 2 min for the service (`--fetch-timeout`)",
             network: Network::Needed,
@@ -54,17 +54,17 @@ impl Platform for OpenStack {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
-        let mut asks: Vec<String> = DRIVES.iter().map(Drive::describe).collect();
-        asks.push(format!("GET {URL}"));
-        asks.push("GET http://[fe80::a9fe:a9fe%25INTERFACE]/openstack/latest/user_data by each interface with an IPv6 address".into());
-        asks
+    fn requests(&self) -> Vec<String> {
+        let mut requests: Vec<String> = DRIVES.iter().map(Drive::describe).collect();
+        requests.push(format!("GET {URL}"));
+        requests.push("GET http://[fe80::a9fe:a9fe%25INTERFACE]/openstack/latest/user_data by each interface with an IPv6 address".into());
+        requests
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
         let service = Probe {
             name: "the metadata service".into(),
-            ask: Box::new(ask_service),
+            run: Box::new(fetch_user_data),
         };
         let what = format!("the metadata service of {}", self.0);
         probes::drives_or_service(&DRIVES, service, what, context)
@@ -75,25 +75,25 @@ impl Platform for OpenStack {
     }
 }
 
-/// Asks the service at every address it may have. The first that has user data decides; most networks have the service at
-/// one address, so that others say there is none.
-fn ask_service(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
+/// Requests the user data from every address that the service may have. The first one that has user data decides; in
+/// most networks only one address is the service, and the others have none.
+fn fetch_user_data(race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
     let mut requests = vec![Request::get(URL)];
     let interfaces = interfaces_with_ipv6()?;
     requests.extend(interfaces.into_iter().map(by_interface));
-    let asked: Vec<Probe<'_>> = requests
+    let probes: Vec<Probe<'_>> = requests
         .iter()
         .map(|request| Probe {
             name: request.shown_url(),
-            ask: Box::new(|race| ask_at(request, race)),
+            run: Box::new(|race| fetch_at(request, race)),
         })
         .collect();
-    probes::first(&asked, race)
+    probes::first(&probes, race)
         .map(|(_, text)| text)
         .map_err(|mut failed| failed.pop().unwrap_or_else(|| anyhow!("nothing was asked")))
 }
 
-fn ask_at(request: &Request, race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
+fn fetch_at(request: &Request, race: &Race<'_>) -> anyhow::Result<Vec<u8>> {
     match race.fetcher.fetch_to_vec(request, race) {
         Ok((text, _)) => Ok(text),
         Err(FetchError::NotFound { .. }) => Ok(Vec::new()),
@@ -105,9 +105,9 @@ fn by_interface(name: String) -> Request {
     Request {
         service: Service {
             route: Route::Interface(name),
-            ..Service::USUAL
+            ..Service::DEFAULT
         },
-        ..Request::get(URL_6)
+        ..Request::get(URL_IPV6)
     }
 }
 
@@ -125,13 +125,13 @@ fn interfaces_with_ipv6() -> anyhow::Result<BTreeSet<String>> {
     Ok(usable.map(|address| address.interface_name).collect())
 }
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: OpenStackAttributes = OpenStackAttributes;
 
-/// Meta-data in the form of EC2, which not every cloud writes.
-const ON_DRIVE_EC2: &str = "/ec2/latest/meta-data.json";
-const AT_SERVICE: &str = "openstack/latest/meta_data.json";
-const VENDOR_AT_SERVICE: &str = "openstack/latest/vendor_data.json";
+/// Metadata in the format of EC2, which not every cloud provides.
+const EC2_META_DATA: &str = "/ec2/latest/meta-data.json";
+const META_DATA: &str = "openstack/latest/meta_data.json";
+const VENDOR_DATA: &str = "openstack/latest/vendor_data.json";
 const UUID: &str = "OPENSTACK_INSTANCE_UUID";
 
 static TREE: DocumentTree = DocumentTree {
@@ -148,13 +148,13 @@ static TREE: DocumentTree = DocumentTree {
     ],
 };
 
-/// The drive, else the tree and documents beside it.
+/// The drive or, if there is none, the tree and the documents of OpenStack.
 #[derive(Debug)]
 struct OpenStackAttributes;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Ec2 {
+struct Ec2Machine {
     instance_id: Option<String>,
     instance_type: Option<String>,
     local_ipv4: Option<String>,
@@ -168,28 +168,30 @@ impl AttributeSource for OpenStackAttributes {
         names
     }
 
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
         match drives::present(&LABELS) {
-            Some(label) => drives::visit(&[label], context, &|_, point| of_drive(point)),
-            None => of_service(&TREE.service(context)),
+            Some(label) => {
+                drives::visit(&[label], context, &|_, mount_point| read_drive(mount_point))
+            }
+            None => fetch_from_service(&TREE.service(context)),
         }
     }
 }
 
-fn of_service(service: &MetadataService<'_>) -> anyhow::Result<Attributes> {
+fn fetch_from_service(service: &MetadataService<'_>) -> anyhow::Result<Attributes> {
     let mut attributes = TREE.gather(service)?;
-    let value: Value = service.json(AT_SERVICE)?.unwrap_or_default();
+    let value: Value = service.json(META_DATA)?.unwrap_or_default();
     attributes.meta_data = decode::flattened(&value);
-    let machine: Option<Machine> = decode::shaped(&service.url(AT_SERVICE), value)?;
-    add(&machine.unwrap_or_default(), &mut attributes);
+    let machine: Option<Machine> = decode::from_value(&service.url(META_DATA), value)?;
+    add_machine(&machine.unwrap_or_default(), &mut attributes);
     attributes.vendor_data = service
-        .json(VENDOR_AT_SERVICE)?
-        .and_then(openstack::of_vendor);
+        .json(VENDOR_DATA)?
+        .and_then(openstack::cloud_init_vendor_data);
     Ok(attributes)
 }
 
-/// Adds what OpenStack's meta-data has and EC2's does not.
-fn add(machine: &Machine, attributes: &mut Attributes) {
+/// Adds what only OpenStack's metadata has.
+fn add_machine(machine: &Machine, attributes: &mut Attributes) {
     attributes.set(UUID, machine.uuid.as_ref());
     if attributes.hostname.is_none() {
         attributes.set_hostname(machine.hostname.as_ref());
@@ -200,22 +202,22 @@ fn add(machine: &Machine, attributes: &mut Attributes) {
     }
 }
 
-fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
-    let (machine, meta_data) = openstack::machine_and_values(point)?;
-    let ec2: Ec2 = match drive::read(point, ON_DRIVE_EC2)? {
-        None => Ec2::default(),
-        Some(text) => decode::json(&drives::shown(ON_DRIVE_EC2), &text)?,
+fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
+    let (machine, meta_data) = openstack::machine_and_values(mount_point)?;
+    let ec2: Ec2Machine = match drive::read(mount_point, EC2_META_DATA)? {
+        None => Ec2Machine::default(),
+        Some(text) => decode::json(&drives::shown(EC2_META_DATA), &text)?,
     };
     let mut attributes = Attributes {
         meta_data,
-        vendor_data: openstack::vendor_data(point)?,
+        vendor_data: openstack::vendor_data(mount_point)?,
         ..Attributes::default()
     };
     attributes.set("OPENSTACK_INSTANCE_ID", ec2.instance_id);
     attributes.set("OPENSTACK_INSTANCE_TYPE", ec2.instance_type);
     attributes.set("OPENSTACK_IPV4_LOCAL", ec2.local_ipv4);
     attributes.set("OPENSTACK_IPV4_PUBLIC", ec2.public_ipv4);
-    add(&machine, &mut attributes);
+    add_machine(&machine, &mut attributes);
     Ok(attributes)
 }
 
@@ -228,16 +230,16 @@ mod tests {
         "public_keys": {"mykey": "ssh-rsa A me\n"}, "admin_pass": "secret", "meta": {"role": "web"}}"#;
 
     #[test]
-    fn a_drive_with_and_without_words_of_ec2() {
+    fn a_drive_with_and_without_ec2_metadata() {
         let both = drive(&[
             (openstack::META_DATA, MACHINE),
             (
-                ON_DRIVE_EC2,
+                EC2_META_DATA,
                 r#"{"instance-id": "i-7", "instance-type": "m1.small", "local-ipv4": "10.0.0.3", "public-ipv4": "",
                     "block-device-mapping": {"root": "/dev/vda"}, "hostname": "web.novalocal"}"#,
             ),
         ]);
-        let attributes = of_drive(both.path()).expect("good");
+        let attributes = read_drive(both.path()).expect("good");
         assert_eq!(attributes.hostname.as_deref(), Some("web.novalocal"));
         assert_eq!(attributes.ssh_keys, ["ssh-rsa A me"]);
         let want = "AFTERBURN_OPENSTACK_HOSTNAME=web.novalocal\n\
@@ -246,7 +248,8 @@ mod tests {
             AFTERBURN_OPENSTACK_INSTANCE_UUID=83679162-1378\n\
             AFTERBURN_OPENSTACK_IPV4_LOCAL=10.0.0.3\n";
         assert_eq!(attributes.to_env(), want);
-        let attributes = of_drive(drive(&[(openstack::META_DATA, MACHINE)]).path()).expect("good");
+        let attributes =
+            read_drive(drive(&[(openstack::META_DATA, MACHINE)]).path()).expect("good");
         assert_eq!(attributes.values.len(), 2, "{}", attributes.to_env());
         assert_eq!(
             attributes.meta_data.get("meta.role").map(String::as_str),
@@ -260,7 +263,7 @@ mod tests {
                 r##"{"cloud-init": "#cloud-config\n"}"##,
             ),
         ]);
-        let attributes = of_drive(vendor.path()).expect("good");
+        let attributes = read_drive(vendor.path()).expect("good");
         assert_eq!(
             attributes.vendor_data.as_deref(),
             Some(&b"#cloud-config\n"[..])
@@ -268,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn drives_that_say_nothing_or_nonsense() {
+    fn drives_with_missing_or_invalid_data() {
         for (files, want) in [
             (&[][..], "the drive has no /openstack/latest/meta_data.json"),
             (
@@ -278,12 +281,12 @@ mod tests {
             (
                 &[
                     (openstack::META_DATA, MACHINE),
-                    (ON_DRIVE_EC2, "[\"secret\"]"),
+                    (EC2_META_DATA, "[\"secret\"]"),
                 ],
                 "/ec2/latest/meta-data.json of the drive has another shape",
             ),
         ] {
-            let error = format!("{:#}", of_drive(drive(files).path()).expect_err(want));
+            let error = format!("{:#}", read_drive(drive(files).path()).expect_err(want));
             assert!(error.starts_with(want), "{error}");
             assert!(!error.contains("secret"), "{error}");
         }

@@ -13,14 +13,14 @@ pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
     source: "user data of the metadata service, base64",
     document: ServiceDocument {
         headers: &[("Authorization", "Bearer Oracle")],
-        again: &[429],
-        packing: ConfigEncoding::Base64,
+        retry_statuses: &[429],
+        encoding: ConfigEncoding::Base64,
         ..ServiceDocument::at("http://169.254.169.254/opc/v2/instance/metadata/user_data")
     },
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "ORACLECLOUD_AVAILABILITY_DOMAIN",
@@ -32,11 +32,11 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "ORACLECLOUD_INSTANCE_SHAPE",
         "ORACLECLOUD_REGION_ID",
     ],
-    ask: |context: &FetchContext<'_>| {
+    fetch: |context: &FetchContext<'_>| {
         let service = MetadataService::at(context, "http://169.254.169.254/opc/v2/")
-            .with("Authorization", "Bearer Oracle")
-            .again(&[429]);
-        Ok(attributes(&service.needed("instance")?))
+            .with_header("Authorization", "Bearer Oracle")
+            .retry_on(&[429]);
+        Ok(attributes(&service.required_json("instance")?))
     },
 };
 

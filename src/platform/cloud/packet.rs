@@ -1,4 +1,4 @@
-//! Platform `packet` (Equinix Metal): user data of the metadata service. Results of stages are reported to it.
+//! Platform `packet` (Equinix Metal): user data of the metadata service. The results of stages are reported to it.
 //!
 //! Attributes: one JSON document.
 
@@ -22,14 +22,14 @@ static USER_DATA: ServiceDocument = ServiceDocument {
     missing: Missing::Failure,
     ..ServiceDocument::at("https://metadata.packet.net/userdata")
 };
-/// Has the URL that events are posted to.
+/// Contains the URL that events are posted to.
 static METADATA: ServiceDocument = ServiceDocument {
     headers: HEADERS,
     missing: Missing::Failure,
     ..ServiceDocument::at("https://metadata.packet.net/metadata")
 };
-/// Time limit of reporting a result, since a network that is gone must not hold up a boot.
-const TIMEOUT: Duration = Duration::from_secs(30);
+/// Time limit for reporting a result, since a network that is down must not block a boot.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The platform.
 pub(crate) struct Packet;
@@ -53,7 +53,7 @@ impl Platform for Packet {
     fn about(&self) -> About {
         About {
             source: "user data of the metadata service",
-            asks: &[],
+            requests: &[],
             no_config: USER_DATA.no_config(),
             waits: document::TIMEOUT_TEXT,
             network: Network::Needed,
@@ -62,7 +62,7 @@ impl Platform for Packet {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         vec![
             USER_DATA.describe(),
             format!("after each stage: {}", METADATA.describe()),
@@ -80,9 +80,9 @@ impl Platform for Packet {
         stage: &str,
         result: Result<(), &str>,
     ) -> anyhow::Result<()> {
-        let end = Instant::now() + TIMEOUT;
+        let end = Instant::now() + REPORT_TIMEOUT;
         let bounded = Settings {
-            total: Some(TIMEOUT),
+            total: Some(REPORT_TIMEOUT),
             ..context.fetcher.settings().clone()
         };
         let fetcher = context.fetcher.with_settings(bounded);
@@ -118,7 +118,7 @@ fn event(stage: &str, result: Result<(), &str>) -> Event {
     }
 }
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "PACKET_HOSTNAME",
@@ -133,10 +133,10 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "PACKET_PHONE_HOME_URL",
         "PACKET_PLAN",
     ],
-    ask: |context: &FetchContext<'_>| {
-        let service =
-            MetadataService::at(context, "https://metadata.packet.net/").with("Accept", "*/*");
-        Ok(attributes(&service.needed("metadata")?))
+    fetch: |context: &FetchContext<'_>| {
+        let service = MetadataService::at(context, "https://metadata.packet.net/")
+            .with_header("Accept", "*/*");
+        Ok(attributes(&service.required_json("metadata")?))
     },
 };
 
@@ -175,7 +175,7 @@ fn attributes(machine: &Machine) -> Attributes {
     for address in addresses.unwrap_or_default() {
         let scope = if address.public { "PUBLIC" } else { "PRIVATE" };
         let kind = format!("PACKET_IPV{}_{scope}", address.address_family);
-        // An address and its gateway have the same number.
+        // An address and its gateway get the same number.
         let number = seen.entry(kind.clone()).or_default();
         let of = |text: &Option<String>| text.as_deref().map(canonical);
         attributes.set(format!("{kind}_{number}"), of(&address.address));

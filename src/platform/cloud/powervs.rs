@@ -1,6 +1,6 @@
-//! Platform `powervs` (IBM Power Virtual Server): user data on a config drive in the form of OpenStack.
+//! Platform `powervs` (IBM Power Virtual Server): user data on a config drive in the format of OpenStack.
 //!
-//! Attributes: meta-data on the same drive.
+//! Attributes: metadata on the same drive.
 
 use crate::platform::attributes::openstack::{self, Machine};
 use crate::platform::attributes::{FunctionSource, drives};
@@ -12,17 +12,17 @@ pub(crate) static PLATFORM: ConfigDrivePlatform = ConfigDrivePlatform {
     attributes: Some(&ATTRIBUTES),
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &["POWERVS_INSTANCE_ID", "POWERVS_LOCAL_HOSTNAME"],
-    ask: |context: &FetchContext<'_>| {
-        drives::visit(&[LABEL], context, &|_, point| {
-            Ok(attributes(&openstack::machine(point)?))
+    fetch: |context: &FetchContext<'_>| {
+        drives::visit(&[LABEL], context, &|_, mount_point| {
+            Ok(attributes(&openstack::machine(mount_point)?))
         })
     },
 };
 
-/// The host name is `name`: `hostname` has a domain that does not exist.
+/// The host name is in `name`: `hostname` has a domain that does not exist.
 fn attributes(machine: &Machine) -> Attributes {
     let mut attributes = Attributes::default();
     attributes.set_hostname(machine.name.as_ref());

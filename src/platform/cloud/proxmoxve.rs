@@ -1,8 +1,8 @@
-//! Platform `proxmoxve` (Proxmox VE): user data or vendor data on the drive `cidata`. Proxmox writes a cloud-config of
-//! its own as user data, so the config usually is vendor data (`cicustom vendor=`).
+//! Platform `proxmoxve` (Proxmox VE): user data or vendor data on the drive `cidata`. Proxmox writes its own
+//! cloud-config as user data, so the config usually is vendor data (`cicustom vendor=`).
 //!
-//! Attributes: the cloud-config, meta-data and network config of Proxmox on the same drive. User data of any other form has
-//! none.
+//! Attributes: the cloud-config, metadata and network config of Proxmox on the same drive. User data in any other
+//! format has none.
 
 use crate::platform::attributes::decode::{self, Keys};
 use crate::platform::attributes::network::NetworkConfig;
@@ -26,7 +26,7 @@ pub(crate) static PLATFORM: CidataPlatform = CidataPlatform {
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "PROXMOXVE_HOSTNAME",
@@ -34,12 +34,14 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "PROXMOXVE_IPV4",
         "PROXMOXVE_IPV6",
     ],
-    ask: |context: &FetchContext<'_>| drives::visit(&[LABEL], context, &|_, point| of_drive(point)),
+    fetch: |context: &FetchContext<'_>| {
+        drives::visit(&[LABEL], context, &|_, mount_point| read_drive(mount_point))
+    },
 };
 
-const USER: &str = "/user-data";
-const META: &str = "/meta-data";
-const NETWORK: &str = "/network-config";
+const USER_DATA: &str = "/user-data";
+const META_DATA: &str = "/meta-data";
+const NETWORK_CONFIG: &str = "/network-config";
 
 #[derive(Default, Deserialize)]
 struct CloudConfig {
@@ -50,19 +52,23 @@ struct CloudConfig {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-struct Meta {
+struct MetaData {
     instance_id: Option<String>,
 }
 
-fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
-    let user = read(point, USER)?.filter(|text| text.starts_with("#cloud-config"));
-    let user: CloudConfig = parsed(USER, user, &|text| {
+fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
+    let user = read(mount_point, USER_DATA)?.filter(|text| text.starts_with("#cloud-config"));
+    let user: CloudConfig = parse(USER_DATA, user, &|text| {
         yaml::entries(text, &["hostname", "ssh_authorized_keys"])
     })?;
-    let meta: Meta = parsed(META, read(point, META)?, &|text| {
+    let meta: MetaData = parse(META_DATA, read(mount_point, META_DATA)?, &|text| {
         yaml::entries(text, &["instance-id"])
     })?;
-    let network: NetworkConfig = parsed(NETWORK, read(point, NETWORK)?, &yaml::value)?;
+    let network: NetworkConfig = parse(
+        NETWORK_CONFIG,
+        read(mount_point, NETWORK_CONFIG)?,
+        &yaml::value,
+    )?;
     let first = network.devices().into_iter().next().unwrap_or_default();
     let mut attributes = Attributes::default();
     attributes.set_hostname(user.hostname.as_ref());
@@ -74,25 +80,25 @@ fn of_drive(point: &Path) -> anyhow::Result<Attributes> {
     Ok(attributes)
 }
 
-fn read(point: &Path, path: &str) -> anyhow::Result<Option<String>> {
-    let text = drive::read(point, path)?;
+fn read(mount_point: &Path, path: &str) -> anyhow::Result<Option<String>> {
+    let text = drive::read(mount_point, path)?;
     let text = text.map(|text| decode::text(&drives::shown(path), text));
     text.transpose()
 }
 
-/// Parses the text of a file; the default if there is no such file.
-fn parsed<T: DeserializeOwned + Default>(
+/// Decodes the text of a file; the default if the file does not exist.
+fn parse<T: DeserializeOwned + Default>(
     path: &str,
     text: Option<String>,
-    parse: &dyn Fn(&str) -> anyhow::Result<serde_json::Value>,
+    to_value: &dyn Fn(&str) -> anyhow::Result<serde_json::Value>,
 ) -> anyhow::Result<T> {
     let Some(text) = text else {
         return Ok(T::default());
     };
     let what = drives::shown(path);
-    let value = parse(&text).with_context(|| what.clone())?;
-    let shaped: Option<T> = decode::shaped(&what, value)?;
-    Ok(shaped.unwrap_or_default())
+    let value = to_value(&text).with_context(|| what.clone())?;
+    let decoded: Option<T> = decode::from_value(&what, value)?;
+    Ok(decoded.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -111,12 +117,12 @@ mod tests {
     #[test]
     fn a_drive() {
         let drive = drive(&[
-            (USER, CLOUD),
-            (META, "instance-id: 15a9919c\n"),
-            (NETWORK, DEVICES),
+            (USER_DATA, CLOUD),
+            (META_DATA, "instance-id: 15a9919c\n"),
+            (NETWORK_CONFIG, DEVICES),
             ("/vendor-data", ""),
         ]);
-        let attributes = of_drive(drive.path()).expect("good");
+        let attributes = read_drive(drive.path()).expect("good");
         assert_eq!(attributes.hostname.as_deref(), Some("web"));
         assert_eq!(attributes.ssh_keys, ["ssh-rsa A me", "ssh-rsa B"]);
         let want = "AFTERBURN_PROXMOXVE_HOSTNAME=web\n\
@@ -127,28 +133,32 @@ mod tests {
     }
 
     #[test]
-    fn user_data_that_is_no_cloud_config_says_nothing() {
+    fn other_user_data_has_no_attributes() {
         let dhcp = "version: 1\nconfig:\n    - type: physical\n      name: eth0\n      subnets:\n      - type: dhcp4\n";
         let ignition = "{\"ignition\": {\"version\": \"3.4.0\"}, \"hostname\": \"no\"}";
-        let drive = drive(&[(USER, ignition), (META, "instance-id: 1"), (NETWORK, dhcp)]);
-        let attributes = of_drive(drive.path()).expect("good");
+        let drive = drive(&[
+            (USER_DATA, ignition),
+            (META_DATA, "instance-id: 1"),
+            (NETWORK_CONFIG, dhcp),
+        ]);
+        let attributes = read_drive(drive.path()).expect("good");
         assert_eq!(attributes.to_env(), "AFTERBURN_PROXMOXVE_INSTANCE_ID=1\n");
         assert_eq!(attributes.hostname, None);
     }
 
     #[test]
-    fn drives_with_nonsense() {
+    fn drives_with_invalid_data() {
         for (files, want) in [
             (
-                (NETWORK, "version: 1\nconfig: secret\n"),
+                (NETWORK_CONFIG, "version: 1\nconfig: secret\n"),
                 "/network-config of the drive has another shape",
             ),
             (
-                (USER, "#cloud-config\nhostname: !secret x\n"),
+                (USER_DATA, "#cloud-config\nhostname: !secret x\n"),
                 "/user-data of the drive: line 2: ",
             ),
         ] {
-            let error = of_drive(drive(&[files]).path()).expect_err(want);
+            let error = read_drive(drive(&[files]).path()).expect_err(want);
             let error = format!("{error:#}");
             assert!(error.starts_with(want), "{error}");
             assert!(!error.contains("secret"), "{error}");

@@ -1,7 +1,7 @@
-//! Platform `scaleway`: user data of Scaleway. The service answers privileged source ports only, so that other users of the
-//! machine cannot read it.
+//! Platform `scaleway`: user data of Scaleway. The service only answers privileged source ports, so that other users of
+//! the machine cannot read it.
 //!
-//! Attributes: one JSON document, which any user of the machine may read.
+//! Attributes: one JSON document, which any user of the machine can read.
 
 use crate::platform::attributes::FunctionSource;
 use crate::platform::attributes::service::MetadataService;
@@ -19,7 +19,7 @@ pub(crate) static PLATFORM: DocumentPlatform = DocumentPlatform {
     attributes: &ATTRIBUTES,
 };
 
-/// What `kindling metadata` asks for.
+/// The attributes for `kindling metadata`.
 static ATTRIBUTES: FunctionSource = FunctionSource {
     names: &[
         "SCALEWAY_HOSTNAME",
@@ -30,9 +30,9 @@ static ATTRIBUTES: FunctionSource = FunctionSource {
         "SCALEWAY_IPV6_PUBLIC",
         "SCALEWAY_ZONE_ID",
     ],
-    ask: |context: &FetchContext<'_>| {
+    fetch: |context: &FetchContext<'_>| {
         let service = MetadataService::at(context, "http://169.254.42.42/");
-        Ok(attributes(&service.needed("conf?format=json")?))
+        Ok(attributes(&service.required_json("conf?format=json")?))
     },
 };
 
@@ -69,7 +69,7 @@ fn attributes(instance: &Instance) -> Attributes {
     fn of(address: Option<&Address>) -> Option<&String> {
         address.and_then(|address| address.address.as_ref())
     }
-    // The list is newer than the field.
+    // The list was added later than the single field.
     let listed = instance.public_ips_v6.as_deref().unwrap_or_default();
     let ipv6 = of(instance.ipv6.as_ref()).or(of(listed.first()));
     let location = instance.location.as_ref();

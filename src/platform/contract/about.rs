@@ -1,15 +1,15 @@
-//! The description of a platform for people, of which `docs/platforms.md` and `kindling platform show` are made.
+//! The description of a platform, from which `docs/platforms.md` and `kindling platform show` are generated.
 
 /// The description of a platform.
 #[derive(Debug, Clone, Copy)]
 pub struct About {
-    /// Where the config is, in a line of Markdown.
+    /// Where the config is, as a line of Markdown.
     pub source: &'static str,
-    /// The requests and reads, in order, a line each.
-    pub asks: &'static [&'static str],
-    /// Answers that mean that there is no config, and that this is not an error.
+    /// The requests and reads in order, one line each.
+    pub requests: &'static [&'static str],
+    /// Answers that mean that there is no config, which is not an error.
     pub no_config: &'static str,
-    /// How long it waits for a service, drive or device that is not there yet.
+    /// How long it waits for a service, drive or device that is not available yet.
     pub waits: &'static str,
     /// Whether it needs a network.
     pub network: Network,
@@ -22,7 +22,7 @@ pub struct About {
 /// Whether a platform needs a network for its config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    /// It does; stage `fetch-offline` signals that.
+    /// It does; stage `fetch-offline` signals this.
     Needed,
     /// It does not.
     NotNeeded,
@@ -37,28 +37,28 @@ pub enum KernelModule {
     Expected(&'static str),
 }
 
-/// How a platform is tested, from the strongest way to the weakest.
+/// How a platform is tested, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TestLevel {
-    /// The shipped binary asks a server at the address, and with the protocol, of the platform.
+    /// The shipped binary sends requests to a server at the platform's address and with its protocol.
     RealWire,
     /// The shipped binary reads real file systems on real devices of a real kernel.
     RealMedium,
     /// The shipped binary reads the device in a real or virtual machine.
     RealDevice,
-    /// The shipped binary reads files, and runs programs, that stand in for the device.
+    /// The shipped binary reads files and runs programs that simulate the device.
     StandIn,
-    /// A peer in memory speaks the protocol; the device itself was not there.
+    /// A peer in memory implements the protocol; no device is involved.
     Exchange,
-    /// Nothing is asked.
+    /// There is nothing to test.
     Nothing,
 }
 
 impl About {
-    /// A platform that has no source of configs.
+    /// A platform without a source of configs.
     pub const NOTHING: About = About {
         source: "nowhere: it comes from the kernel command line or from `user.ign`",
-        asks: &[],
+        requests: &[],
         no_config: "always",
         waits: "none",
         network: Network::NotNeeded,
@@ -68,7 +68,7 @@ impl About {
 }
 
 impl Network {
-    /// The word for it in tables.
+    /// Name in tables.
     pub fn name(self) -> &'static str {
         match self {
             Network::Needed => "network",
@@ -87,7 +87,7 @@ impl KernelModule {
 }
 
 impl TestLevel {
-    /// The words for it in tables.
+    /// Name in tables.
     pub fn name(self) -> &'static str {
         match self {
             TestLevel::RealWire => "real network",

@@ -1,8 +1,8 @@
-//! Answers of a platform to the questions for its config, and whether it can be asked now.
+//! Results of obtaining the config from a platform.
 
 use crate::fetch::FetchError;
 
-/// The answer of a source of configs.
+/// The result of obtaining the config from a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// A config.
@@ -14,9 +14,9 @@ pub enum Answer {
     },
     /// The source has no config, which is not an error.
     Empty,
-    /// The machine has no such source; another may have the config.
+    /// The source does not apply to this machine; another may have the config.
     NoConfig,
-    /// The source can only be asked with a network.
+    /// The source needs a network.
     NeedsNetwork {
         /// What the network is needed for.
         what: String,
@@ -24,7 +24,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// The answer for bytes that were found: [`Answer::Empty`] if there are none.
+    /// The answer for the contents of a source: [`Answer::Empty`] if there are none.
     pub fn of(name: impl Into<String>, text: Vec<u8>) -> Self {
         if text.is_empty() {
             return Answer::Empty;
@@ -33,10 +33,10 @@ impl Answer {
         Answer::Config { name, text }
     }
 
-    /// The answer for the result of a fetch. A missing network is an answer, every other failure an error.
+    /// The answer for the result of a fetch. A missing network is an answer; every other failure is an error.
     ///
     /// # Errors
-    /// The fetch failed, with a network.
+    /// If the fetch failed for any other reason than a missing network.
     pub fn fetched(
         name: impl Into<String>,
         result: Result<Vec<u8>, FetchError>,
@@ -51,12 +51,12 @@ impl Answer {
     }
 }
 
-/// Whether a machine is ready to be asked for its config.
+/// Whether the config can be obtained now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Readiness {
-    /// The machine can be asked.
+    /// It can.
     Yes,
-    /// It can only be asked with a network.
+    /// A network is needed first.
     NeedsNetwork {
         /// What the network is needed for.
         what: String,

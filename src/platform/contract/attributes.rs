@@ -1,22 +1,22 @@
-//! What a platform tells a machine of itself besides its config: its name, SSH keys, attributes such as addresses.
+//! Instance metadata: host name, SSH keys, and attributes such as addresses.
 
 use super::context::FetchContext;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 
-/// What a machine is told of itself.
+/// Instance metadata of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Attributes {
     /// Host name.
     pub hostname: Option<String>,
-    /// Authorized SSH keys in the form of `authorized_keys`, each once.
+    /// Authorized SSH keys in the format of `authorized_keys`, without duplicates.
     pub ssh_keys: Vec<String>,
-    /// All else by name, e.g. `AWS_INSTANCE_ID`. Values are those of the platform, trimmed, and never empty.
+    /// All other attributes by name, e.g. `AWS_INSTANCE_ID`. Values are trimmed and never empty.
     pub values: BTreeMap<String, String>,
-    /// Values of the meta-data document by their paths in it, on platforms that have one. They are never printed, since a
-    /// password may be among them.
+    /// Values of the metadata document by path, on platforms that have one. They are never printed, since they may
+    /// include a password.
     pub meta_data: BTreeMap<String, String>,
-    /// User data of the operator of the platform. It is never printed, since it may hold secrets.
+    /// User data from the operator of the platform. It is never printed, since it may contain secrets.
     pub vendor_data: Option<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl Attributes {
         self.hostname = hostname.map(String::from);
     }
 
-    /// Adds the SSH keys in a text, one per line. Empty lines, comments and known keys are left out.
+    /// Adds SSH keys, one per line. Empty lines, comments and known keys are skipped.
     pub fn add_keys(&mut self, lines: &str) {
         for key in lines.lines().map(str::trim) {
             let is_key = !key.is_empty() && !key.starts_with('#');
@@ -54,13 +54,13 @@ impl Attributes {
     }
 }
 
-/// The platform answered, but has no document that describes the machine.
+/// The platform answered, but has no metadata about the machine.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NoDescription(pub String);
 
 impl NoDescription {
-    /// True if it is in the chain of causes of an error.
+    /// True if it is among the causes of `error`.
     pub fn is_cause_of(error: &anyhow::Error) -> bool {
         error.chain().any(|cause| cause.is::<NoDescription>())
     }
@@ -68,14 +68,15 @@ impl NoDescription {
 
 /// A source of attributes.
 pub trait AttributeSource: Sync + Debug {
-    /// Names of all attributes that it may have; of a numbered series the first, which ends in `_0`.
+    /// Names of all attributes that it may return; for a numbered series, that of the first, which ends in `_0`.
     fn names(&self) -> Vec<&'static str>;
 
-    /// Obtains the attributes. Those that the machine does not have are left out.
+    /// Fetches the attributes. Those that the machine does not have are omitted.
     ///
     /// # Errors
-    /// The platform does not answer, or a document has another form. The message names the document and quotes nothing.
-    fn ask(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes>;
+    /// If the platform does not answer, or a document does not have the expected structure. The message names the
+    /// document and quotes nothing.
+    fn fetch(&self, context: &FetchContext<'_>) -> anyhow::Result<Attributes>;
 }
 
 #[cfg(test)]
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_empty_or_said_twice_is_left_out() {
+    fn empty_and_duplicate_values_are_skipped() {
         let mut attributes = Attributes::default();
         attributes.set_hostname(Some(" web-1\n"));
         attributes

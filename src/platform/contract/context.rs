@@ -1,20 +1,20 @@
-//! What a platform is given when it is asked.
+//! The context that platforms run in.
 
 use crate::config::model::File;
 use crate::fetch::{FetchEvents, Fetcher};
 use crate::log::Log;
 use std::path::Path;
 
-/// What a platform is given when it is asked.
+/// What a platform needs to obtain its config.
 pub struct FetchContext<'a> {
-    /// The client; offline in stages that must do without a network. `Platform::init` may put credentials into it.
+    /// The client; offline in stages that must not use a network. `Platform::init` may add credentials to it.
     pub fetcher: Fetcher,
-    /// Told of fetches, and asked whether they are cancelled.
+    /// Receives events of fetches, and decides about cancellation.
     pub events: &'a (dyn FetchEvents + Sync),
-    /// Where messages go.
+    /// The log.
     pub log: &'a Log,
     /// Path of the config of platform `file`.
     pub config_file: &'a Path,
-    /// Files that the platform supplies besides the config. The files stage writes them, with or without a config.
+    /// Files that the platform supplies in addition to the config. The files stage writes them, even without a config.
     pub output_files: Vec<File>,
 }

@@ -1,6 +1,6 @@
-//! What every platform is: the trait, its answers, its description, and its source of attributes.
+//! The interface of every platform: the trait, its results, its description, and its source of attributes.
 //!
-//! All other parts of [`platform`](super) are built on it, and it imports none of them.
+//! All other parts of [`platform`](super) build on it, and it imports none of them.
 
 mod about;
 mod answer;
@@ -17,42 +17,46 @@ pub use context::FetchContext;
 use crate::fetch::Fetcher;
 use crate::log::Log;
 
-/// One kind of machine.
+/// A kind of machine.
 pub trait Platform: Sync {
-    /// The id in `ignition.platform.id=` and `--platform`.
+    /// The id for `ignition.platform.id=` and `--platform`.
     fn id(&self) -> &'static str;
 
-    /// The description for people.
+    /// The description of the platform.
     fn about(&self) -> About;
 
-    /// Id of the platform that this is another name of.
+    /// Id of the platform that this is an alias of.
     fn alias_of(&self) -> Option<&'static str> {
         None
     }
 
-    /// True if the machine hands out its config only once, so that reading it consumes it.
+    /// True if reading the config consumes it, so that it can be read only once.
     fn is_read_once(&self) -> bool {
         false
     }
 
-    /// The requests and reads, in order, a line each.
-    fn asks(&self) -> Vec<String> {
-        self.about().asks.iter().map(|&ask| ask.into()).collect()
+    /// The requests and reads in order, one line each.
+    fn requests(&self) -> Vec<String> {
+        self.about()
+            .requests
+            .iter()
+            .map(|&request| request.into())
+            .collect()
     }
 
-    /// Adds to a plain fetcher the credentials for the stores of this platform. Called once per process, before anything
-    /// else.
+    /// Adds the credentials for the stores of this platform to a plain fetcher. Called once per process, before
+    /// anything else.
     ///
     /// # Errors
-    /// The process ends.
+    /// Any error ends the process.
     fn fetcher(&self, plain: Fetcher, _log: &Log) -> anyhow::Result<Fetcher> {
         Ok(plain)
     }
 
-    /// Prepares the platform. Called in every stage, before any source of configs is asked.
+    /// Prepares the platform. Called in every stage, before any source of configs is used.
     ///
     /// # Errors
-    /// The stage ends.
+    /// Any error ends the stage.
     fn init(&self, _context: &mut FetchContext<'_>) -> anyhow::Result<Readiness> {
         Ok(Readiness::Yes)
     }
@@ -60,13 +64,13 @@ pub trait Platform: Sync {
     /// Obtains the config.
     ///
     /// # Errors
-    /// There may be a config, but it cannot be obtained.
+    /// If there may be a config, but it cannot be obtained.
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer>;
 
     /// Reports the result of a stage to the platform. Called after every stage.
     ///
     /// # Errors
-    /// It cannot be reported, which is only logged.
+    /// If the result cannot be reported, which is only logged.
     fn status(
         &self,
         _context: &mut FetchContext<'_>,
@@ -79,7 +83,7 @@ pub trait Platform: Sync {
     /// Removes the config from where the machine keeps it.
     ///
     /// # Errors
-    /// It cannot be removed, or not on this platform.
+    /// If it cannot be removed, or the platform does not support this.
     fn delete_config(&self, _context: &mut FetchContext<'_>) -> anyhow::Result<()> {
         anyhow::bail!("cannot delete config on this platform")
     }
@@ -89,12 +93,12 @@ pub trait Platform: Sync {
         None
     }
 
-    /// Obtains the attributes; `None` if the platform has no source of them.
+    /// Fetches the attributes; `None` if the platform has no source of them.
     ///
     /// # Errors
-    /// As [`AttributeSource::ask`].
+    /// See [`AttributeSource::fetch`].
     fn attributes(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Option<Attributes>> {
         let source = self.attribute_source();
-        source.map(|source| source.ask(context)).transpose()
+        source.map(|source| source.fetch(context)).transpose()
     }
 }

@@ -1,11 +1,11 @@
-//! A context to ask platforms in, for tests.
+//! A context for tests of platforms.
 
 use super::context::FetchContext;
 use crate::fetch::{Fetcher, Silent};
 use crate::log::{Log, Sink};
 use std::path::Path;
 
-/// Does something in a context without a network; gives the result, and the log.
+/// Runs `work` in a context without a network; returns its result and the log.
 pub(crate) fn in_context<T>(
     config_file: &Path,
     work: impl FnOnce(&mut FetchContext<'_>) -> T,

@@ -1,34 +1,34 @@
-//! A platform that a machine may be, and how sure that is.
+//! A guess at the platform of a machine, and its certainty.
 
-/// A platform that a machine may be.
+/// A guess at the platform of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Guess {
     /// The platform.
     pub id: &'static str,
-    /// How sure it is.
+    /// How certain it is.
     pub certainty: Certainty,
     /// The evidence.
     pub reason: String,
 }
 
-/// How sure a guess is, the surest first.
+/// How certain a guess is, most certain first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Certainty {
-    /// It is on the kernel command line.
-    Told,
+    /// The kernel command line names the platform.
+    Stated,
     /// No other platform has this evidence.
     Certain,
-    /// Few others have it.
+    /// Few other platforms have this evidence.
     Likely,
-    /// Several have it.
+    /// Several platforms have this evidence.
     Possible,
 }
 
 impl Certainty {
-    /// The word for it.
+    /// Name for output.
     pub fn name(self) -> &'static str {
         match self {
-            Certainty::Told => "told",
+            Certainty::Stated => "told",
             Certainty::Certain => "certain",
             Certainty::Likely => "likely",
             Certainty::Possible => "possible",

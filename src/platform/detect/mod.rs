@@ -1,5 +1,5 @@
-//! Guesses which platform a machine is from its firmware, devices and file systems. For people only: a boot is told, since a
-//! wrong guess would take the config from whoever is at that address.
+//! Guesses the platform of a machine from its firmware, devices and file systems. This is only informational: a boot
+//! requires an explicit platform, since a wrong guess would take the config from whatever is at that address.
 
 mod guess;
 mod rules;

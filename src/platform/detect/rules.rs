@@ -1,96 +1,96 @@
-//! Evidence for each platform. The strings are those that vendors document and that other detectors use.
+//! Evidence for each platform. The strings are documented by vendors or used by other detectors.
 
 use super::guess::{Certainty, Guess};
 use super::traits::Traits;
 use crate::platform;
 
-/// A field of SMBIOS.
+/// An SMBIOS field.
 struct SmbiosField {
     name: &'static str,
-    of: fn(&Traits) -> &str,
+    get: fn(&Traits) -> &str,
 }
 
-/// How a field is compared.
+/// How a field is matched.
 enum Evidence {
-    Exactly(&'static str),
-    Begins(&'static str),
-    Ends(&'static str),
-    Has(&'static str),
+    Equals(&'static str),
+    StartsWith(&'static str),
+    EndsWith(&'static str),
+    Contains(&'static str),
 }
 
 const VENDOR: SmbiosField = SmbiosField {
     name: "sys_vendor",
-    of: |traits| &traits.vendor,
+    get: |traits| &traits.vendor,
 };
 const PRODUCT: SmbiosField = SmbiosField {
     name: "product_name",
-    of: |traits| &traits.product,
+    get: |traits| &traits.product,
 };
 const SERIAL: SmbiosField = SmbiosField {
     name: "product_serial",
-    of: |traits| &traits.serial,
+    get: |traits| &traits.serial,
 };
 const UUID: SmbiosField = SmbiosField {
     name: "product_uuid",
-    of: |traits| &traits.uuid,
+    get: |traits| &traits.uuid,
 };
 const ASSET_TAG: SmbiosField = SmbiosField {
     name: "chassis_asset_tag",
-    of: |traits| &traits.asset_tag,
+    get: |traits| &traits.asset_tag,
 };
 const FIRMWARE: SmbiosField = SmbiosField {
     name: "bios_version",
-    of: |traits| &traits.firmware,
+    get: |traits| &traits.firmware,
 };
 
-/// Chassis asset tag of every virtual machine of Azure, and of no other.
+/// Chassis asset tag of all virtual machines in Azure, and of no others.
 const AZURE_TAG: &str = "7783-7084-3265-9085-8269-3286-77";
 
-use Certainty::{Certain, Likely, Possible, Told};
-use Evidence::{Begins, Ends, Exactly, Has};
+use Certainty::{Certain, Likely, Possible, Stated};
+use Evidence::{Contains, EndsWith, Equals, StartsWith};
 
-/// Platform, certainty, and the evidence in a field of SMBIOS.
+/// Platform, certainty, and evidence in an SMBIOS field.
 const FIRMWARE_RULES: &[(&str, Certainty, SmbiosField, Evidence)] = &[
-    ("akamai", Certain, VENDOR, Exactly("Akamai")),
-    ("akamai", Certain, VENDOR, Exactly("Linode")),
-    ("aliyun", Certain, PRODUCT, Exactly("Alibaba Cloud ECS")),
-    ("applehv", Certain, PRODUCT, Begins("Apple Virtualization")),
-    ("aws", Certain, VENDOR, Exactly("Amazon EC2")),
-    ("aws", Certain, FIRMWARE, Has("amazon")),
-    ("aws", Likely, UUID, Begins("ec2")),
-    ("azure", Certain, ASSET_TAG, Exactly(AZURE_TAG)),
-    ("azurestack", Possible, ASSET_TAG, Exactly(AZURE_TAG)),
-    ("brightbox", Certain, SERIAL, Ends(".brightbox.com")),
-    ("cloudsigma", Certain, PRODUCT, Exactly("CloudSigma")),
-    ("cloudstack", Certain, PRODUCT, Begins("CloudStack")),
-    ("digitalocean", Certain, VENDOR, Exactly("DigitalOcean")),
-    ("exoscale", Certain, PRODUCT, Begins("Exoscale")),
-    ("gcp", Certain, PRODUCT, Exactly("Google Compute Engine")),
-    ("gcp", Certain, SERIAL, Begins("GoogleCloud-")),
-    ("hetzner", Certain, VENDOR, Exactly("Hetzner")),
-    ("kubevirt", Certain, VENDOR, Exactly("KubeVirt")),
-    ("kubevirt", Certain, PRODUCT, Exactly("KubeVirt")),
-    ("nutanix", Certain, VENDOR, Exactly("Nutanix")),
-    ("openstack", Certain, PRODUCT, Begins("OpenStack")),
-    ("openstack", Certain, ASSET_TAG, Begins("OpenStack")),
-    ("openstack", Certain, ASSET_TAG, Exactly("OpenTelekomCloud")),
-    ("openstack", Certain, ASSET_TAG, Exactly("SAP CCloud VM")),
-    ("openstack", Certain, ASSET_TAG, Exactly("HUAWEICLOUD")),
+    ("akamai", Certain, VENDOR, Equals("Akamai")),
+    ("akamai", Certain, VENDOR, Equals("Linode")),
+    ("aliyun", Certain, PRODUCT, Equals("Alibaba Cloud ECS")),
     (
-        "oraclecloud",
+        "applehv",
         Certain,
-        ASSET_TAG,
-        Exactly("OracleCloud.com"),
+        PRODUCT,
+        StartsWith("Apple Virtualization"),
     ),
-    ("qemu", Likely, VENDOR, Exactly("QEMU")),
-    ("scaleway", Certain, VENDOR, Exactly("Scaleway")),
-    ("upcloud", Certain, VENDOR, Exactly("UpCloud")),
-    ("virtualbox", Certain, PRODUCT, Exactly("VirtualBox")),
-    ("vmware", Certain, VENDOR, Begins("VMware")),
-    ("vultr", Certain, VENDOR, Exactly("Vultr")),
+    ("aws", Certain, VENDOR, Equals("Amazon EC2")),
+    ("aws", Certain, FIRMWARE, Contains("amazon")),
+    ("aws", Likely, UUID, StartsWith("ec2")),
+    ("azure", Certain, ASSET_TAG, Equals(AZURE_TAG)),
+    ("azurestack", Possible, ASSET_TAG, Equals(AZURE_TAG)),
+    ("brightbox", Certain, SERIAL, EndsWith(".brightbox.com")),
+    ("cloudsigma", Certain, PRODUCT, Equals("CloudSigma")),
+    ("cloudstack", Certain, PRODUCT, StartsWith("CloudStack")),
+    ("digitalocean", Certain, VENDOR, Equals("DigitalOcean")),
+    ("exoscale", Certain, PRODUCT, StartsWith("Exoscale")),
+    ("gcp", Certain, PRODUCT, Equals("Google Compute Engine")),
+    ("gcp", Certain, SERIAL, StartsWith("GoogleCloud-")),
+    ("hetzner", Certain, VENDOR, Equals("Hetzner")),
+    ("kubevirt", Certain, VENDOR, Equals("KubeVirt")),
+    ("kubevirt", Certain, PRODUCT, Equals("KubeVirt")),
+    ("nutanix", Certain, VENDOR, Equals("Nutanix")),
+    ("openstack", Certain, PRODUCT, StartsWith("OpenStack")),
+    ("openstack", Certain, ASSET_TAG, StartsWith("OpenStack")),
+    ("openstack", Certain, ASSET_TAG, Equals("OpenTelekomCloud")),
+    ("openstack", Certain, ASSET_TAG, Equals("SAP CCloud VM")),
+    ("openstack", Certain, ASSET_TAG, Equals("HUAWEICLOUD")),
+    ("oraclecloud", Certain, ASSET_TAG, Equals("OracleCloud.com")),
+    ("qemu", Likely, VENDOR, Equals("QEMU")),
+    ("scaleway", Certain, VENDOR, Equals("Scaleway")),
+    ("upcloud", Certain, VENDOR, Equals("UpCloud")),
+    ("virtualbox", Certain, PRODUCT, Equals("VirtualBox")),
+    ("vmware", Certain, VENDOR, StartsWith("VMware")),
+    ("vultr", Certain, VENDOR, Equals("Vultr")),
 ];
 
-/// Labels of drives, and the platforms that attach them.
+/// Labels of drives, and the platforms that attach such drives.
 const LABEL_RULES: &[(&str, &[&str])] = &[
     (
         "config-2",
@@ -100,10 +100,10 @@ const LABEL_RULES: &[(&str, &[&str])] = &[
     ("cidata", &["kubevirt", "proxmoxve", "ibmcloud"]),
 ];
 
-/// Platforms that the machine may be, the most certain first, each once.
+/// Guesses at the platform of the machine, most certain first, without duplicates.
 pub fn guesses(traits: &Traits) -> Vec<Guess> {
     let mut all = Vec::new();
-    all.extend(told(traits));
+    all.extend(by_command_line(traits));
     all.extend(by_firmware(traits));
     all.extend(by_devices(traits));
     all.extend(by_labels(traits));
@@ -128,20 +128,20 @@ pub fn guesses(traits: &Traits) -> Vec<Guess> {
     each
 }
 
-fn told(traits: &Traits) -> Option<Guess> {
-    let told = traits.told.as_deref()?;
+fn by_command_line(traits: &Traits) -> Option<Guess> {
+    let stated = traits.stated.as_deref()?;
     Some(Guess {
-        id: platform::find(told)?.id(),
-        certainty: Told,
-        reason: format!("ignition.platform.id={told} on the kernel command line"),
+        id: platform::find(stated)?.id(),
+        certainty: Stated,
+        reason: format!("ignition.platform.id={stated} on the kernel command line"),
     })
 }
 
 fn by_firmware(traits: &Traits) -> impl Iterator<Item = Guess> + '_ {
     let rules = FIRMWARE_RULES.iter();
-    rules.filter_map(|(id, certainty, field, says)| {
-        let value = (field.of)(traits);
-        says.fits(value).then(|| Guess {
+    rules.filter_map(|(id, certainty, field, evidence)| {
+        let value = (field.get)(traits);
+        evidence.matches(value).then(|| Guess {
             id,
             certainty: *certainty,
             reason: format!("{} is {}", field.name, shown(field, value)),
@@ -149,21 +149,21 @@ fn by_firmware(traits: &Traits) -> impl Iterator<Item = Guess> + '_ {
     })
 }
 
-/// Serial numbers and UUIDs are private, so they are not shown.
+/// Formats a value. Serial numbers and UUIDs are private, so they are not shown.
 fn shown(field: &SmbiosField, value: &str) -> String {
     match field.name {
-        "product_serial" | "product_uuid" => "of its kind".into(),
+        "product_serial" | "product_uuid" => "typical of it".into(),
         _ => format!("{value:?}"),
     }
 }
 
 impl Evidence {
-    fn fits(&self, value: &str) -> bool {
+    fn matches(&self, value: &str) -> bool {
         match self {
-            Exactly(word) => value == *word,
-            Begins(word) => value.starts_with(word),
-            Ends(word) => value.ends_with(word),
-            Has(word) => value.contains(word),
+            Equals(text) => value == *text,
+            StartsWith(text) => value.starts_with(text),
+            EndsWith(text) => value.ends_with(text),
+            Contains(text) => value.contains(text),
         }
     }
 }
@@ -225,7 +225,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// Id and certainty of each guess.
-    fn told_of(traits: &Traits) -> Vec<(&'static str, &'static str)> {
+    fn ids_and_certainties(traits: &Traits) -> Vec<(&'static str, &'static str)> {
         let found = guesses(traits);
         found.iter().map(|g| (g.id, g.certainty.name())).collect()
     }
@@ -247,28 +247,28 @@ mod tests {
             is_virtual: true,
             ..Traits::default()
         };
-        assert_eq!(told_of(&traits), [("aws", "certain")]);
+        assert_eq!(ids_and_certainties(&traits), [("aws", "certain")]);
         let traits = Traits {
             vendor: "Microsoft Corporation".into(),
             has_vmbus: true,
             is_virtual: true,
             ..Traits::default()
         };
-        assert_eq!(told_of(&traits), [("hyperv", "certain")]);
+        assert_eq!(ids_and_certainties(&traits), [("hyperv", "certain")]);
         let traits = Traits {
             asset_tag: AZURE_TAG.into(),
             ..traits
         };
         assert_eq!(
-            told_of(&traits),
+            ids_and_certainties(&traits),
             [("azure", "certain"), ("azurestack", "possible")]
         );
     }
 
     #[test]
-    fn weaker_signs_come_later_and_what_was_told_first() {
+    fn weaker_evidence_comes_later_and_the_command_line_first() {
         let traits = Traits {
-            told: Some("proxmoxve".into()),
+            stated: Some("proxmoxve".into()),
             vendor: "QEMU".into(),
             is_virtual: true,
             labels: BTreeSet::from(["cidata".into()]),
@@ -280,7 +280,7 @@ mod tests {
             ("kubevirt", "possible"),
             ("ibmcloud", "possible"),
         ];
-        assert_eq!(told_of(&traits), want);
+        assert_eq!(ids_and_certainties(&traits), want);
     }
 
     #[test]
@@ -289,13 +289,13 @@ mod tests {
             vendor: "Dell Inc.".into(),
             ..Traits::default()
         };
-        assert_eq!(told_of(&metal), [("metal", "likely")]);
+        assert_eq!(ids_and_certainties(&metal), [("metal", "likely")]);
         let unknown = Traits {
             is_virtual: true,
             ..metal
         };
-        assert_eq!(told_of(&unknown), []);
-        assert_eq!(told_of(&Traits::default()), []);
+        assert_eq!(ids_and_certainties(&unknown), []);
+        assert_eq!(ids_and_certainties(&Traits::default()), []);
     }
 
     #[test]
@@ -305,6 +305,6 @@ mod tests {
             ..Traits::default()
         };
         let reason = guesses(&traits).remove(0).reason;
-        assert_eq!(reason, "product_serial is of its kind");
+        assert_eq!(reason, "product_serial is typical of it");
     }
 }

@@ -11,26 +11,26 @@ const DMI: &str = "sys/class/dmi/id";
 /// Kernel argument with the platform.
 const PLATFORM_KEY: &str = "ignition.platform.id";
 
-/// What was read.
+/// Traits of a machine.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traits {
-    /// The platform on the kernel command line.
-    pub told: Option<String>,
+    /// The platform that the kernel command line names.
+    pub stated: Option<String>,
     /// Vendor of the machine (`sys_vendor`).
     pub vendor: String,
-    /// Its model (`product_name`).
+    /// Model of the machine (`product_name`).
     pub product: String,
-    /// Its serial number, which only root can read.
+    /// Serial number of the machine, which only root can read.
     pub serial: String,
-    /// Its UUID in lower case, which only root can read.
+    /// UUID of the machine in lower case, which only root can read.
     pub uuid: String,
-    /// Asset tag of its chassis (`chassis_asset_tag`).
+    /// Asset tag of the chassis (`chassis_asset_tag`).
     pub asset_tag: String,
-    /// Version of its firmware (`bios_version`).
+    /// Version of the firmware (`bios_version`).
     pub firmware: String,
-    /// True on a virtual machine, by what the processor says.
+    /// True on a virtual machine, according to the processor.
     pub is_virtual: bool,
-    /// True if QEMU has a config among its firmware files.
+    /// True if QEMU provides a config through fw_cfg.
     pub has_firmware_config: bool,
     /// True if there is a VMBus, the bus of Hyper-V.
     pub has_vmbus: bool,
@@ -45,13 +45,13 @@ pub struct Traits {
 }
 
 impl Traits {
-    /// Reads the traits below `root`. What cannot be read counts as missing.
+    /// Reads the traits below `root`. Files that cannot be read count as missing.
     pub fn of_machine(root: &Path) -> Self {
         let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default();
         let dmi = |name: &str| text(&format!("{DMI}/{name}")).trim().to_owned();
-        let is_there = |path: &str| root.join(path).exists();
+        let exists = |path: &str| root.join(path).exists();
         Traits {
-            told: told(&text("proc/cmdline")),
+            stated: stated(&text("proc/cmdline")),
             vendor: dmi("sys_vendor"),
             product: dmi("product_name"),
             serial: dmi("product_serial"),
@@ -61,9 +61,9 @@ impl Traits {
             is_virtual: is_virtual(&text("proc/cpuinfo")),
             has_firmware_config: qemu::KEYS
                 .iter()
-                .any(|key| is_there(&format!("sys/firmware/qemu_fw_cfg/by_name/{key}"))),
-            has_vmbus: is_there("sys/bus/vmbus/devices"),
-            has_boot_fifo: is_there("sys/bus/platform/devices/MLNXBF04:00"),
+                .any(|key| exists(&format!("sys/firmware/qemu_fw_cfg/by_name/{key}"))),
+            has_vmbus: exists("sys/bus/vmbus/devices"),
+            has_boot_fifo: exists("sys/bus/platform/devices/MLNXBF04:00"),
             is_zvm: text("proc/sysinfo").contains("z/VM"),
             is_powervm: text("proc/device-tree/hypervisor/compatible").contains("phyp")
                 || text("proc/cpuinfo").contains("PowerVM")
@@ -73,13 +73,13 @@ impl Traits {
     }
 }
 
-fn told(command_line: &str) -> Option<String> {
+fn stated(command_line: &str) -> Option<String> {
     let arguments = kernel_arguments(command_line).into_iter().rev();
     let mut ids = arguments.filter(|argument| argument.key == PLATFORM_KEY);
     ids.find_map(|argument| argument.value)
 }
 
-/// Hypervisors set a CPUID bit that is reserved for them.
+/// Checks the CPUID bit that is reserved for hypervisors.
 fn is_virtual(processors: &str) -> bool {
     let flags = processors.lines().filter(|line| line.starts_with("flags"));
     flags
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_machine_is_looked_at() {
+    fn traits_are_read() {
         let root = tempfile::tempdir().expect("a directory");
         let write = |path: &str, text: &str| {
             let path = root.path().join(path);
@@ -123,7 +123,7 @@ mod tests {
         );
         write("dev/disk/by-label/config-2", "");
         let want = Traits {
-            told: Some("qemu".into()),
+            stated: Some("qemu".into()),
             vendor: "QEMU".into(),
             uuid: "ec2abc".into(),
             is_virtual: true,

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 const PORT: u32 = 1024;
-/// Exists once the kernel has VSOCK.
+/// Exists once the kernel supports VSOCK.
 const DEVICE: &str = "/sys/devices/virtual/misc/vsock";
-/// The host is local, so a longer silence is final.
+/// The host is local, so it will not answer later.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The platform.
@@ -24,7 +24,7 @@ impl Platform for AppleHv {
     fn about(&self) -> About {
         About {
             source: "the document that the hypervisor serves by HTTP at VSOCK port 1024",
-            asks: &[
+            requests: &[
                 "GET / with Host: d, Accept: application/json, at VSOCK address 2 (the host), port 1024; once, any status",
             ],
             no_config: "the body is empty",
@@ -39,7 +39,7 @@ impl Platform for AppleHv {
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
-        kernel_module::load_without(Path::new(DEVICE), "vsock", context.log)?;
+        kernel_module::load_unless_exists(Path::new(DEVICE), "vsock", context.log)?;
         context
             .log
             .info(format_args!("asking the hypervisor at VSOCK port {PORT}"));

@@ -1,5 +1,5 @@
-//! Platform `hyperv`: key-value pairs (KVP) that the host sends to the machine once per boot. They are written to the files
-//! of the KVP daemon, which does not receive them any more.
+//! Platform `hyperv`: key-value pairs (KVP) that the host sends to the machine once per boot. They are written to the
+//! files of the KVP daemon, which will no longer receive them.
 
 mod kvp_socket;
 mod message;
@@ -19,13 +19,13 @@ use std::path::Path;
 const DEVICE: &str = "/dev/vmbus/hv_kvp";
 /// Exists once the kernel has the driver.
 const DRIVER: &str = "/sys/bus/vmbus/drivers/hv_utils";
-/// The pool of pairs that come from outside the machine.
+/// The pool of pairs that are set from outside the machine.
 const EXTERNAL: usize = 0;
-/// Key of the whole config or, with a number appended, of a part: a value holds about 1000 characters.
+/// Key of the config or, with a number appended, of a part of it: a value holds about 1000 characters.
 const KEY: &str = "ignition.config";
-/// Files of the daemon; the number of the pool follows.
+/// Prefix of the daemon's files, followed by the number of the pool.
 const POOL_FILES: &str = "/var/lib/hyperv/.kvp_pool_";
-/// They hold the config, so only root may read them.
+/// They contain the config, so only root may read them.
 const POOL_MODE: i64 = 0o600;
 
 /// The platform.
@@ -39,7 +39,7 @@ impl Platform for HyperV {
     fn about(&self) -> About {
         About {
             source: "key-value pair `ignition.config` of pool 0, else `ignition.config.0`, `ignition.config.1` and so on in one; all pairs are written to `/var/lib/hyperv/.kvp_pool_0` to `_4` by the files stage",
-            asks: &[
+            requests: &[
                 "register at /dev/vmbus/hv_kvp, and take all key-value pairs until none comes for 1 s",
             ],
             no_config: "there is no such key, or its value is empty",
@@ -55,14 +55,14 @@ impl Platform for HyperV {
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
-        kernel_module::load_without(Path::new(DRIVER), "hv_utils", context.log)?;
+        kernel_module::load_unless_exists(Path::new(DRIVER), "hv_utils", context.log)?;
         let mut options = std::fs::File::options();
         let opened = options.read(true).write(true).custom_flags(O_NONBLOCK);
         let device = opened.open(DEVICE);
         let device = device.with_context(|| format!("cannot open {DEVICE}"))?;
         let pools = kvp_socket::read_all(&device)
             .with_context(|| format!("cannot read the key-value pairs at {DEVICE}"))?;
-        // With or without a config: no later program receives the pairs.
+        // Even without a config: no later program will receive the pairs.
         context.output_files.extend(files(&pools));
         Ok(answer(&pools))
     }
@@ -75,8 +75,8 @@ fn answer(pools: &Pools) -> Answer {
         let pair = pairs.find(|pair| pair.key == key.as_bytes());
         pair.map(|pair| pair.value.as_slice())
     };
-    if let Some(whole) = value(KEY).filter(|whole| !whole.is_empty()) {
-        return Answer::of(format!("key-value pair {KEY}"), whole.into());
+    if let Some(config) = value(KEY).filter(|config| !config.is_empty()) {
+        return Answer::of(format!("key-value pair {KEY}"), config.into());
     }
     let parts = (0..).map_while(|number: u32| value(&format!("{KEY}.{number}")));
     let parts: Vec<&[u8]> = parts.collect();
@@ -87,7 +87,7 @@ fn answer(pools: &Pools) -> Answer {
     Answer::of(name, parts.concat())
 }
 
-/// The files of the daemon, as it writes them.
+/// The files of the daemon, in the format that it uses.
 fn files(pools: &Pools) -> impl Iterator<Item = File> + '_ {
     pools.0.iter().enumerate().map(|(number, pairs)| {
         let records = pairs.iter().flat_map(message::record);
@@ -97,7 +97,7 @@ fn files(pools: &Pools) -> impl Iterator<Item = File> + '_ {
             overwrite: Some(true),
             mode: Some(POOL_MODE),
             contents: Resource {
-                source: Some(data_url::of(&text).into()),
+                source: Some(data_url::encode(&text).into()),
                 ..Resource::default()
             },
             ..File::default()

@@ -1,4 +1,4 @@
-//! Platforms that hand out the config through a device of the machine or its firmware. None imports another.
+//! Platforms that provide the config through a device of the machine or its firmware. None imports another.
 
 pub(super) mod applehv;
 pub(super) mod hyperv;

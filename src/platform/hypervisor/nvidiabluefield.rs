@@ -1,4 +1,4 @@
-//! Platform `nvidiabluefield`: the config is pushed into the boot FIFO of a BlueField data processing unit.
+//! Platform `nvidiabluefield`: the host pushes the config into the boot FIFO of a BlueField data processing unit.
 
 use crate::log::Log;
 use crate::platform::contract::{
@@ -12,7 +12,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 const FIFO: &str = "/sys/bus/platform/devices/MLNXBF04:00/bootfifo";
-/// Limit of a boot stream.
+/// Maximum size of a boot stream.
 const MAX_BYTES: u64 = 256 << 20;
 
 /// The platform.
@@ -26,7 +26,7 @@ impl Platform for NvidiaBlueField {
     fn about(&self) -> About {
         About {
             source: "the boot FIFO, `/sys/bus/platform/devices/MLNXBF04:00/bootfifo`, without the NULs around it",
-            asks: &["read /sys/bus/platform/devices/MLNXBF04:00/bootfifo"],
+            requests: &["read /sys/bus/platform/devices/MLNXBF04:00/bootfifo"],
             no_config: "it is missing, cannot be read, or has nothing but NULs",
             waits: "none",
             network: Network::NotNeeded,
@@ -45,7 +45,7 @@ impl Platform for NvidiaBlueField {
     }
 }
 
-/// Reads the FIFO. One that cannot be read means that there is no config.
+/// Reads the FIFO. If it cannot be read, there is no config.
 fn from_fifo(fifo: &Path, max_bytes: u64, log: &Log) -> anyhow::Result<Answer> {
     let name = fifo.display().to_string();
     let text = match read(fifo, max_bytes) {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_as_good_and_what_never_ends_is_an_error() {
+    fn files_are_accepted_and_endless_data_is_an_error() {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("bootfifo");
         fs::write(&file, "\0{}\0").expect("written");

@@ -1,10 +1,9 @@
-//! Platform `qemu`: the config is in the firmware configuration device (fw_cfg) of the virtual machine, or,
-//! where there is no such device, on a small disk.
+//! Platform `qemu`: the config is in the firmware configuration device (fw_cfg) of the virtual machine or, where there
+//! is no such device, on a small disk.
 //!
-//! The kernel shows fw_cfg as files. It gives a page per read, and before each page it reads everything in
-//! front of it from the device again, byte by byte: a config of 4 MiB takes two billion accesses.
-//! On x86 a program may read the device itself, in one pass. That is done where it is permitted, for configs of
-//! more than a page.
+//! The kernel exposes fw_cfg as files in sysfs. It returns one page per read, and for each page it reads everything
+//! before it from the device again, byte by byte: a config of 4 MiB takes two billion accesses. On x86, a program can
+//! read the device directly in one pass. This is done if it is permitted, for configs of more than a page.
 
 mod block;
 mod ports;
@@ -19,13 +18,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Directory of fw_cfg in sysfs.
-const FIRMWARE: &str = "/sys/firmware/qemu_fw_cfg";
-/// Keys of the config; Flatcar's own is preferred.
+const FW_CFG: &str = "/sys/firmware/qemu_fw_cfg";
+/// Keys of the config; Flatcar's own comes first.
 pub const KEYS: [&str; 2] = ["opt/org.flatcar-linux/config", "opt/com.coreos/config"];
-/// Up to this size one read is enough, and sysfs is as fast as the device.
+/// Up to this size one read is enough, so sysfs is as fast as the device.
 const PAGE_BYTES: usize = 4096;
-/// False on machines whose QEMU has no fw_cfg.
-const HAS_FIRMWARE: bool = !cfg!(any(target_arch = "s390x", target_arch = "powerpc64"));
+/// False on architectures where QEMU has no fw_cfg.
+const HAS_FW_CFG: bool = !cfg!(any(target_arch = "s390x", target_arch = "powerpc64"));
 
 /// The platform.
 pub struct Qemu;
@@ -38,7 +37,7 @@ impl Platform for Qemu {
     fn about(&self) -> About {
         About {
             source: "fw_cfg key `opt/org.flatcar-linux/config`, else `opt/com.coreos/config`; on s390x and ppc64le the virtio disk with serial number `ignition`",
-            asks: &[
+            requests: &[
                 "read /sys/firmware/qemu_fw_cfg/by_name/opt/org.flatcar-linux/config/raw",
                 "read /sys/firmware/qemu_fw_cfg/by_name/opt/com.coreos/config/raw",
                 "s390x, ppc64le: read /dev/disk/by-id/virtio-ignition",
@@ -55,8 +54,8 @@ impl Platform for Qemu {
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
-        if HAS_FIRMWARE {
-            from_firmware(Path::new(FIRMWARE), context.log)
+        if HAS_FW_CFG {
+            from_firmware(Path::new(FW_CFG), context.log)
         } else {
             block::fetch(context.log)
         }
@@ -64,7 +63,7 @@ impl Platform for Qemu {
 }
 
 fn from_firmware(firmware: &Path, log: &Log) -> anyhow::Result<Answer> {
-    kernel_module::load_without(firmware, "qemu_fw_cfg", log)?;
+    kernel_module::load_unless_exists(firmware, "qemu_fw_cfg", log)?;
     for key in KEYS {
         if let Some(text) = read(firmware, key, log)? {
             return Ok(Answer::of(format!("fw_cfg {key}"), text));
@@ -90,7 +89,7 @@ fn read(firmware: &Path, key: &str, log: &Log) -> anyhow::Result<Option<Vec<u8>>
             Ok(text) => (text, "I/O ports".into()),
             Err(error) => {
                 let mut slow = SlowRead::new(log, bytes);
-                let text = sysfs::read(firmware, key, bytes, &mut |done| slow.tell(done))?;
+                let text = sysfs::read(firmware, key, bytes, &mut |done| slow.report(done))?;
                 (text, format!("sysfs, since I/O ports failed: {error:#}"))
             }
         }
@@ -102,66 +101,66 @@ fn read(firmware: &Path, key: &str, log: &Log) -> anyhow::Result<Option<Vec<u8>>
     Ok(Some(text))
 }
 
-/// Reads a key of fw_cfg through sysfs. `None` if there is no such key.
+/// Reads a key of fw_cfg through sysfs. `None` if it does not exist.
 ///
 /// # Errors
-/// It cannot be read.
+/// If it cannot be read.
 pub fn read_by_sysfs(key: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let firmware = Path::new(FIRMWARE);
+    let firmware = Path::new(FW_CFG);
     let bytes = sysfs::size(firmware, key)?;
     bytes
         .map(|bytes| sysfs::read(firmware, key, bytes, &mut |_| {}))
         .transpose()
 }
 
-/// Reads a key of fw_cfg from the device itself. `None` if the kernel shows no such key.
+/// Reads a key of fw_cfg directly from the device. `None` if it does not exist.
 ///
 /// # Errors
-/// This machine does not allow that, or something else reads the device at the same time.
+/// If this is not permitted, or something else reads the device at the same time.
 pub fn read_by_ports(key: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let bytes = sysfs::size(Path::new(FIRMWARE), key)?;
+    let bytes = sysfs::size(Path::new(FW_CFG), key)?;
     bytes.map(|bytes| ports::read(key, bytes)).transpose()
 }
 
-/// Log lines about a read that takes long.
+/// Logs the progress of a slow read.
 struct SlowRead<'a> {
     log: &'a Log,
     bytes: usize,
     start: Instant,
-    told: Option<Instant>,
+    last_report: Option<Instant>,
 }
 
 impl<'a> SlowRead<'a> {
-    /// Time before the first line.
-    const LOG_INTERVAL: Duration = Duration::from_secs(10);
-    /// Time between lines.
-    const PAUSE: Duration = Duration::from_secs(5);
+    /// Time before the first report.
+    const FIRST_REPORT_DELAY: Duration = Duration::from_secs(10);
+    /// Time between reports.
+    const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
     fn new(log: &'a Log, bytes: usize) -> Self {
         Self {
             log,
             bytes,
             start: Instant::now(),
-            told: None,
+            last_report: None,
         }
     }
 
-    fn tell(&mut self, done: usize) {
-        let due = match self.told {
-            None => self.start.elapsed() >= Self::LOG_INTERVAL,
-            Some(told) => told.elapsed() >= Self::PAUSE,
+    fn report(&mut self, done: usize) {
+        let due = match self.last_report {
+            None => self.start.elapsed() >= Self::FIRST_REPORT_DELAY,
+            Some(last_report) => last_report.elapsed() >= Self::REPORT_INTERVAL,
         };
         if !due {
             return;
         }
-        if self.told.is_none() {
+        if self.last_report.is_none() {
             self.log.warning(
                 "reading the config through sysfs takes time in proportion to the square of its size; for large configs, fetch the bulk from a URL",
             );
         }
         let (log, bytes) = (self.log, self.bytes);
         log.info(format_args!("reading fw_cfg: {done} of {bytes} bytes"));
-        self.told = Some(Instant::now());
+        self.last_report = Some(Instant::now());
     }
 }
 
@@ -172,7 +171,7 @@ mod tests {
     use std::fs;
     use tempfile::TempDir;
 
-    /// The files of the kernel for these keys.
+    /// A directory with the files that the kernel has for these keys.
     fn firmware(keys: &[(&str, &str, &str)]) -> TempDir {
         let root = tempfile::tempdir().expect("a directory");
         for (key, size, raw) in keys {
@@ -195,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_in_their_order() {
+    fn keys_are_tried_in_order() {
         let [flatcar, coreos] = KEYS;
         assert_eq!(fetch(&[]), Ok(Answer::Empty));
         assert_eq!(fetch(&[(coreos, "2\n", "{}")]), Ok(config(coreos, "{}")));
@@ -205,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_an_error() {
+    fn inconsistent_sizes_are_errors() {
         let cases = [
             ("many", "{}", "is not a number"),
             ("3", "{}", "ends after 2 of 3 bytes"),
@@ -219,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_of_several_pages_comes_by_some_way() {
+    fn a_config_of_several_pages_is_read() {
         let text = "x".repeat(PAGE_BYTES * 2);
         let size = text.len().to_string();
         let root = firmware(&[(KEYS[1], &size, &text)]);

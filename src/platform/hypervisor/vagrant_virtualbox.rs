@@ -1,4 +1,4 @@
-//! Platform `vagrant-virtualbox` of Container Linux: the config is the content of a partition of a small disk.
+//! Platform `vagrant-virtualbox` of Container Linux: the config is the content of a partition on a small disk.
 
 use crate::log::Log;
 use crate::platform::contract::{About, Answer, FetchContext, Network, Platform, TestLevel};
@@ -21,8 +21,8 @@ impl Platform for VagrantVirtualBox {
 
     fn about(&self) -> About {
         About {
-            source: "the partition with GUID `99570a8a-f826-4eb0-ba4e-9dd72d55ea13`, from its first byte up to the NULs behind",
-            asks: &["read /dev/disk/by-partuuid/99570a8a-f826-4eb0-ba4e-9dd72d55ea13"],
+            source: "the partition with GUID `99570a8a-f826-4eb0-ba4e-9dd72d55ea13`, from its first byte up to the trailing NULs",
+            requests: &["read /dev/disk/by-partuuid/99570a8a-f826-4eb0-ba4e-9dd72d55ea13"],
             no_config: "there is no such partition, or it has nothing but NULs",
             waits: "none",
             network: Network::NotNeeded,
@@ -54,7 +54,7 @@ mod tests {
     use crate::log::Sink;
 
     #[test]
-    fn bytes_up_to_the_nuls_and_absence() {
+    fn trailing_nuls_are_removed_and_the_partition_may_be_missing() {
         let dir = tempfile::tempdir().expect("a directory");
         let partition = dir.path().join("p");
         let log = Log::new(Sink::memory().0);

@@ -1,4 +1,4 @@
-//! Platform `virtualbox`: guest properties, which the host keeps for the machine.
+//! Platform `virtualbox`: guest properties, which the host stores for the machine.
 
 mod driver;
 mod layout;
@@ -26,7 +26,7 @@ impl Platform for VirtualBox {
     fn about(&self) -> About {
         About {
             source: "guest property `/Ignition/Config`",
-            asks: &[
+            requests: &[
                 "get guest property /Ignition/Config/Encoding at /dev/vboxguest, which must not be set",
                 "get guest property /Ignition/Config at /dev/vboxguest",
             ],
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_encoding_is_not_known() {
+    fn an_encoding_is_refused() {
         let peer = FakeHost::with(&[(CONFIG, "e30="), (ENCODING, "base64")]);
         let error = answer_of(&peer).expect_err("an encoding");
         assert!(
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_property_that_must_not_be_deleted_ends_it() {
+    fn a_read_only_property_is_an_error() {
         let log = Log::new(Sink::memory().0);
         let peer = FakeHost::with(&[(CONFIG, "{}"), (ENCODING, "")]);
         peer.make_read_only();

@@ -1,5 +1,5 @@
-//! Platform `vmware`: guestinfo values, which the host stores for the machine, or properties of the OVF environment, which
-//! is a guestinfo value itself.
+//! Platform `vmware`: guestinfo values, which the host stores for the machine, or properties of the OVF environment,
+//! which is itself a guestinfo value.
 
 mod backdoor;
 mod config;
@@ -28,7 +28,7 @@ impl Platform for VMware {
     fn about(&self) -> About {
         About {
             source: "guestinfo or OVF property `guestinfo.ignition.config.data`, encoded as `guestinfo.ignition.config.data.encoding` says; else the same of `guestinfo.coreos.config`; else the URL in `guestinfo.ignition.config.url` or `guestinfo.coreos.config.url` (x86_64)",
-            asks: &[
+            requests: &[
                 "info-get guestinfo.ovfenv at the backdoor (port 0x5658)",
                 "info-get guestinfo.ignition.config.data, then guestinfo.ignition.config.data.encoding; each else of the OVF environment",
                 "info-get guestinfo.coreos.config.data, then guestinfo.coreos.config.data.encoding; each else of the OVF environment",
@@ -72,7 +72,7 @@ fn answer(
             context
                 .log
                 .info(format_args!("{name} says where the config is"));
-            // A fetch of such a URL would give nothing, and the machine would start without its config.
+            // Fetching such a URL would return an empty config, and the machine would boot unprovisioned.
             if url::parse(&url).is_ok_and(|url| url.scheme.is_empty()) {
                 anyhow::bail!("the URL in {name} has no scheme; write one, e.g. http://");
             }
@@ -95,7 +95,7 @@ fn open() -> anyhow::Result<Option<backdoor::BackdoorDevice>> {
     Ok(backdoor::BackdoorDevice::open())
 }
 
-/// Only x86_64 has the backdoor at I/O ports.
+/// Only x86_64 has the backdoor on I/O ports.
 #[cfg(not(target_arch = "x86_64"))]
 fn open() -> anyhow::Result<Option<NoHypervisor>> {
     anyhow::bail!("platform vmware is not supported on this architecture")
@@ -149,15 +149,15 @@ mod tests {
         let error = answer_of(&url("h/c")).expect_err("no scheme");
         let want = "the URL in guestinfo.coreos.config.url has no scheme";
         assert!(error.contains(want), "{error}");
-        let far = answer_of(&url("http://h/c"));
+        let remote = answer_of(&url("http://h/c"));
         assert!(
-            matches!(&far, Ok(Answer::NeedsNetwork { what }) if what.contains("http://h/c")),
-            "{far:?}"
+            matches!(&remote, Ok(Answer::NeedsNetwork { what }) if what.contains("http://h/c")),
+            "{remote:?}"
         );
     }
 
     #[test]
-    fn elsewhere_nobody_answers() {
+    fn without_vmware_there_is_no_config() {
         let (answer, log) = in_context(Path::new(""), |context| VMware.fetch(context));
         if cfg!(not(target_arch = "x86_64")) {
             answer.expect_err("no ports");

@@ -1,4 +1,4 @@
-//! Platform `zvm` (s390x): a spool file of type `ign` in the virtual reader of a guest of z/VM.
+//! Platform `zvm` (s390x): a spool file of type `ign` in the virtual reader of a z/VM guest.
 
 use crate::host::Command;
 use crate::log::Log;
@@ -14,8 +14,8 @@ use std::path::Path;
 /// Device number of the reader, the same in every guest.
 const READER: &str = "000c";
 const TYPE: &str = "ign";
-/// Limit of a listing: at most 9999 spool files with about 80 bytes each.
-const LISTING_BYTES: usize = 4 << 20;
+/// Maximum size of a listing: at most 9999 spool files with about 80 bytes each.
+const MAX_LISTING_BYTES: usize = 4 << 20;
 
 /// The platform.
 pub(crate) struct Zvm;
@@ -28,7 +28,7 @@ impl Platform for Zvm {
     fn about(&self) -> About {
         About {
             source: "the first spool file of type `ign` in the reader (`000c`), without the NULs around it (s390x)",
-            asks: &[
+            requests: &[
                 "chccwdev -e 000c, if need be after cio_ignore -r 000c; udevadm settle",
                 "vmur li",
                 "vmur re -f SPOOL-ID of the first file of type ign",
@@ -51,12 +51,12 @@ impl Platform for Zvm {
         log.operation(format_args!("switching the reader {READER} on"), || {
             switch_on(log)
         })?;
-        let listed = Command::new("vmur")
+        let listing = Command::new("vmur")
             .arg("li")
-            .keeping(LISTING_BYTES)
+            .keeping(MAX_LISTING_BYTES)
             .run()?;
-        let listed = format!("{}\n{}", listed.stdout, listed.stderr);
-        let Some(file) = config_among(&listed) else {
+        let listing = format!("{}\n{}", listing.stdout, listing.stderr);
+        let Some(file) = find_config(&listing) else {
             log.info(format_args!("no spool file of type {TYPE} in the reader"));
             return Ok(Answer::Empty);
         };
@@ -86,10 +86,12 @@ struct SpoolFile {
     name: String,
 }
 
-/// The first file of our type in a listing. Its rows have 11 columns at least, of which the second is the number, the tenth
-/// the name and the eleventh the type; the first line without columns ends it.
-fn config_among(listed: &str) -> Option<SpoolFile> {
-    let rows = listed.lines().map(|line| line.split_whitespace().collect());
+/// Finds the first file of our type in a listing. Its rows have at least 11 columns, of which the second is the id, the
+/// tenth the name and the eleventh the type; the first line without columns ends the listing.
+fn find_config(listing: &str) -> Option<SpoolFile> {
+    let rows = listing
+        .lines()
+        .map(|line| line.split_whitespace().collect());
     let mut rows = rows.take_while(|columns: &Vec<&str>| columns.len() > 1);
     rows.find_map(|columns| match columns.get(10) {
         Some(&TYPE) => Some(SpoolFile {
@@ -113,10 +115,10 @@ fn receive(file: &SpoolFile, log: &Log) -> anyhow::Result<Answer> {
         .args(["re", "-f", &file.id])
         .arg(path.display().to_string())
         .run()?;
-    Ok(of_received(&path, file, log))
+    Ok(read_received(&path, file, log))
 }
 
-fn of_received(path: &Path, file: &SpoolFile, log: &Log) -> Answer {
+fn read_received(path: &Path, file: &SpoolFile, log: &Log) -> Answer {
     let name = format!("spool file {} {}.{TYPE}", file.id, file.name);
     match fs::read(path) {
         Ok(text) => Answer::of(name, without_nuls(text)),
@@ -139,7 +141,7 @@ LINUX    0013 A PUN 00000099 001 NONE 06-11 15:09:00 second    ign      SYSPROG
 ";
 
     fn id_of(listing: &str) -> Option<String> {
-        config_among(listing).map(|file| format!("{} {}", file.id, file.name))
+        find_config(listing).map(|file| format!("{} {}", file.id, file.name))
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! NoCloud's drive `cidata` on platforms where it may be missing: the wait is limited, and any fault of the drive means that
-//! there is no config.
+//! NoCloud's drive `cidata` on platforms where it may be missing: the wait is limited, and any problem with the drive
+//! means that there is no config.
 
 use super::drive::{self, Drive};
 use crate::log::Log;
@@ -9,35 +9,35 @@ use crate::platform::contract::{
 use std::path::Path;
 use std::time::Duration;
 
-/// [`TIMEOUT`] in tables.
+/// Describes [`TIMEOUT`] in tables.
 const TIMEOUT_TEXT: &str = "30 s, then there is no config";
-/// Time for the drive to appear.
+/// Time limit for the drive to appear.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// Label of the drive.
 pub(crate) const LABEL: &str = "cidata";
-/// How a cloud-config begins, to the byte. What only resembles it is taken as a config, and rejected later.
+/// Exact start of a cloud-config. Anything that only resembles it counts as a config, and is rejected later.
 const CLOUD_CONFIG: &[u8] = b"#cloud-config\n";
 
 /// Where the config is on the drive.
 #[derive(Debug)]
 pub(crate) struct Cidata {
-    /// Paths of the config, in the order of preference.
+    /// Paths of the config, in order of preference.
     pub files: &'static [&'static str],
-    /// True if a cloud-config, and a file that cannot be read, are passed over.
+    /// True if cloud-configs and unreadable files are skipped.
     pub skips_cloud_config: bool,
 }
 
 impl Cidata {
-    /// The reads, a line each.
+    /// The reads, one line each.
     pub(crate) fn describe(&self) -> Vec<String> {
         let drives = self.files.iter().map(|path| Drive { label: LABEL, path });
         drives.map(|drive| drive.describe()).collect()
     }
 
-    /// Waits for the drive, and reads the config.
+    /// Waits for the drive and reads the config.
     ///
     /// # Errors
-    /// The wait was cancelled.
+    /// If the wait was cancelled.
     pub(crate) fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
         let drive = Drive {
             label: LABEL,
@@ -48,7 +48,7 @@ impl Cidata {
             Some(TIMEOUT),
             log,
             &|| context.events.cancelled(),
-            &|point| self.find(point, log),
+            &|mount_point| self.find(mount_point, log),
         );
         match found {
             Ok(Some((path, text))) => Ok(Answer::of(format!("{LABEL}:{path}"), text)),
@@ -64,9 +64,13 @@ impl Cidata {
         }
     }
 
-    fn find(&self, point: &Path, log: &Log) -> anyhow::Result<Option<(&'static str, Vec<u8>)>> {
+    fn find(
+        &self,
+        mount_point: &Path,
+        log: &Log,
+    ) -> anyhow::Result<Option<(&'static str, Vec<u8>)>> {
         for path in self.files {
-            match drive::read(point, path) {
+            match drive::read(mount_point, path) {
                 Ok(Some(text)) if self.is_config(&text) => return Ok(Some((path, text))),
                 Ok(_) => log.info(format_args!("no config in {path}")),
                 Err(error) if self.skips_cloud_config => log.warning(format_args!("{error:#}")),
@@ -86,9 +90,9 @@ impl Cidata {
 #[derive(Debug)]
 pub(crate) struct CidataPlatform {
     pub id: &'static str,
-    /// Where the config is, in a line of Markdown.
+    /// Where the config is, as a line of Markdown.
     pub source: &'static str,
-    /// Answers that mean that there is no config, and that this is not an error.
+    /// Answers that mean that there is no config, which is not an error.
     pub no_config: &'static str,
     pub drive: Cidata,
     /// The source of its attributes.
@@ -103,7 +107,7 @@ impl Platform for CidataPlatform {
     fn about(&self) -> About {
         About {
             source: self.source,
-            asks: &[],
+            requests: &[],
             no_config: self.no_config,
             waits: TIMEOUT_TEXT,
             network: Network::NotNeeded,
@@ -115,7 +119,7 @@ impl Platform for CidataPlatform {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         self.drive.describe()
     }
 
@@ -168,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_like_a_cloud_config_is_taken() {
+    fn near_misses_of_a_cloud_config_count_as_configs() {
         for text in ["#cloud-config\r\n", "#cloud-config", "#cloud-config \n"] {
             let found = find(&[("user-data", text)], true);
             assert_eq!(found, Some(format!("/user-data {text}")));

@@ -1,4 +1,4 @@
-//! The config drive of OpenStack, which other clouds make as well.
+//! The config drive of OpenStack, which other clouds use as well.
 
 use super::drive::Drive;
 use crate::platform::contract::{
@@ -7,15 +7,15 @@ use crate::platform::contract::{
 
 /// Label of the drive.
 pub(crate) const LABEL: &str = "config-2";
-/// Labels of the drive on clouds that may use a file system without lower case, such as VFAT.
+/// Labels of the drive on clouds that may use a file system without lower-case labels, such as VFAT.
 pub(crate) const LABELS: [&str; 2] = [LABEL, "CONFIG-2"];
 /// Path of user data on the drive.
 pub(crate) const USER_DATA: &str = "/openstack/latest/user_data";
-/// The drive with user data, by either label.
-pub(crate) const DRIVES: [Drive; 2] = by_either_label(USER_DATA);
+/// The drive with user data, under either label.
+pub(crate) const DRIVES: [Drive; 2] = with_either_label(USER_DATA);
 
-/// The drive by either label, for a config at this path.
-pub(crate) const fn by_either_label(path: &'static str) -> [Drive; 2] {
+/// The drive under either label, for a config at this path.
+pub(crate) const fn with_either_label(path: &'static str) -> [Drive; 2] {
     let [label, other] = LABELS;
     [Drive { label, path }, Drive { label: other, path }]
 }
@@ -36,7 +36,7 @@ impl Platform for ConfigDrivePlatform {
     fn about(&self) -> About {
         About {
             source: "`/openstack/latest/user_data` on the drive labelled `config-2`",
-            asks: &[],
+            requests: &[],
             no_config: "the drive has no user data",
             waits: "without limit",
             network: Network::NotNeeded,
@@ -48,7 +48,7 @@ impl Platform for ConfigDrivePlatform {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         vec![DRIVES[0].describe()]
     }
 

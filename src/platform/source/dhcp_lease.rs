@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where leases are looked for, for people.
+/// Where leases are looked for, for messages.
 pub(crate) const PLACES: &str = "systemd-networkd (/run/systemd/netif/leases), NetworkManager (nmcli), dhclient of dracut (/tmp/dhclient.*.dhcpopts)";
 const NETWORKD: &str = "run/systemd/netif/leases";
 const DRACUT: &str = "tmp";
@@ -19,11 +19,11 @@ const NMCLI_TIMEOUT: Duration = Duration::from_secs(5);
 /// Waits for a lease, and returns the address of its server.
 ///
 /// # Errors
-/// A lease names no server, or cannot be read; or the wait was cancelled.
+/// If a lease names no server or cannot be read, or the wait was cancelled.
 pub(crate) fn server(log: &Log, cancelled: &dyn Fn() -> bool) -> anyhow::Result<IpAddr> {
     let mut waiting = WaitProgress::begin("a lease of a DHCP server", None, log, cancelled);
     loop {
-        if let Some(server) = look(Path::new("/"))? {
+        if let Some(server) = find_server(Path::new("/"))? {
             log.info(format_args!("the DHCP server is {server}"));
             return Ok(server);
         }
@@ -31,44 +31,44 @@ pub(crate) fn server(log: &Log, cancelled: &dyn Fn() -> bool) -> anyhow::Result<
     }
 }
 
-fn look(root: &Path) -> anyhow::Result<Option<IpAddr>> {
-    for lease in files(&root.join(NETWORKD)) {
+fn find_server(root: &Path) -> anyhow::Result<Option<IpAddr>> {
+    for lease in sorted_files(&root.join(NETWORKD)) {
         let Some(text) = read(&lease)? else { continue };
         let shown = lease.display();
         let Some(value) = value_of(&text, "SERVER_ADDRESS") else {
             bail!("lease {shown} names no server");
         };
-        return parsed(&value)
+        return parse_address(&value)
             .map(Some)
             .with_context(|| format!("lease {shown}"));
     }
-    for options in files(&root.join(DRACUT)) {
+    for options in sorted_files(&root.join(DRACUT)) {
         let name = options.file_name().unwrap_or_default().to_string_lossy();
         if !(name.starts_with("dhclient.") && name.ends_with(".dhcpopts")) {
             continue;
         }
         let text = read(&options)?.unwrap_or_default();
         if let Some(value) = value_of(&text, "new_dhcp_server_identifier") {
-            return parsed(value.trim_matches(['\'', '"'])).map(Some);
+            return parse_address(value.trim_matches(['\'', '"'])).map(Some);
         }
     }
     if !root.join("run/NetworkManager").is_dir() {
         return Ok(None);
     }
-    // nmcli may be missing, and fails while the service starts: then there is no lease yet.
-    let listed = Command::new("nmcli")
+    // nmcli may be missing, or fail while the service starts: then there is no lease yet.
+    let output = Command::new("nmcli")
         .args(["-t", "-f", "DHCP4", "device", "show"])
         .within(NMCLI_TIMEOUT)
         .run();
-    let listed = listed.map(|output| output.stdout).unwrap_or_default();
-    server_of_nmcli(&listed).map(parsed).transpose()
+    let output = output.map(|output| output.stdout).unwrap_or_default();
+    server_of_nmcli(&output).map(parse_address).transpose()
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
+fn sorted_files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    files.sort();
-    files
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }
 
 /// Reads a file that may be removed at any time.
@@ -80,7 +80,7 @@ fn read(path: &Path) -> anyhow::Result<Option<String>> {
     }
 }
 
-/// The value of the first line that is `KEY=VALUE`, with no other `=`.
+/// The value in the first line of the form `KEY=VALUE`, without another `=`.
 fn value_of(text: &str, key: &str) -> Option<String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     let mut values = pairs.filter(|(name, value)| *name == key && !value.contains('='));
@@ -95,7 +95,7 @@ fn server_of_nmcli(text: &str) -> Option<&str> {
     server.map(|(_, value)| value.trim())
 }
 
-fn parsed(address: &str) -> anyhow::Result<IpAddr> {
+fn parse_address(address: &str) -> anyhow::Result<IpAddr> {
     let parsed = address.parse();
     parsed.with_context(|| format!("invalid DHCP server address {address:?}"))
 }
@@ -114,8 +114,8 @@ mod tests {
         root
     }
 
-    fn look_at(files: &[(&str, &str)]) -> Result<Option<String>, String> {
-        let found = look(root(files).path());
+    fn server_in(files: &[(&str, &str)]) -> Result<Option<String>, String> {
+        let found = find_server(root(files).path());
         let found = found.map_err(|error| format!("{error:#}"))?;
         Ok(found.map(|server| server.to_string()))
     }
@@ -124,14 +124,14 @@ mod tests {
     fn leases_of_networkd() {
         let lease = "# private\nADDRESS=10.1.1.5\nSERVER_ADDRESS=10.1.1.1\nT1=1800\n";
         let path = "run/systemd/netif/leases/2";
-        assert_eq!(look_at(&[]), Ok(None));
-        assert_eq!(look_at(&[(path, lease)]), Ok(Some("10.1.1.1".into())));
+        assert_eq!(server_in(&[]), Ok(None));
+        assert_eq!(server_in(&[(path, lease)]), Ok(Some("10.1.1.1".into())));
         for (text, want) in [
             ("ADDRESS=10.1.1.5\n", "names no server"),
             ("SERVER_ADDRESS=a=b\n", "names no server"),
             ("SERVER_ADDRESS=host\n", "invalid DHCP server address"),
         ] {
-            let error = look_at(&[(path, text)]).expect_err(text);
+            let error = server_in(&[(path, text)]).expect_err(text);
             assert!(error.contains(want), "{error}");
         }
     }
@@ -143,7 +143,7 @@ mod tests {
             ("tmp/dhclient.eth0.dhcpopts", options),
             ("tmp/x.dhcpopts", "new_dhcp_server_identifier='1.1.1.1'"),
         ];
-        assert_eq!(look_at(&files), Ok(Some("10.0.0.1".into())));
+        assert_eq!(server_in(&files), Ok(Some("10.0.0.1".into())));
     }
 
     #[test]

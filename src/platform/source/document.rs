@@ -1,4 +1,4 @@
-//! User data in one document of a metadata service: how it is requested, decoded, and what its absence means.
+//! User data in a document of a metadata service: how it is requested and decoded, and what it means if it is missing.
 
 use super::encoding;
 use crate::fetch::{FetchError, Method, Request, Route, Service};
@@ -7,25 +7,25 @@ use crate::platform::contract::{
 };
 use anyhow::Context;
 
-/// The time limit of fetches in tables.
+/// Describes the time limit for fetches in tables.
 pub(crate) const TIMEOUT_TEXT: &str = "2 min for each document (`--fetch-timeout`)";
 
-/// One document of a service.
+/// A document of a metadata service.
 #[derive(Debug)]
 pub(crate) struct ServiceDocument {
     pub url: &'static str,
-    /// Headers that are added to ours or replace them. None is secret.
+    /// Headers that are added to ours or replace them. They are not secret.
     pub headers: &'static [(&'static str, &'static str)],
     /// Method of the request.
     pub method: Method,
-    /// Statuses that are retried, besides those that are for every server.
-    pub again: &'static [u16],
+    /// Additional statuses that are worth a retry.
+    pub retry_statuses: &'static [u16],
     /// Source port that the service requires.
     pub port: SourcePort,
     /// What status 404 means.
     pub missing: Missing,
     /// How the config is encoded.
-    pub packing: ConfigEncoding,
+    pub encoding: ConfigEncoding,
 }
 
 /// Source port of a request.
@@ -50,23 +50,23 @@ pub(crate) enum Missing {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConfigEncoding {
     Plain,
-    /// In base64.
+    /// base64.
     Base64,
-    /// In base64; what that decodes to may be gzip.
+    /// base64; the decoded data may be gzip.
     Base64Gzip,
 }
 
 impl ServiceDocument {
-    /// A document for which an ordinary request is enough.
+    /// A document that is fetched with an ordinary request.
     pub(crate) const fn at(url: &'static str) -> Self {
         ServiceDocument {
             url,
             headers: &[],
             method: Method::Get,
-            again: &[],
+            retry_statuses: &[],
             port: SourcePort::Any,
             missing: Missing::NoConfig,
-            packing: ConfigEncoding::Plain,
+            encoding: ConfigEncoding::Plain,
         }
     }
 
@@ -77,9 +77,9 @@ impl ServiceDocument {
             headers: self.headers.iter().map(header).collect(),
             service: Service {
                 method: self.method,
-                again: self.again,
+                retry_statuses: self.retry_statuses,
                 route: match self.port {
-                    SourcePort::Any => Route::Usual,
+                    SourcePort::Any => Route::Default,
                     SourcePort::Privileged => Route::PrivilegedPort,
                 },
             },
@@ -87,18 +87,18 @@ impl ServiceDocument {
         }
     }
 
-    /// Fetches and decodes it.
+    /// Fetches and decodes the document.
     ///
     /// # Errors
-    /// There may be a config in it, but it cannot be fetched or decoded.
+    /// If it may contain a config, but cannot be fetched or decoded.
     pub(crate) fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
         self.answer_to(&self.request(), context)
     }
 
-    /// Fetches and decodes it with a request that was extended, e.g. by a token.
+    /// Fetches and decodes the document with an extended request, e.g. with a token.
     ///
     /// # Errors
-    /// As [`ServiceDocument::answer`].
+    /// See [`ServiceDocument::answer`].
     pub(crate) fn answer_to(
         &self,
         request: &Request,
@@ -106,7 +106,7 @@ impl ServiceDocument {
     ) -> anyhow::Result<Answer> {
         let fetched = context.fetcher.fetch_to_vec(request, context.events);
         match Answer::fetched(self.url, fetched.map(|(text, _)| text)) {
-            Ok(Answer::Config { name, text }) => self.unpack(name, text),
+            Ok(Answer::Config { name, text }) => self.decode(name, text),
             Err(error) if self.missing == Missing::NoConfig && is_not_found(&error) => {
                 context.log.info(format_args!("no config at {}", self.url));
                 Ok(Answer::Empty)
@@ -115,11 +115,11 @@ impl ServiceDocument {
         }
     }
 
-    /// Fetches and decodes it with a token in this header, if the service has tokens. A token that is rejected is replaced
-    /// once, since it may expire while an unreliable service is retried.
+    /// Fetches and decodes the document with a token in this header, if the service has tokens. A rejected token is
+    /// replaced once, since it may expire while an unreliable service is retried.
     ///
     /// # Errors
-    /// As [`ServiceDocument::answer`], and those of `token`.
+    /// See [`ServiceDocument::answer`]; also if `token` fails.
     pub(crate) fn answer_with_token(
         &self,
         header: &str,
@@ -128,8 +128,8 @@ impl ServiceDocument {
     ) -> anyhow::Result<Answer> {
         if context.fetcher.is_offline() {
             let url = self.url.into();
-            let needed = FetchError::NeedsNetwork { url };
-            return Answer::fetched(self.url, Err(needed));
+            let needs_network = FetchError::NeedsNetwork { url };
+            return Answer::fetched(self.url, Err(needs_network));
         }
         let request = |token: Option<String>| {
             let mut request = self.request();
@@ -148,17 +148,17 @@ impl ServiceDocument {
         }
     }
 
-    /// Decodes a body that is not empty.
+    /// Decodes a non-empty body.
     ///
     /// # Errors
-    /// It is not encoded as it should be.
-    pub(crate) fn unpack(&self, name: String, body: Vec<u8>) -> anyhow::Result<Answer> {
-        let text = self.packing.unpack(body);
+    /// If it does not have the expected encoding.
+    pub(crate) fn decode(&self, name: String, body: Vec<u8>) -> anyhow::Result<Answer> {
+        let text = self.encoding.decode(body);
         let text = text.with_context(|| format!("the user data of {}", self.url))?;
         Ok(Answer::of(name, text))
     }
 
-    /// The request, in a line.
+    /// Describes the request in one line.
     pub(crate) fn describe(&self) -> String {
         let mut text = format!("{} {}", self.method.name(), self.url);
         for (name, value) in self.headers {
@@ -167,16 +167,16 @@ impl ServiceDocument {
         if self.port == SourcePort::Privileged {
             text += " from a source port below 1023";
         }
-        if self.packing != ConfigEncoding::Plain {
+        if self.encoding != ConfigEncoding::Plain {
             text += "; base64";
         }
-        if self.packing == ConfigEncoding::Base64Gzip {
+        if self.encoding == ConfigEncoding::Base64Gzip {
             text += ", maybe of gzip";
         }
         text
     }
 
-    /// Answers that mean that there is no config, for tables.
+    /// Describes the answers that mean that there is no config, for tables.
     pub(crate) fn no_config(&self) -> &'static str {
         match self.missing {
             Missing::NoConfig => "status 404 or 204, or an empty body",
@@ -186,7 +186,7 @@ impl ServiceDocument {
 }
 
 impl ConfigEncoding {
-    fn unpack(self, text: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    fn decode(self, text: Vec<u8>) -> anyhow::Result<Vec<u8>> {
         match self {
             ConfigEncoding::Plain => Ok(text),
             ConfigEncoding::Base64 => encoding::base64(&text),
@@ -213,11 +213,11 @@ fn is_unauthorized(error: &anyhow::Error) -> bool {
     cause.is_some_and(|cause| cause.has_status(401))
 }
 
-/// A platform whose config is one document of a service.
+/// A platform whose config is a document of a metadata service.
 #[derive(Debug)]
 pub(crate) struct DocumentPlatform {
     pub id: &'static str,
-    /// Where the config is, in a line of Markdown.
+    /// Where the config is, as a line of Markdown.
     pub source: &'static str,
     /// The document with the config.
     pub document: ServiceDocument,
@@ -233,7 +233,7 @@ impl Platform for DocumentPlatform {
     fn about(&self) -> About {
         About {
             source: self.source,
-            asks: &[],
+            requests: &[],
             no_config: self.document.no_config(),
             waits: TIMEOUT_TEXT,
             network: Network::Needed,
@@ -242,7 +242,7 @@ impl Platform for DocumentPlatform {
         }
     }
 
-    fn asks(&self) -> Vec<String> {
+    fn requests(&self) -> Vec<String> {
         vec![self.document.describe()]
     }
 
@@ -260,24 +260,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn user_data_is_unpacked() {
+    fn user_data_is_decoded() {
         use base64::Engine as _;
         let packed = crate::text::gzip(b"{}");
         let packed = base64::engine::general_purpose::STANDARD.encode(packed);
-        let unpack = |packing: ConfigEncoding, text: &str| packing.unpack(text.into()).ok();
-        assert_eq!(unpack(ConfigEncoding::Plain, "{}"), Some(b"{}".into()));
-        assert_eq!(unpack(ConfigEncoding::Base64, "e30="), Some(b"{}".into()));
-        assert_eq!(unpack(ConfigEncoding::Base64, "{}"), None);
+        let decode = |encoding: ConfigEncoding, text: &str| encoding.decode(text.into()).ok();
+        assert_eq!(decode(ConfigEncoding::Plain, "{}"), Some(b"{}".into()));
+        assert_eq!(decode(ConfigEncoding::Base64, "e30="), Some(b"{}".into()));
+        assert_eq!(decode(ConfigEncoding::Base64, "{}"), None);
         assert_eq!(
-            unpack(ConfigEncoding::Base64Gzip, "e30="),
+            decode(ConfigEncoding::Base64Gzip, "e30="),
             Some(b"{}".into())
         );
         assert_eq!(
-            unpack(ConfigEncoding::Base64Gzip, &packed),
+            decode(ConfigEncoding::Base64Gzip, &packed),
             Some(b"{}".into())
         );
         assert_eq!(
-            unpack(ConfigEncoding::Base64Gzip, "H4sIAA=="),
+            decode(ConfigEncoding::Base64Gzip, "H4sIAA=="),
             None,
             "broken gzip"
         );

@@ -1,8 +1,8 @@
-//! Config drives: file systems that are found by their label.
+//! Config drives: file systems with a known label.
 
-use super::mount::{MountSpec, mounted};
+use super::mount::{MountSpec, with_mounted};
 use super::waiting::WaitProgress;
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::host::TargetRoot;
 use crate::log::Log;
 use anyhow::Context;
@@ -10,11 +10,11 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-/// Directory of the links that udev names by labels of file systems.
+/// Where udev links devices by the labels of their file systems.
 const BY_LABEL: &str = "/dev/disk/by-label";
-/// Interval between two looks for a drive; a look is one system call.
+/// Interval between checks for a drive; a check is one system call.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
-/// Time limit for mounting; a medium that takes longer is broken.
+/// Time limit for mounting; a medium that takes longer is defective.
 const MOUNT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// A drive with a config.
@@ -27,61 +27,63 @@ pub(crate) struct Drive {
 }
 
 impl Drive {
-    /// Waits for the drive, and reads the config; empty if there is no such file.
+    /// Waits for the drive and reads the config; empty if the file does not exist.
     ///
     /// # Errors
-    /// The drive does not appear within `limit`, or cannot be read; or the wait was cancelled.
+    /// If the drive does not appear within `timeout` or cannot be read, or the wait was cancelled.
     pub(crate) fn read(
         &self,
-        limit: Option<Duration>,
+        timeout: Option<Duration>,
         log: &Log,
         cancelled: &dyn Fn() -> bool,
     ) -> anyhow::Result<Vec<u8>> {
-        let text = self.visit(limit, log, cancelled, &|point| read(point, self.path))?;
+        let text = self.visit(timeout, log, cancelled, &|mount_point| {
+            read(mount_point, self.path)
+        })?;
         Ok(text.unwrap_or_default())
     }
 
     /// Waits for the drive, mounts it, and calls `work` with the mount point.
     ///
     /// # Errors
-    /// As [`Drive::read`].
+    /// See [`Drive::read`].
     pub(crate) fn visit<T>(
         &self,
-        limit: Option<Duration>,
+        timeout: Option<Duration>,
         log: &Log,
         cancelled: &dyn Fn() -> bool,
         work: &dyn Fn(&Path) -> anyhow::Result<T>,
     ) -> anyhow::Result<T> {
         let device = Path::new(BY_LABEL).join(self.label);
-        wait(&device, limit, log, cancelled)?;
+        wait(&device, timeout, log, cancelled)?;
         let spec = MountSpec {
             what: "config drive",
             prefix: "ignition-configdrive",
             timeout: MOUNT_TIMEOUT,
         };
-        mounted(&device, spec, log, work)
+        with_mounted(&device, spec, log, work)
     }
 
-    /// The read, in a line.
+    /// Describes the read in one line.
     pub(crate) fn describe(&self) -> String {
         format!("read {} of {BY_LABEL}/{}", self.path, self.label)
     }
 }
 
-/// Reads a file below the mount point; `None` if it does not exist. Links lead nowhere but to files of the drive, and what is
-/// no regular file is not opened: a pipe would be waited for without end, and a device may act.
+/// Reads a file below the mount point; `None` if it does not exist. Links lead to files of the drive only, and only
+/// regular files are opened: opening a pipe would block forever, and opening a device may have side effects.
 ///
 /// # Errors
-/// It exists and cannot be read.
-pub(crate) fn read(point: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    match TargetRoot::new(point).read_regular(path, BUFFER_LIMIT_BYTES) {
+/// If it exists but cannot be read.
+pub(crate) fn read(mount_point: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    match TargetRoot::new(mount_point).read_regular(path, MAX_BUFFER_BYTES) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {path} of the drive")),
     }
 }
 
-/// The first of these labels that a file system has now.
+/// The first of these labels that a present file system has.
 pub(crate) fn present(labels: &[&'static str]) -> Option<&'static str> {
     let has = |label: &&&str| Path::new(BY_LABEL).join(label).exists();
     labels.iter().find(has).copied()
@@ -90,15 +92,15 @@ pub(crate) fn present(labels: &[&'static str]) -> Option<&'static str> {
 /// Waits for a drive with any of these labels.
 ///
 /// # Errors
-/// None appears within `limit`, or the wait was cancelled.
-pub(crate) fn first(
+/// If none appears within `timeout`, or the wait was cancelled.
+pub(crate) fn wait_for_any(
     labels: &[&'static str],
-    limit: Option<Duration>,
+    timeout: Option<Duration>,
     log: &Log,
     cancelled: &dyn Fn() -> bool,
 ) -> anyhow::Result<&'static str> {
     let what = format!("a drive labelled {}", labels.join(" or "));
-    let mut waiting = WaitProgress::begin(what, limit, log, cancelled);
+    let mut waiting = WaitProgress::begin(what, timeout, log, cancelled);
     loop {
         if let Some(label) = present(labels) {
             return Ok(label);
@@ -109,13 +111,13 @@ pub(crate) fn first(
 
 fn wait(
     device: &Path,
-    limit: Option<Duration>,
+    timeout: Option<Duration>,
     log: &Log,
     cancelled: &dyn Fn() -> bool,
 ) -> anyhow::Result<()> {
     let what = format!("config drive {}", device.display());
     log.info(format_args!("looking for {what}"));
-    let mut waiting = WaitProgress::begin(what, limit, log, cancelled);
+    let mut waiting = WaitProgress::begin(what, timeout, log, cancelled);
     while !device.exists() {
         waiting.pause(POLL_INTERVAL)?;
     }
@@ -130,7 +132,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     #[test]
-    fn links_stay_on_the_drive_and_pipes_are_not_waited_for() {
+    fn links_stay_on_the_drive_and_pipes_do_not_block() {
         let dir = tempfile::tempdir().expect("a directory");
         let path = |name: &str| dir.path().join(name);
         fs::write(path("file"), "{}").expect("written");

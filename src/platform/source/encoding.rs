@@ -1,4 +1,4 @@
-//! Encodings of configs: base64, gzip, padding with NULs.
+//! Encodings of configs: base64, gzip, and padding with NULs.
 
 use anyhow::{Context, ensure};
 use base64::alphabet::STANDARD;
@@ -6,9 +6,9 @@ use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurp
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
 
-/// The first bytes of gzip with deflate.
+/// The first bytes of gzip data.
 pub(crate) const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
-/// Limit of what is unpacked, against decompression bombs.
+/// Maximum decompressed size, as a protection against decompression bombs.
 const MAX_BYTES: u64 = 256 << 20;
 /// The standard alphabet, with padding. Trailing bits may be set.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -21,19 +21,19 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// Decodes base64, ignoring line breaks.
 ///
 /// # Errors
-/// It is not base64. The message does not quote the text.
+/// If it is not base64. The message does not quote the text.
 pub(crate) fn base64(text: &[u8]) -> anyhow::Result<Vec<u8>> {
     let is_digit = |byte: &u8| !matches!(byte, b'\r' | b'\n');
     let digits: Vec<u8> = text.iter().copied().filter(is_digit).collect();
-    // The cause would name bytes of the config, which may be secret.
+    // The cause would quote bytes of the config, which may be secret.
     let decoded = BASE64.decode(digits).ok();
     decoded.context("not valid base64 (standard alphabet, with padding)")
 }
 
-/// Unpacks gzip.
+/// Decompresses gzip.
 ///
 /// # Errors
-/// It is not gzip, is truncated or damaged, or unpacks to more than the limit.
+/// If it is not gzip, is truncated or corrupt, or decompresses to more than the limit.
 pub(crate) fn gunzip(packed: &[u8]) -> anyhow::Result<Vec<u8>> {
     gunzip_up_to(packed, MAX_BYTES)
 }
@@ -72,7 +72,7 @@ mod tests {
     use crate::text::gzip;
 
     #[test]
-    fn base64_as_services_give_it() {
+    fn base64_as_services_send_it() {
         let decoded = |text: &str| base64(text.as_bytes()).ok();
         for good in ["e30K", "e3\r\n0K\n", "\ne30K"] {
             assert_eq!(
@@ -86,7 +86,7 @@ mod tests {
         assert_eq!(
             decoded("e31=").as_deref(),
             Some(b"{}".as_slice()),
-            "bits behind"
+            "trailing bits"
         );
         for bad in [
             "e30",
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn nuls_are_taken_from_the_ends() {
+    fn nuls_are_removed_from_the_ends() {
         let stripped = |text: &[u8]| without_nuls(text.into());
         assert_eq!(stripped(b"\0\0{\0}\0"), b"{\0}");
         assert_eq!(stripped(b"\0\0"), b"");

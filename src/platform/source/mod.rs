@@ -1,4 +1,4 @@
-//! How configs are obtained: the mechanisms that platforms are made of. None names a platform.
+//! The mechanisms that platforms use to obtain configs. None of them refers to a platform.
 
 pub(super) mod cidata;
 pub(super) mod config_drive;

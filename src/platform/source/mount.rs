@@ -1,4 +1,4 @@
-//! File systems that are mounted briefly, read only, to read a config.
+//! Mounts file systems temporarily and read-only, to read a config.
 
 use crate::host::{self, Command};
 use crate::log::Log;
@@ -12,67 +12,71 @@ use std::time::Duration;
 /// Attempts to unmount, a second apart.
 const UNMOUNT_ATTEMPTS: u32 = 3;
 
-/// What is mounted, and how.
+/// What to mount, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct MountSpec {
-    /// What it is, for messages.
+    /// Description of the file system, for messages.
     pub what: &'static str,
-    /// Prefix of the name of the directory that is the mount point.
+    /// Prefix for the name of the mount point.
     pub prefix: &'static str,
     /// Time limit for mounting.
     pub timeout: Duration,
 }
 
-/// Mounts a device read only, calls `work` with the mount point, and unmounts it.
+/// Mounts a device read-only, calls `work` with the mount point, and unmounts it.
 ///
 /// # Errors
-/// It cannot be mounted, or `work` failed. A failure to unmount is only logged, since the config was read.
-pub fn mounted<T>(
+/// If it cannot be mounted, or `work` fails. A failure to unmount is only logged, since the config was read.
+pub fn with_mounted<T>(
     device: &Path,
     spec: MountSpec,
     log: &Log,
     work: impl FnOnce(&Path) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let mount = |point: &Path| {
+    let mount = |mount_point: &Path| {
         Command::new("mount")
             .args(["-o", "ro,nodev,nosuid,noexec", "-t", "auto"])
             .arg(device.display().to_string())
-            .arg(point.display().to_string())
+            .arg(mount_point.display().to_string())
             .within(spec.timeout)
             .run()
             .map(drop)
     };
-    mounted_by(mount, device, spec, log, work)
+    with_mounted_by(mount, device, spec, log, work)
 }
 
-/// As [`mounted`], with another way to mount.
+/// Like [`with_mounted`], with a custom function that mounts.
 ///
 /// # Errors
-/// As [`mounted`].
-pub(crate) fn mounted_by<T>(
+/// See [`with_mounted`].
+pub(crate) fn with_mounted_by<T>(
     mount: impl FnOnce(&Path) -> anyhow::Result<()>,
     device: &Path,
     spec: MountSpec,
     log: &Log,
     work: impl FnOnce(&Path) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let point = TemporaryMountPoint::new(spec)?;
-    let named = format!("{} {}", spec.what, device.display());
-    log.operation(format_args!("mounting {named}"), || mount(&point.0))?;
-    let result = work(&point.0);
-    // The config was read; that it stays mounted is logged.
-    let _ = log.operation(format_args!("unmounting {named}"), || unmount(&point.0));
+    let mount_point = TemporaryMountPoint::new(spec)?;
+    let description = format!("{} {}", spec.what, device.display());
+    log.operation(format_args!("mounting {description}"), || {
+        mount(&mount_point.0)
+    })?;
+    let result = work(&mount_point.0);
+    // The config was read, so a failure to unmount is only logged.
+    let _ = log.operation(format_args!("unmounting {description}"), || {
+        unmount(&mount_point.0)
+    });
     result
 }
 
-/// A new directory to mount on, removed on drop. `rmdir` cannot remove what is still mounted there.
+/// A new directory to mount on, which is removed on drop. `rmdir` fails while something is mounted on it.
 struct TemporaryMountPoint(PathBuf);
 
 impl TemporaryMountPoint {
     fn new(spec: MountSpec) -> anyhow::Result<Self> {
         let made = tempfile::Builder::new().prefix(spec.prefix).tempdir();
-        let act = || format!("cannot create a directory to mount the {} on", spec.what);
-        Ok(Self(made.with_context(act)?.keep()))
+        let context = || format!("cannot create a directory to mount the {} on", spec.what);
+        Ok(Self(made.with_context(context)?.keep()))
     }
 }
 
@@ -83,27 +87,27 @@ impl Drop for TemporaryMountPoint {
     }
 }
 
-fn unmount(point: &Path) -> anyhow::Result<()> {
+fn unmount(mount_point: &Path) -> anyhow::Result<()> {
     for attempt in 1..=UNMOUNT_ATTEMPTS {
-        match host::mount::unmount_at(point, MntFlags::empty()) {
+        match host::mount::unmount_at(mount_point, MntFlags::empty()) {
             Ok(()) => return Ok(()),
             Err(error) if attempt == UNMOUNT_ATTEMPTS => {
-                bail!("cannot unmount {}: {error}", point.display())
+                bail!("cannot unmount {}: {error}", mount_point.display())
             }
             Err(_) => sleep(Duration::from_secs(1)),
         }
-        if !is_mounted(point) {
+        if !is_mounted(mount_point) {
             return Ok(());
         }
     }
     Ok(())
 }
 
-/// A mount point is on another device than the directory it is in.
-fn is_mounted(point: &Path) -> bool {
+/// True if the directory is on another device than its parent.
+fn is_mounted(mount_point: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let device = |path: &Path| fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    device(point) != point.parent().and_then(device)
+    device(mount_point) != mount_point.parent().and_then(device)
 }
 
 #[cfg(test)]
@@ -111,17 +115,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_directory_goes_and_nothing_in_it() {
+    fn only_the_empty_directory_is_removed() {
         let spec = MountSpec {
             what: "config drive",
             prefix: "ignition-configdrive",
             timeout: Duration::from_secs(1),
         };
-        let point = TemporaryMountPoint::new(spec).expect("made");
-        let path = point.0.clone();
+        let mount_point = TemporaryMountPoint::new(spec).expect("made");
+        let path = mount_point.0.clone();
         assert!(!is_mounted(&path));
         fs::write(path.join("kept"), "").expect("written");
-        drop(point);
+        drop(mount_point);
         assert!(path.join("kept").exists());
         fs::remove_dir_all(&path).expect("removed");
     }

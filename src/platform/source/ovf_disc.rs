@@ -1,6 +1,6 @@
-//! The disc that Azure inserts into a machine: custom data beside an OVF environment.
+//! The disc that Azure inserts into a machine, with custom data and an OVF environment.
 //!
-//! Only discs are looked at, never disks: a user may have attached one with files of these names.
+//! Only optical discs are checked, never disks: a user may have attached a disk with files of these names.
 
 use super::drive;
 use super::mount::{self, MountSpec};
@@ -17,14 +17,14 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The file by which the disc is recognized.
-const MARK: &str = "ovf-env.xml";
+/// The file that identifies the disc.
+const MARKER_FILE: &str = "ovf-env.xml";
 const CUSTOM_DATA: &str = "CustomData.bin";
-/// Every block device of the machine.
+/// Has an entry for every block device.
 const BLOCK_DEVICES: &str = "/sys/class/block";
-/// Interval between two looks at the drives.
+/// Interval between checks of the drives.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Delay before a disc that was rejected or could not be read is tried again.
+/// Delay before a disc that was rejected or unreadable is tried again.
 const RETRY_DELAY: Duration = Duration::from_secs(10);
 const DISC: MountSpec = MountSpec {
     what: "disc with custom data",
@@ -32,40 +32,42 @@ const DISC: MountSpec = MountSpec {
     timeout: RETRY_DELAY,
 };
 
-/// The disc, by what its file system may be.
+/// The disc, with the possible types of its file system.
 pub(crate) struct Disc {
-    /// Types of file systems, in the order they are tried.
+    /// Types of file systems, in the order in which they are tried.
     pub file_systems: &'static [&'static str],
 }
 
-/// Drives that are not tried again before the given time.
+/// Drives, and when they may be tried again.
 type DelayedDrives = BTreeMap<PathBuf, Instant>;
 
 impl Disc {
-    /// The read, in a line.
+    /// Describes the read in one line.
     pub(crate) fn describe(&self) -> String {
         let types = self.file_systems.join(" or ");
-        format!("read {CUSTOM_DATA} of the first disc (CD, DVD) with {MARK}, file system {types}")
+        format!(
+            "read {CUSTOM_DATA} of the first disc (CD, DVD) with {MARKER_FILE}, file system {types}"
+        )
     }
 
-    /// Waits for the disc and reads it. A disc that cannot be read is tried again, and a drive may be empty at first.
+    /// Waits for the disc and reads it. Unreadable discs are retried, and a drive may be empty at first.
     ///
     /// # Errors
-    /// The wait was cancelled.
+    /// If the wait was cancelled.
     pub(crate) fn answer(&self, context: &FetchContext<'_>) -> anyhow::Result<Answer> {
         let cancelled = || context.events.cancelled();
         let mut waiting = WaitProgress::begin(DISC.what, None, context.log, &cancelled);
         let mut delayed = DelayedDrives::new();
         loop {
-            if let Some((drive, text)) = self.look(&mut delayed, context.log) {
+            if let Some((drive, text)) = self.check_drives(&mut delayed, context.log) {
                 return Ok(Answer::of(drive.display().to_string(), text));
             }
             waiting.pause(POLL_INTERVAL)?;
         }
     }
 
-    /// Looks once at every drive.
-    fn look(&self, delayed: &mut DelayedDrives, log: &Log) -> Option<(PathBuf, Vec<u8>)> {
+    /// Checks every drive once.
+    fn check_drives(&self, delayed: &mut DelayedDrives, log: &Log) -> Option<(PathBuf, Vec<u8>)> {
         let ready: Vec<PathBuf> = drives(Path::new(BLOCK_DEVICES))
             .into_iter()
             .filter(|drive| is_ready(drive))
@@ -89,12 +91,12 @@ impl Disc {
         None
     }
 
-    /// The custom data on a disc; `None` if the disc has no [`MARK`].
+    /// Reads the custom data on a disc; `None` if the disc has no [`MARKER_FILE`].
     fn read(&self, drive: &Path, log: &Log) -> anyhow::Result<Option<Vec<u8>>> {
         let mut last = None;
         for file_system in self.file_systems {
-            let result = mount::mounted_by(
-                |point| mount_as(drive, point, file_system),
+            let result = mount::with_mounted_by(
+                |mount_point| mount_as(drive, mount_point, file_system),
                 drive,
                 DISC,
                 log,
@@ -109,20 +111,22 @@ impl Disc {
     }
 }
 
-fn mount_as(drive: &Path, point: &Path, file_system: &str) -> anyhow::Result<()> {
+fn mount_as(drive: &Path, mount_point: &Path, file_system: &str) -> anyhow::Result<()> {
     let flags = MsFlags::MS_RDONLY | MsFlags::MS_NODEV | MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC;
-    host::mount::mount_path(drive, point, file_system, flags, "")
+    host::mount::mount_path(drive, mount_point, file_system, flags, "")
         .with_context(|| format!("cannot mount it as {file_system}"))
 }
 
-fn custom_data(point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    if !point.join(MARK).exists() {
+fn custom_data(mount_point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    if !mount_point.join(MARKER_FILE).exists() {
         return Ok(None);
     }
-    Ok(Some(drive::read(point, CUSTOM_DATA)?.unwrap_or_default()))
+    Ok(Some(
+        drive::read(mount_point, CUSTOM_DATA)?.unwrap_or_default(),
+    ))
 }
 
-/// Block devices that may be drives, i.e. no partitions, sorted by name.
+/// Block devices that may be drives, i.e. all but partitions, sorted by name.
 fn drives(devices: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(devices).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries
@@ -146,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_are_no_drives() {
+    fn partitions_are_not_drives() {
         let dir = tempfile::tempdir().expect("a directory");
         for name in ["sr0", "sda", "sda1"] {
             fs::create_dir(dir.path().join(name)).expect("made");
@@ -158,19 +162,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_drive_is_not_ready() {
+    fn other_files_are_not_ready() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         assert!(!is_ready(file.path()));
         assert!(!is_ready(Path::new("/nowhere")));
     }
 
     #[test]
-    fn the_mark_decides() {
+    fn the_marker_file_is_required() {
         let dir = tempfile::tempdir().expect("a directory");
         let found = || custom_data(dir.path()).expect("read");
         fs::write(dir.path().join(CUSTOM_DATA), "{}").expect("written");
         assert_eq!(found(), None);
-        fs::write(dir.path().join(MARK), "").expect("written");
+        fs::write(dir.path().join(MARKER_FILE), "").expect("written");
         assert_eq!(found().as_deref(), Some(b"{}".as_slice()));
         fs::remove_file(dir.path().join(CUSTOM_DATA)).expect("removed");
         assert_eq!(found(), Some(Vec::new()));

@@ -1,4 +1,4 @@
-//! Several places that may have the config, asked in parallel: the first that has one counts.
+//! Probes several sources of the config in parallel: the first one that has a config wins.
 
 use super::drive::Drive;
 use crate::fetch::{FetchEvent, FetchEvents, Fetcher};
@@ -8,28 +8,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-/// Time that other places are given after one has answered that there is no config. Ignition gives none, so that the router
-/// of a CloudStack without user data hides that of the drive (coreos/ignition#1574).
+/// How long to wait for other sources after one has answered that it has no config. Ignition does not wait, so on
+/// CloudStack a router without user data can hide the user data on the drive (coreos/ignition#1574).
 const OTHERS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a probe is given; shared by all probes of a race.
+/// The context of a probe; shared by all probes of a race.
 pub(crate) struct Race<'a> {
     /// The client.
     pub fetcher: &'a Fetcher,
-    /// Where messages go.
+    /// The log.
     pub log: &'a Log,
     events: &'a (dyn FetchEvents + Sync),
-    over: &'a AtomicBool,
+    stop: &'a AtomicBool,
 }
 
 impl<'a> Race<'a> {
-    /// A race that is over when `over` is set, or when the fetch is cancelled.
-    pub(crate) fn new(context: &'a FetchContext<'_>, over: &'a AtomicBool) -> Self {
+    /// A race that is over when `stop` is set or the fetch is cancelled.
+    pub(crate) fn new(context: &'a FetchContext<'_>, stop: &'a AtomicBool) -> Self {
         Race {
             fetcher: &context.fetcher,
             log: context.log,
             events: context.events,
-            over,
+            stop,
         }
     }
 
@@ -45,68 +45,68 @@ impl FetchEvents for Race<'_> {
     }
 
     fn cancelled(&self) -> bool {
-        self.over.load(Ordering::Relaxed) || self.events.cancelled()
+        self.stop.load(Ordering::Relaxed) || self.events.cancelled()
     }
 }
 
-/// Asks one place for the config; an empty result says that there is none.
-pub(crate) type Ask<'a> = dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a;
+/// Fetches the config from one source; an empty result means that there is none.
+pub(crate) type ProbeFn<'a> = dyn Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a;
 
-/// One place, and how to ask there.
+/// One source, and how to get the config from it.
 pub(crate) struct Probe<'a> {
-    /// Name of the place in messages.
+    /// Name of the source in messages.
     pub name: String,
-    /// Asks there; returns soon after the race is over.
-    pub ask: Box<Ask<'a>>,
+    /// Fetches the config; returns soon after the race is over.
+    pub run: Box<ProbeFn<'a>>,
 }
 
-/// Asks all places in parallel. Returns what [`decide`] does, or the errors of all places.
+/// Runs all probes in parallel. Returns the result of [`decide`], or the errors of all probes.
 pub(crate) fn first(
     probes: &[Probe<'_>],
     race: &Race<'_>,
 ) -> Result<(String, Vec<u8>), Vec<anyhow::Error>> {
-    let over = AtomicBool::new(false);
+    let stop = AtomicBool::new(false);
     let inner = Race {
         fetcher: race.fetcher,
         log: race.log,
         events: race,
-        over: &over,
+        stop: &stop,
     };
     let inner = &inner;
     std::thread::scope(|scope| {
         let (sender, answers) = mpsc::channel();
         for probe in probes {
             let sender = sender.clone();
-            let own = sender.clone();
-            let asking = std::thread::Builder::new().spawn_scoped(scope, move || {
+            let thread_sender = sender.clone();
+            let spawned = std::thread::Builder::new().spawn_scoped(scope, move || {
                 // The receiver is gone once there is an answer.
-                let _ = own.send((probe.name.clone(), (probe.ask)(inner)));
+                let _ = thread_sender.send((probe.name.clone(), (probe.run)(inner)));
             });
-            if let Err(error) = asking {
+            if let Err(error) = spawned {
                 let error = anyhow::Error::from(error).context("cannot start a thread");
                 let _ = sender.send((probe.name.clone(), Err(error)));
             }
         }
         drop(sender);
-        let decided = decide(&answers, race);
-        over.store(true, Ordering::Relaxed);
-        decided
+        let decision = decide(&answers, race);
+        stop.store(true, Ordering::Relaxed);
+        decision
     })
 }
 
-/// What a probe found, by the name of its place.
+/// The name and the result of a probe.
 type ProbeResult = (String, anyhow::Result<Vec<u8>>);
 
-/// The first answer with a config. One that there is none counts when the others have none either, or give nothing for
-/// [`OTHERS_TIMEOUT`].
+/// Returns the first answer with a config. An answer without a config is returned if all others have none either, or
+/// do not answer within [`OTHERS_TIMEOUT`].
 fn decide(
     answers: &mpsc::Receiver<ProbeResult>,
     race: &Race<'_>,
 ) -> Result<(String, Vec<u8>), Vec<anyhow::Error>> {
     let mut failed = Vec::new();
-    let mut without: Option<(String, Instant)> = None;
+    let mut empty: Option<(String, Instant)> = None;
     loop {
-        let next = match &without {
+        let next = match &empty {
             None => answers.recv().ok(),
             Some((_, since)) => answers
                 .recv_timeout(OTHERS_TIMEOUT.saturating_sub(since.elapsed()))
@@ -114,7 +114,7 @@ fn decide(
         };
         match next {
             Some((name, Ok(text))) if text.is_empty() => {
-                without.get_or_insert_with(|| (name, Instant::now()));
+                empty.get_or_insert_with(|| (name, Instant::now()));
             }
             Some((name, Ok(text))) => return Ok((name, text)),
             Some((name, Err(error))) => {
@@ -125,18 +125,18 @@ fn decide(
                 }
                 failed.push(error);
             }
-            None => return without.map(|(name, _)| (name, Vec::new())).ok_or(failed),
+            None => return empty.map(|(name, _)| (name, Vec::new())).ok_or(failed),
         }
     }
 }
 
-/// The config of the first place that answers. If none does, there is no config, which is not an error.
+/// The config from the first source that answers. If none does, there is no config, which is not an error.
 ///
 /// # Errors
-/// The search was cancelled.
+/// If the search was cancelled.
 pub(crate) fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow::Result<Answer> {
-    let over = AtomicBool::new(false);
-    match first(probes, &Race::new(context, &over)) {
+    let stop = AtomicBool::new(false);
+    match first(probes, &Race::new(context, &stop)) {
         Ok((name, text)) => {
             let found = match text.is_empty() {
                 true => "no config",
@@ -159,19 +159,19 @@ pub(crate) fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow
     }
 }
 
-/// Waits for a drive without a limit.
-pub(crate) fn of_drive(drive: &Drive) -> Probe<'_> {
+/// A probe that waits for a drive without a time limit.
+pub(crate) fn drive_probe(drive: &Drive) -> Probe<'_> {
     Probe {
         name: format!("config drive {}", drive.label),
-        ask: Box::new(|race| drive.read(None, race.log, &|| race.is_over())),
+        run: Box::new(|race| drive.read(None, race.log, &|| race.is_over())),
     }
 }
 
-/// The config of a drive or of a service of the cloud, whichever answers first. A service needs a network, so that is
-/// answered before any drive is waited for; `what` names the service.
+/// The config from a drive or a metadata service, whichever answers first. A service needs a network, so a missing
+/// network is reported before waiting for any drive; `what` names the service.
 ///
 /// # Errors
-/// As [`answer`].
+/// See [`answer`].
 pub(crate) fn drives_or_service<'a>(
     drives: &'a [Drive],
     service: Probe<'a>,
@@ -181,7 +181,7 @@ pub(crate) fn drives_or_service<'a>(
     if context.fetcher.is_offline() {
         return Ok(Answer::NeedsNetwork { what });
     }
-    let drives = drives.iter().map(of_drive);
+    let drives = drives.iter().map(drive_probe);
     let probes: Vec<Probe<'_>> = drives.chain([service]).collect();
     answer(&probes, context)
 }
@@ -194,11 +194,11 @@ mod tests {
 
     fn probe<'a>(
         name: &str,
-        ask: impl Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a,
+        run: impl Fn(&Race<'_>) -> anyhow::Result<Vec<u8>> + Send + Sync + 'a,
     ) -> Probe<'a> {
         Probe {
             name: name.into(),
-            ask: Box::new(ask),
+            run: Box::new(run),
         }
     }
 
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn no_config_is_an_answer_when_nobody_has_one() {
+    fn no_config_is_an_answer_if_no_source_has_one() {
         let probes = [
             probe("drive", |_| Ok(Vec::new())),
             probe("service", |_| anyhow::bail!("no route")),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn no_config_does_not_hide_that_of_another_place() {
+    fn no_config_does_not_hide_the_config_of_another_source() {
         let (sender, answered) = mpsc::channel();
         let answered = std::sync::Mutex::new(answered);
         let probes = [
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn others_are_not_waited_for_without_end() {
+    fn waiting_for_others_is_limited() {
         let probes = [
             probe("drive", |_| Ok(Vec::new())),
             probe("service", until_over),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_longer_wanted_is_not_told() {
+    fn stopped_probes_log_nothing() {
         let within = |race: &Race<'_>| {
             let inner = [probe("address", until_over)];
             first(&inner, race)
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn that_all_fail_is_no_failure() {
+    fn failure_of_all_probes_means_no_config() {
         let probes = [
             probe("a", |_| anyhow::bail!("x")),
             probe("b", |_| anyhow::bail!("y")),

@@ -1,58 +1,60 @@
-//! Waiting with a limit, cancellation, and lines in the log.
+//! Waiting with a time limit, cancellation, and log messages.
 
 use crate::fetch::sleep_unless;
 use crate::log::Log;
 use anyhow::bail;
 use std::time::{Duration, Instant};
 
-/// Interval between lines in the log; the first comes after it, too.
+/// Interval between log messages, including the time before the first one.
 const LOG_INTERVAL: Duration = Duration::from_secs(30);
 
 /// A wait in progress.
 pub(crate) struct WaitProgress<'a> {
     what: String,
-    limit: Option<Duration>,
+    timeout: Option<Duration>,
     start: Instant,
-    told: Instant,
+    last_logged: Instant,
     log: &'a Log,
     cancelled: &'a dyn Fn() -> bool,
 }
 
 impl<'a> WaitProgress<'a> {
-    /// Begins to wait for `what`, at most for `limit`.
+    /// Starts a wait for `what` of at most `timeout`.
     pub(crate) fn begin(
         what: impl Into<String>,
-        limit: Option<Duration>,
+        timeout: Option<Duration>,
         log: &'a Log,
         cancelled: &'a dyn Fn() -> bool,
     ) -> Self {
         let start = Instant::now();
         Self {
             what: what.into(),
-            limit,
+            timeout,
             start,
-            told: start,
+            last_logged: start,
             log,
             cancelled,
         }
     }
 
-    /// Sleeps until the next look is due.
+    /// Sleeps until the next check is due.
     ///
     /// # Errors
-    /// The limit is reached, or the wait was cancelled.
+    /// If the time limit is reached, or the wait was cancelled.
     pub(crate) fn pause(&mut self, pause: Duration) -> anyhow::Result<()> {
-        let left = |limit: Duration| limit.saturating_sub(self.start.elapsed());
-        let pause = self.limit.map_or(pause, |limit| pause.min(left(limit)));
+        let left = |timeout: Duration| timeout.saturating_sub(self.start.elapsed());
+        let pause = self
+            .timeout
+            .map_or(pause, |timeout| pause.min(left(timeout)));
         if sleep_unless(self.cancelled, pause).is_err() {
             bail!("waiting for {} was cancelled", self.what);
         }
-        if let Some(limit) = self.limit.filter(|limit| left(*limit).is_zero()) {
-            let (what, seconds) = (&self.what, limit.as_secs());
+        if let Some(timeout) = self.timeout.filter(|timeout| left(*timeout).is_zero()) {
+            let (what, seconds) = (&self.what, timeout.as_secs());
             bail!("{what} did not appear within {seconds} s");
         }
-        if self.told.elapsed() >= LOG_INTERVAL {
-            self.told = Instant::now();
+        if self.last_logged.elapsed() >= LOG_INTERVAL {
+            self.last_logged = Instant::now();
             let (what, seconds) = (&self.what, self.start.elapsed().as_secs());
             self.log.info(format_args!(
                 "still waiting for {what} ({seconds} s so far)"
@@ -69,20 +71,20 @@ mod tests {
     use std::cell::Cell;
 
     #[test]
-    fn waits_end_by_their_limit_or_when_nobody_waits() {
+    fn waits_end_by_timeout_or_cancellation() {
         let log = Log::new(Sink::memory().0);
-        let limit = Some(Duration::from_millis(20));
-        let wanted = || false;
-        let mut waiting = WaitProgress::begin("a disc", limit, &log, &wanted);
+        let timeout = Some(Duration::from_millis(20));
+        let not_cancelled = || false;
+        let mut waiting = WaitProgress::begin("a disc", timeout, &log, &not_cancelled);
         let error = loop {
             if let Err(error) = waiting.pause(Duration::from_millis(5)) {
                 break error;
             }
         };
         assert_eq!(error.to_string(), "a disc did not appear within 0 s");
-        let looks = Cell::new(0);
-        let unwanted = || looks.replace(looks.get() + 1) == 1;
-        let mut waiting = WaitProgress::begin("a disc", None, &log, &unwanted);
+        let checks = Cell::new(0);
+        let cancelled_at_second_check = || checks.replace(checks.get() + 1) == 1;
+        let mut waiting = WaitProgress::begin("a disc", None, &log, &cancelled_at_second_check);
         let error = waiting.pause(Duration::from_secs(60)).expect_err("over");
         assert_eq!(error.to_string(), "waiting for a disc was cancelled");
     }

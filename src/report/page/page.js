@@ -2,7 +2,7 @@
 (async () => {
 const OUTCOMES = ['done', 'already right', 'skipped', 'failed', 'not started'];
 const FAILED = 3, NOT_STARTED = 4;
-// Of the phases in their order; each differs from its neighbours in light and in dark surroundings.
+// Colours of the phases in order; neighbours are distinguishable in light and in dark mode.
 const COLOURS = {
   'kernel-arguments': '#8c6d31', 'partitions': '#c2410c', 'raid': '#b45309', 'luks': '#9333ea', 'filesystems': '#d97706',
   'mount': '#64748b', 'accounts': '#0891b2', 'files': '#2563eb', 'units': '#16a34a', 'arrays': '#a16207', 'keys': '#7c3aed',
@@ -80,7 +80,7 @@ function size(bytes) {
 const phaseName = phase => NAMES[phase] || phase;
 const count = (n, what) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`;
 
-/** An element with text or elements in it; nothing of the data is ever read as HTML. */
+/** Creates an element with text or elements in it. Data is never interpreted as HTML. */
 function make(name, attributes, ...inside) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) {
@@ -205,7 +205,7 @@ function draw() {
     for (const o of row.operations) {
       if (o.end < view.from || o.start > view.to || !shown(o)) continue;
       const left = x(o.start), right = Math.max(x(o.end), left + 1);
-      // What would be painted over the same pixel again is left out, failures excepted.
+      // Skip operations whose pixels are painted already, unless they failed.
       if (right <= covered && o.outcome !== FAILED) continue;
       pen.fillStyle = o.outcome === FAILED ? colour('--bad') : COLOURS[o.phase] || colour('--faint');
       pen.fillRect(left, row.top + 1, right - left, ROW - 3);
@@ -250,10 +250,10 @@ function zoom(factor, around) {
   const middle = around === undefined ? (chosen ? chosen.start : (view.from + view.to) / 2) : around;
   const span = Math.min(total, Math.max(MIN_WINDOW_US, (view.to - view.from) * factor));
   const share = Math.min(1, Math.max(0, (middle - view.from) / (view.to - view.from)));
-  look(middle - share * span, span);
+  setView(middle - share * span, span);
 }
 
-function look(from, span) {
+function setView(from, span) {
   const start = Math.max(0, Math.min(from, total - span));
   view = {from: start, to: start + span};
   draw();
@@ -262,7 +262,7 @@ function look(from, span) {
 function choose(o, show) {
   chosen = o;
   const span = view.to - view.from;
-  if (o && (o.start < view.from || o.end > view.to)) look(o.start - span / 3, span);
+  if (o && (o.start < view.from || o.end > view.to)) setView(o.start - span / 3, span);
   else draw();
   detail();
   if (show) byId('timeline').scrollIntoView({block: 'nearest'});
@@ -288,7 +288,7 @@ function detail() {
     make('dl', null, ...facts.flatMap(([name, value]) => [make('dt', null, name), make('dd', null, value)])));
 }
 
-/** The operation at a place of the canvas: the nearest one of its row, if it is near. */
+/** The operation at a position on the canvas: the nearest one of its row, if it is close enough. */
 function at(event) {
   const area = canvas.getBoundingClientRect();
   const y = event.clientY - area.top;
@@ -302,12 +302,12 @@ function at(event) {
 
 function keys(event) {
   const step = {ArrowRight: 1, ArrowLeft: -1}[event.key];
-  const turn = {ArrowDown: 1, ArrowUp: -1}[event.key];
+  const rowStep = {ArrowDown: 1, ArrowUp: -1}[event.key];
   if (step) go(chosen && chosen.row !== undefined ? chosen.row : 0, step);
-  else if (turn) turnTo(turn);
+  else if (rowStep) changeRow(rowStep);
   else if (event.key === '+' || event.key === '=') zoom(.5);
   else if (event.key === '-') zoom(2);
-  else if (event.key === '0') look(0, total);
+  else if (event.key === '0') setView(0, total);
   else if (event.key === 'c' && chosen && chosen.last) choose(chosen.last);
   else if (event.key === 'Home' && rows.length) choose(rows[0].operations.find(shown) || null);
   else return;
@@ -321,8 +321,8 @@ function go(r, step) {
   if (next) choose(next);
 }
 
-function turnTo(turn) {
-  const r = chosen && chosen.row !== undefined ? chosen.row + turn : 0;
+function changeRow(rowStep) {
+  const r = chosen && chosen.row !== undefined ? chosen.row + rowStep : 0;
   if (!rows[r]) return;
   const when = chosen ? chosen.start : view.from;
   const own = rows[r].operations.filter(shown);
@@ -332,21 +332,21 @@ function turnTo(turn) {
 
 function timeline() {
   const box = byId('timeline');
-  let held = null;
+  let dragX = null;
   box.addEventListener('keydown', keys);
   canvas.addEventListener('pointermove', event => {
-    if (held !== null) {
+    if (dragX !== null) {
       const span = view.to - view.from;
-      look(view.from - (event.clientX - held) / canvas.clientWidth * span, span);
-      held = event.clientX;
+      setView(view.from - (event.clientX - dragX) / canvas.clientWidth * span, span);
+      dragX = event.clientX;
       return;
     }
     const found = at(event).operation;
     if (found && found !== chosen) choose(found);
   });
-  canvas.addEventListener('pointerdown', event => { held = event.clientX; canvas.setPointerCapture(event.pointerId); choose(at(event).operation || chosen); });
-  canvas.addEventListener('pointerup', () => { held = null; });
-  canvas.addEventListener('pointercancel', () => { held = null; });
+  canvas.addEventListener('pointerdown', event => { dragX = event.clientX; canvas.setPointerCapture(event.pointerId); choose(at(event).operation || chosen); });
+  canvas.addEventListener('pointerup', () => { dragX = null; });
+  canvas.addEventListener('pointercancel', () => { dragX = null; });
   canvas.addEventListener('wheel', event => {
     if (!event.ctrlKey) return;
     event.preventDefault();
@@ -354,7 +354,7 @@ function timeline() {
   }, {passive: false});
   byId('closer').addEventListener('click', () => zoom(.5));
   byId('farther').addEventListener('click', () => zoom(2));
-  byId('whole').addEventListener('click', () => look(0, total));
+  byId('whole').addEventListener('click', () => setView(0, total));
   const phases = [...new Set(all.map(o => o.phase))];
   byId('legend').replaceChildren(...phases.map(phase => make('button', {type: 'button', 'aria-pressed': 'true', onclick: event => {
     const off = !hidden.delete(phase) && hidden.add(phase);
@@ -401,8 +401,8 @@ function criticalPath() {
 
 let page = 0;
 function list() {
-  const word = byId('find').value.toLowerCase();
-  const found = all.filter(o => !word || [o.act, o.origin, o.path, phaseName(o.phase), OUTCOMES[o.outcome]].some(t => t.toLowerCase().includes(word)));
+  const term = byId('find').value.toLowerCase();
+  const found = all.filter(o => !term || [o.act, o.origin, o.path, phaseName(o.phase), OUTCOMES[o.outcome]].some(t => t.toLowerCase().includes(term)));
   const order = byId('order').value;
   if (order === 'longest') found.sort((a, b) => b.duration - a.duration);
   if (order === 'start') found.sort((a, b) => a.start - b.start);

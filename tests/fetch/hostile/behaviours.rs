@@ -1,75 +1,75 @@
-//! What servers do, and how a run has to end.
+//! How servers misbehave, and how a run has to end.
 
-use super::server::{Act, Client};
+use super::server::{Client, Handler};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One way to behave.
+/// One kind of behaviour.
 pub struct Behaviour {
     /// For messages.
     pub name: &'static str,
-    /// Of the URL.
+    /// The scheme of the URL.
     pub scheme: &'static str,
-    /// As the config says.
+    /// The compression in the config.
     pub compression: Option<&'static str>,
-    /// As the config says.
+    /// The hash in the config.
     pub hash: Option<&'static str>,
     /// The server.
-    pub server: Act,
-    /// How the run ends.
-    pub ends: Ends,
+    pub server: Handler,
+    /// The expected result of the run.
+    pub outcome: Outcome,
 }
 
-/// How a run ends.
-pub enum Ends {
-    /// With a file of these bytes.
-    Well(&'static [u8]),
-    /// With this cause, and without a file.
-    Badly(&'static str),
+/// The result of a run.
+pub enum Outcome {
+    /// The file is written with these bytes.
+    Success(&'static [u8]),
+    /// The run fails with this cause, and without a file.
+    Failure(&'static str),
 }
 
 const PAUSE: Duration = Duration::from_millis(50);
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-const IN_TIME: &str = "unable to fetch resource in time";
+const OUT_OF_TIME: &str = "unable to fetch resource in time";
 
 fn behaviour(
     name: &'static str,
-    ends: Ends,
-    act: impl Fn(&mut Client, usize) + Send + Sync + 'static,
+    outcome: Outcome,
+    handler: impl Fn(&mut Client, usize) + Send + Sync + 'static,
 ) -> Behaviour {
     Behaviour {
         name,
         scheme: "http",
         compression: None,
         hash: None,
-        server: Arc::new(act),
-        ends,
+        server: Arc::new(handler),
+        outcome,
     }
 }
 
-/// Reads the request, sends this, closes.
-fn says(name: &'static str, ends: Ends, answer: impl Into<Vec<u8>>) -> Behaviour {
+/// A server that reads the request, sends this response, and closes the connection.
+fn responds(name: &'static str, outcome: Outcome, answer: impl Into<Vec<u8>>) -> Behaviour {
     let answer = answer.into();
-    behaviour(name, ends, move |client, _| {
+    behaviour(name, outcome, move |client, _| {
         client.read_request();
         client.send(&answer);
     })
 }
 
-fn whole(body: &[u8]) -> Vec<u8> {
+fn response(body: &[u8]) -> Vec<u8> {
     let head = format!("{OK}Content-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
 }
 
-fn packed(body: &[u8]) -> Vec<u8> {
+fn gzip_bytes(body: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(body).expect("memory takes everything");
     encoder.finish().expect("memory takes everything")
 }
 
-fn gzip(behaviour: Behaviour) -> Behaviour {
+fn with_gzip(behaviour: Behaviour) -> Behaviour {
     Behaviour {
         compression: Some("gzip"),
         ..behaviour
@@ -83,7 +83,7 @@ fn over_tls(behaviour: Behaviour) -> Behaviour {
     }
 }
 
-/// All of them.
+/// All behaviours.
 pub fn all() -> Vec<Behaviour> {
     [
         connections(),
@@ -92,7 +92,7 @@ pub fn all() -> Vec<Behaviour> {
         bodies(),
         redirects(),
         statuses(),
-        gzips(),
+        gzip(),
         tls(),
     ]
     .into_iter()
@@ -101,22 +101,22 @@ pub fn all() -> Vec<Behaviour> {
 }
 
 fn connections() -> Vec<Behaviour> {
-    use Ends::{Badly, Well};
+    use Outcome::{Failure, Success};
     vec![
-        behaviour("closes at once", Badly(IN_TIME), |_, _| {}),
-        behaviour("resets", Badly(IN_TIME), |client, _| {
+        behaviour("closes at once", Failure(OUT_OF_TIME), |_, _| {}),
+        behaviour("resets", Failure(OUT_OF_TIME), |client, _| {
             client.send("HTTP/1.1 2");
         }),
         behaviour(
             "never says anything",
-            Badly("no response headers within 1 s"),
+            Failure("no response headers within 1 s"),
             |client, _| {
                 client.stay();
             },
         ),
         behaviour(
             "reads and never answers",
-            Badly("no response headers within 1 s"),
+            Failure("no response headers within 1 s"),
             |client, _| {
                 client.read_request();
                 client.stay();
@@ -124,52 +124,52 @@ fn connections() -> Vec<Behaviour> {
         ),
         behaviour(
             "closes half before the head is complete",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             |client, _| {
                 client.read_request();
                 client.send("HTTP/1.1 200 OK\r\nContent-Le");
                 client.close_half();
             },
         ),
-        behaviour("comes to its senses", Well(b"fine"), |client, number| {
+        behaviour("comes to its senses", Success(b"fine"), |client, number| {
             if number > 2 {
                 client.read_request();
-                client.send(whole(b"fine"));
+                client.send(response(b"fine"));
             }
         }),
         behaviour(
             "sends a second answer nobody asked for",
-            Well(b"one"),
+            Success(b"one"),
             |client, _| {
                 client.read_request();
-                client.send([whole(b"one"), whole(b"two")].concat());
+                client.send([response(b"one"), response(b"two")].concat());
             },
         ),
     ]
 }
 
 fn heads() -> Vec<Behaviour> {
-    use Ends::Badly;
-    let status = |name, line: &str| says(name, Badly(IN_TIME), format!("{line}\r\n\r\n"));
+    use Outcome::Failure;
+    let status = |name, line: &str| responds(name, Failure(OUT_OF_TIME), format!("{line}\r\n\r\n"));
     vec![
         behaviour(
             "slow head",
-            Badly("no response headers within 1 s"),
+            Failure("no response headers within 1 s"),
             |client, _| {
                 client.read_request();
                 client.send(OK);
                 client.send_for_ever("X", PAUSE);
             },
         ),
-        behaviour("head without end", Badly(IN_TIME), |client, _| {
+        behaviour("head without end", Failure(OUT_OF_TIME), |client, _| {
             client.read_request();
             client.send(OK);
             client.send_for_ever(format!("X: {}\r\n", "y".repeat(4000)), Duration::ZERO);
         }),
-        says("line of two MiB in the head", Badly(IN_TIME), {
+        responds("line of two MiB in the head", Failure(OUT_OF_TIME), {
             format!("{OK}X: {}\r\n\r\n", "y".repeat(2 << 20))
         }),
-        says("ten thousand lines in the head", Badly(IN_TIME), {
+        responds("ten thousand lines in the head", Failure(OUT_OF_TIME), {
             format!("{OK}{}\r\n", "X: y\r\n".repeat(10_000))
         }),
         status("no status", "HTTP/1.1"),
@@ -178,129 +178,141 @@ fn heads() -> Vec<Behaviour> {
         status("status below zero", "HTTP/1.1 -200 OK"),
         status("another protocol", "SSH-2.0-OpenSSH_9.2p1"),
         status("a version nobody knows", "HTTP/7.3 200 OK"),
-        says("no head at all", Badly(IN_TIME), "just text\n"),
-        says("zeros", Badly(IN_TIME), vec![0; 100_000]),
-        says(
+        responds("no head at all", Failure(OUT_OF_TIME), "just text\n"),
+        responds("zeros", Failure(OUT_OF_TIME), vec![0; 100_000]),
+        responds(
             "line without colon",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             format!("{OK}nonsense\r\n\r\n"),
         ),
-        says(
+        responds(
             "NUL in a header",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             format!("{OK}X: a\0b\r\n\r\n"),
         ),
-        says(
+        responds(
             "space in a header name",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             format!("{OK}X Y: z\r\n\r\n"),
         ),
         behaviour(
             "preface of HTTP/2 that was not asked for",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             |client, _| {
                 client.read_request();
                 client.send([0, 0, 0, 4, 0, 0, 0, 0, 0]);
             },
         ),
-        behaviour("interim answers for ever", Badly(IN_TIME), |client, _| {
-            client.read_request();
-            client.send_for_ever("HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1));
-        }),
+        behaviour(
+            "interim answers for ever",
+            Failure(OUT_OF_TIME),
+            |client, _| {
+                client.read_request();
+                client.send_for_ever("HTTP/1.1 100 Continue\r\n\r\n", Duration::from_millis(1));
+            },
+        ),
     ]
 }
 
 fn lengths() -> Vec<Behaviour> {
-    use Ends::{Badly, Well};
-    let length = |name, ends, text: &str| {
-        says(
+    use Outcome::{Failure, Success};
+    let length = |name, outcome, text: &str| {
+        responds(
             name,
-            ends,
+            outcome,
             format!("{OK}Content-Length: {text}\r\n\r\nabcde"),
         )
     };
     vec![
-        length("length below zero", Badly(IN_TIME), "-5"),
-        length("length that is not a number", Badly(IN_TIME), "five"),
+        length("length below zero", Failure(OUT_OF_TIME), "-5"),
+        length("length that is not a number", Failure(OUT_OF_TIME), "five"),
         length(
             "length beyond all numbers",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             "99999999999999999999999",
         ),
-        length("two lengths", Badly(IN_TIME), "5\r\nContent-Length: 4"),
-        length("longer than announced", Well(b"abc"), "3"),
+        length(
+            "two lengths",
+            Failure(OUT_OF_TIME),
+            "5\r\nContent-Length: 4",
+        ),
+        length("longer than announced", Success(b"abc"), "3"),
         length(
             "shorter than announced",
-            Badly("announced 9 bytes, 5 came"),
+            Failure("announced 9 bytes, 5 came"),
             "9",
         ),
         length(
             "almost endless by its own word",
-            Badly("was cut off"),
+            Failure("was cut off"),
             "9000000000000000000",
         ),
-        says(
+        responds(
             "packed on its way",
-            Badly("transfer coding \"gzip\""),
+            Failure("transfer coding \"gzip\""),
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         ),
-        says(
+        responds(
             "chunk of nonsense",
-            Badly("was cut off"),
+            Failure("was cut off"),
             format!("{CHUNKED}zz\r\nabc\r\n0\r\n\r\n"),
         ),
-        says("chunk beyond all numbers", Badly("was cut off"), {
+        responds("chunk beyond all numbers", Failure("was cut off"), {
             format!("{CHUNKED}FFFFFFFFFFFFFFFFF\r\nabc")
         }),
-        says(
+        responds(
             "chunks without end mark",
-            Badly("was cut off"),
+            Failure("was cut off"),
             format!("{CHUNKED}3\r\nabc\r\n"),
         ),
-        says("chunk longer than it says", Badly("was cut off"), {
+        responds("chunk longer than it says", Failure("was cut off"), {
             format!("{CHUNKED}2\r\nabcdef\r\n0\r\n\r\n")
         }),
         behaviour(
             "chunk extension without end",
-            Badly("was cut off"),
+            Failure("was cut off"),
             |client, _| {
                 client.read_request();
                 client.send(format!("{CHUNKED}3;"));
                 client.send_for_ever("x".repeat(4000), Duration::from_millis(1));
             },
         ),
-        behaviour("trailers without end", Badly("was cut off"), |client, _| {
-            client.read_request();
-            client.send(format!("{CHUNKED}3\r\nabc\r\n0\r\n"));
-            client.send_for_ever(
-                format!("X: {}\r\n", "y".repeat(4000)),
-                Duration::from_millis(1),
-            );
-        }),
+        behaviour(
+            "trailers without end",
+            Failure("was cut off"),
+            |client, _| {
+                client.read_request();
+                client.send(format!("{CHUNKED}3\r\nabc\r\n0\r\n"));
+                client.send_for_ever(
+                    format!("X: {}\r\n", "y".repeat(4000)),
+                    Duration::from_millis(1),
+                );
+            },
+        ),
     ]
 }
 
 fn bodies() -> Vec<Behaviour> {
-    use Ends::Badly;
+    use Outcome::Failure;
     vec![
-        behaviour("slow body", Badly("bytes so far"), |client, _| {
+        behaviour("slow body", Failure("bytes so far"), |client, _| {
             client.read_request();
             client.send(format!("{OK}Content-Length: 100000\r\n\r\n"));
             client.send_for_ever("x", PAUSE);
         }),
-        behaviour("endless body", Badly("bytes so far"), |client, _| {
+        behaviour("endless body", Failure("bytes so far"), |client, _| {
             client.read_request();
             client.send(format!("{OK}\r\n"));
             client.send_for_ever(vec![b'x'; 64 << 10], Duration::from_millis(10));
         }),
-        behaviour("endless chunks", Badly("bytes so far"), |client, _| {
+        behaviour("endless chunks", Failure("bytes so far"), |client, _| {
             client.read_request();
             client.send(CHUNKED);
             client.send_for_ever("1\r\nx\r\n", Duration::from_millis(1));
         }),
         behaviour(
             "no body after the head",
-            Badly("bytes so far"),
+            Failure("bytes so far"),
             |client, _| {
                 client.read_request();
                 client.send(format!("{OK}Content-Length: 5\r\n\r\n"));
@@ -309,21 +321,21 @@ fn bodies() -> Vec<Behaviour> {
         ),
         behaviour(
             "half-closed in the body",
-            Badly("announced 9 bytes, 3 came"),
+            Failure("announced 9 bytes, 3 came"),
             |client, _| {
                 client.read_request();
                 client.send(format!("{OK}Content-Length: 9\r\n\r\nabc"));
                 client.close_half();
             },
         ),
-        behaviour("reset in the body", Badly("was cut off"), |client, _| {
-            // A byte that is never read makes the kernel reset instead of close.
+        behaviour("reset in the body", Failure("was cut off"), |client, _| {
+            // An unread byte makes the kernel reset the connection instead of closing it.
             client.read_some();
             client.send(format!("{OK}Content-Length: 9\r\n\r\nabc"));
         }),
         behaviour(
             "something else after every break",
-            Badly("the content had changed"),
+            Failure("the content had changed"),
             |client, number| {
                 client.read_request();
                 client.send(format!(
@@ -333,26 +345,26 @@ fn bodies() -> Vec<Behaviour> {
         ),
         Behaviour {
             hash: Some("sha256-ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-            ..says(
+            ..responds(
                 "tampered by one byte",
-                Badly("hash verification failed"),
-                whole(b"abd"),
+                Failure("hash verification failed"),
+                response(b"abd"),
             )
         },
     ]
 }
 
 fn redirects() -> Vec<Behaviour> {
-    use Ends::Badly;
+    use Outcome::Failure;
     let to = |name, cause, location: &str| {
         let answer =
             format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
-        says(name, Badly(cause), answer)
+        responds(name, Failure(cause), answer)
     };
     vec![
         behaviour(
             "redirects to itself for ever",
-            Badly("more than 20 redirects"),
+            Failure("more than 20 redirects"),
             |client, _| {
                 let own = client.own_address();
                 let answer = format!(
@@ -368,21 +380,21 @@ fn redirects() -> Vec<Behaviour> {
         ),
         to("redirect to data", "neither http nor https", "data:,abc"),
         to("redirect to nonsense", "is not a URL", "http://[/"),
-        to("redirect to nobody", IN_TIME, "http://127.0.0.1:1/"),
-        says("redirect to nowhere", Badly("302 Found"), {
+        to("redirect to nobody", OUT_OF_TIME, "http://127.0.0.1:1/"),
+        responds("redirect to nowhere", Failure("302 Found"), {
             "HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n"
         }),
-        says("redirect with a header inside", Badly(IN_TIME), {
+        responds("redirect with a header inside", Failure(OUT_OF_TIME), {
             "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/%0d%0aX: y\rz\r\nContent-Length: 0\r\n\r\n"
         }),
     ]
 }
 
 fn statuses() -> Vec<Behaviour> {
-    use Ends::{Badly, Well};
+    use Outcome::{Failure, Success};
     let status = |name, cause, line: &str, headers: &str| {
         let answer = format!("HTTP/1.1 {line}\r\n{headers}Content-Length: 6\r\n\r\nsecret");
-        says(name, Badly(cause), answer)
+        responds(name, Failure(cause), answer)
     };
     vec![
         status("500 storm", "the server answered 500", "500 Oops", ""),
@@ -436,42 +448,42 @@ fn statuses() -> Vec<Behaviour> {
             "299 Well",
             "",
         ),
-        says(
+        responds(
             "another protocol from here on",
-            Badly("101 Switching Protocols"),
+            Failure("101 Switching Protocols"),
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
         ),
-        behaviour("429 once", Well(b"abc"), |client, number| {
+        behaviour("429 once", Success(b"abc"), |client, number| {
             client.read_request();
             match number {
                 1 => client.send(
                     "HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
                 ),
-                _ => client.send(whole(b"abc")),
+                _ => client.send(response(b"abc")),
             };
         }),
     ]
 }
 
-fn gzips() -> Vec<Behaviour> {
-    use Ends::Badly;
+fn gzip() -> Vec<Behaviour> {
+    use Outcome::Failure;
     let cause = "cannot decompress";
-    let mut wrong_sum = packed(b"abc");
+    let mut wrong_sum = gzip_bytes(b"abc");
     let length = wrong_sum.len();
     wrong_sum[length - 6] ^= 1;
-    let garbage = [packed(b"abc"), b"garbage".to_vec()].concat();
-    let body = |name, bytes: Vec<u8>| gzip(says(name, Badly(cause), whole(&bytes)));
-    // A gigabyte of zeros for a megabyte; so much that a server can send for ever.
-    let bomb = packed(&vec![0; 8 << 20]);
+    let garbage = [gzip_bytes(b"abc"), b"garbage".to_vec()].concat();
+    let body = |name, bytes: Vec<u8>| with_gzip(responds(name, Failure(cause), response(&bytes)));
+    // A megabyte of this decompresses to a gigabyte; a server can send it for ever.
+    let bomb = gzip_bytes(&vec![0; 8 << 20]);
     vec![
         body("garbage for gzip", b"no gzip at all".to_vec()),
         body("nothing for gzip", Vec::new()),
-        body("half a gzip", packed(&[b'x'; 10_000])[..20].to_vec()),
+        body("half a gzip", gzip_bytes(&[b'x'; 10_000])[..20].to_vec()),
         body("gzip with a wrong sum", wrong_sum),
         body("gzip and garbage", garbage),
-        gzip(behaviour(
+        with_gzip(behaviour(
             "gzip bomb",
-            Badly("bytes so far"),
+            Failure("bytes so far"),
             move |client, _| {
                 client.read_request();
                 client.send(format!("{OK}\r\n"));
@@ -482,11 +494,11 @@ fn gzips() -> Vec<Behaviour> {
 }
 
 fn tls() -> Vec<Behaviour> {
-    use Ends::Badly;
-    // Record of an alert: fatal (2), then which.
+    use Outcome::Failure;
+    // An alert record: level fatal (2), then the description.
     let alert = |which: u8| vec![21, 3, 3, 0, 2, 2, which];
     let after_hello = |name, cause, bytes: Vec<u8>| {
-        over_tls(behaviour(name, Badly(cause), move |client, _| {
+        over_tls(behaviour(name, Failure(cause), move |client, _| {
             client.read_some();
             client.send(&bytes);
             client.stay();
@@ -505,31 +517,31 @@ fn tls() -> Vec<Behaviour> {
         ),
         after_hello(
             "plain text for TLS",
-            IN_TIME,
+            OUT_OF_TIME,
             b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec(),
         ),
         after_hello(
             "record beyond the largest",
-            IN_TIME,
+            OUT_OF_TIME,
             vec![22, 3, 3, 255, 255, 1, 2, 3],
         ),
         over_tls(behaviour(
             "closes after the hello",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             |client, _| {
                 client.read_some();
             },
         )),
         over_tls(behaviour(
             "no answer to the hello",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             |client, _| {
                 client.stay();
             },
         )),
         over_tls(behaviour(
             "empty records for ever",
-            Badly(IN_TIME),
+            Failure(OUT_OF_TIME),
             |client, _| {
                 client.read_some();
                 client.send_for_ever([22, 3, 3, 0, 0], Duration::from_millis(1));

@@ -1,15 +1,15 @@
-//! Servers that mean harm or are broken: whatever they do, a run ends within its limit, says why, and leaves no
-//! file that is not whole.
+//! Malicious and broken servers: whatever they do, a run ends within its limit, reports the cause, and leaves no
+//! incomplete file.
 //!
-//! Each behaviour is a server on a socket of its own and a run of the real program on an empty tree. The config
-//! gives a fetch that must fail five seconds in all, one for the headers, and one that must succeed as long as a busy
+//! For each behaviour there is a server and a run of the real program on an empty tree. The config limits a fetch
+//! that must fail to five seconds, and to one for the headers; a fetch that must succeed gets as long as a busy
 //! machine may need.
 
 mod behaviours;
 mod server;
 
 use crate::common::run::kindling;
-use behaviours::{Behaviour, Ends};
+use behaviours::{Behaviour, Outcome};
 use kindling::facts::unfinished;
 use server::Server;
 use std::path::Path;
@@ -18,10 +18,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// Runs side by side.
+/// Number of concurrent runs.
 const WORKERS: usize = 6;
-/// What no run may take, on a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// No run may take longer, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
 /// `apply`: an operation failed.
 const FAILED: i32 = 5;
 
@@ -35,7 +35,7 @@ fn every_behaviour_ends_with_its_cause_and_without_a_partial_file() {
         for _ in 0..WORKERS {
             scope.spawn(|| {
                 while let Some(behaviour) = behaviours.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(why) = judge(behaviour) {
+                    if let Err(why) = check(behaviour) {
                         let failure = format!("{}: {why}", behaviour.name);
                         failures.lock().expect("no panic in here").push(failure);
                     }
@@ -47,7 +47,7 @@ fn every_behaviour_ends_with_its_cause_and_without_a_partial_file() {
     assert!(failures.is_empty(), "\n{}", failures.join("\n\n"));
 }
 
-fn judge(behaviour: &Behaviour) -> Result<(), String> {
+fn check(behaviour: &Behaviour) -> Result<(), String> {
     let directory = tempfile::tempdir().map_err(|e| e.to_string())?;
     let root = directory.path().join("root");
     std::fs::create_dir(&root).map_err(|e| e.to_string())?;
@@ -55,25 +55,25 @@ fn judge(behaviour: &Behaviour) -> Result<(), String> {
     let config = directory.path().join("config.ign");
     std::fs::write(&config, text(behaviour, &server)).map_err(|e| e.to_string())?;
     let output = run(&config, &root)?;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
     let files = files_below(&root);
     let code = output.status.code();
-    match &behaviour.ends {
-        Ends::Well(bytes) => {
+    match &behaviour.outcome {
+        Outcome::Success(bytes) => {
             let written = std::fs::read(root.join("srv/file")).ok();
             match code == Some(0) && written.as_deref() == Some(*bytes) {
                 true => Ok(()),
-                false => Err(format!("exit {code:?}, wrote {written:?}:\n{said}")),
+                false => Err(format!("exit {code:?}, wrote {written:?}:\n{log}")),
             }
         }
-        Ends::Badly(cause) if code != Some(FAILED) => Err(format!(
-            "exit {code:?}, not {FAILED} because of {cause:?}:\n{said}"
+        Outcome::Failure(cause) if code != Some(FAILED) => Err(format!(
+            "exit {code:?}, not {FAILED} because of {cause:?}:\n{log}"
         )),
-        Ends::Badly(cause) if !said.contains(cause) => {
-            Err(format!("does not say {cause:?}:\n{said}"))
+        Outcome::Failure(cause) if !log.contains(cause) => {
+            Err(format!("does not say {cause:?}:\n{log}"))
         }
-        Ends::Badly(_) if !files.is_empty() => Err(format!("left {files:?}:\n{said}")),
-        Ends::Badly(_) => Ok(()),
+        Outcome::Failure(_) if !files.is_empty() => Err(format!("left {files:?}:\n{log}")),
+        Outcome::Failure(_) => Ok(()),
     }
 }
 
@@ -82,9 +82,9 @@ fn text(behaviour: &Behaviour, server: &Server) -> String {
     let url = format!("{scheme}://{}/file?secret=s3cr3t", server.address);
     let contents = serde_json::json!({"source": url, "compression": behaviour.compression,
         "verification": {"hash": behaviour.hash}});
-    let (total, headers) = match behaviour.ends {
-        Ends::Well(_) => (100, 10),
-        Ends::Badly(_) => (5, 1),
+    let (total, headers) = match behaviour.outcome {
+        Outcome::Success(_) => (100, 10),
+        Outcome::Failure(_) => (5, 1),
     };
     let config = serde_json::json!({
         "ignition": {"version": "3.4.0", "timeouts": {"httpTotal": total, "httpResponseHeaders": headers}},
@@ -103,9 +103,9 @@ fn run(config: &Path, root: &Path) -> Result<Output, String> {
         .spawn()
         .map_err(|e| e.to_string())?;
     while child.try_wait().map_err(|e| e.to_string())?.is_none() {
-        if start.elapsed() > PATIENCE {
+        if start.elapsed() > TIMEOUT {
             let _ = child.kill();
-            return Err(format!("still running after {} s", PATIENCE.as_secs()));
+            return Err(format!("still running after {} s", TIMEOUT.as_secs()));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -117,8 +117,7 @@ fn run(config: &Path, root: &Path) -> Result<Output, String> {
     }
 }
 
-/// Every regular file, however it is called.
-/// What a run leaves, less its record of the files that it did not finish.
+/// All files that a run left, except its record of unfinished files.
 fn files_below(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries

@@ -1,6 +1,6 @@
-//! The servers of Debian: tftpd-hpa and dnsmasq.
+//! The TFTP servers in Debian: tftpd-hpa and dnsmasq.
 
-use super::{heard, pattern};
+use super::{fetch_with_log, pattern};
 use crate::common::namespace;
 use crate::http2::free_port;
 use crate::{assert_fails, fetch, get, gzip, packed};
@@ -11,48 +11,48 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A file that comes with a pause is fetched so many times before that is a fault.
+/// A fetch with retries is repeated this many times before it counts as a failure.
 const MAX_ATTEMPTS: usize = 4;
 /// How long a daemon may take to start.
-const PATIENCE: Duration = Duration::from_secs(120);
-/// More blocks of 512 bytes than there are numbers for.
-const MANY_BLOCKS: usize = 70_000 * 512 + 1;
+const START_TIMEOUT: Duration = Duration::from_secs(120);
+/// More blocks of 512 bytes than there are block numbers.
+const LARGE_FILE_BYTES: usize = 70_000 * 512 + 1;
 
-/// A daemon with a folder; ends with the value.
+/// A daemon and its directory; stopped on drop.
 struct Daemon {
     child: Child,
     directory: tempfile::TempDir,
-    /// What goes between scheme and path.
+    /// The authority part of its URLs.
     authority: String,
 }
 
-/// A program that ends with the thread that starts it, even if this process is killed.
-fn ending_with_us(program: &str) -> Command {
+/// A program that is killed with the thread that started it, even if this process is killed.
+fn killed_with_us(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", program]);
     command
 }
 
 impl Daemon {
-    /// `in.tftpd` with options of its own.
+    /// `in.tftpd` with these options.
     fn tftpd(host: &str, options: &[&str]) -> Self {
         let authority = format!("{host}:{}", free_port());
-        Daemon::start(authority.clone(), |at| {
-            let mut command = ending_with_us("/usr/sbin/in.tftpd");
+        Daemon::start(authority.clone(), |root| {
+            let mut command = killed_with_us("/usr/sbin/in.tftpd");
             command
                 .args(["--listen", "--foreground", "--secure", "--user", "root"])
                 .args(["--address", &authority])
                 .args(options)
-                .arg(at);
+                .arg(root);
             command
         })
     }
 
-    /// dnsmasq, which knows no port but its own; so each one has an address, in a network of its own.
+    /// dnsmasq only supports the default port, so each instance has its own address in a separate network namespace.
     fn dnsmasq(host: &str, options: &[&str]) -> Self {
         namespace::enter();
-        Daemon::start(host.to_owned(), |at| {
-            let mut command = ending_with_us("/usr/sbin/dnsmasq");
+        Daemon::start(host.to_owned(), |root| {
+            let mut command = killed_with_us("/usr/sbin/dnsmasq");
             command
                 .args(["--keep-in-foreground", "--conf-file=/dev/null", "--port=0"])
                 .args([
@@ -62,7 +62,7 @@ impl Daemon {
                     "--bind-interfaces",
                 ])
                 .arg(format!("--listen-address={host}"))
-                .arg(format!("--tftp-root={}", at.display()))
+                .arg(format!("--tftp-root={}", root.display()))
                 .args(options);
             command
         })
@@ -90,7 +90,7 @@ impl Daemon {
         daemon
     }
 
-    /// Until it answers. What is sent before that is lost, or told to be so; neither says that it will not start.
+    /// Waits until the daemon answers. Until then, requests are lost or rejected, which does not mean that it failed.
     fn wait(&mut self) {
         let start = Instant::now();
         let socket = std::net::UdpSocket::bind("[::]:0").expect("a port");
@@ -107,7 +107,10 @@ impl Daemon {
         loop {
             let ended = self.child.try_wait().expect("a child");
             assert!(ended.is_none(), "the daemon for {address} ended: {ended:?}");
-            assert!(start.elapsed() < PATIENCE, "no daemon answers at {address}");
+            assert!(
+                start.elapsed() < START_TIMEOUT,
+                "no daemon answers at {address}"
+            );
             let _ = socket.send_to(b"\0\x01/ready\0octet\0", &*address);
             if socket.recv_from(&mut [0; 600]).is_ok() {
                 return;
@@ -135,8 +138,8 @@ impl Drop for Daemon {
     }
 }
 
-/// Lengths around the ends of blocks, in names with and without escapes, packed and verified, and what is not there.
-fn serves(daemon: &Daemon) {
+/// Tests lengths around block boundaries, names with escapes, compressed and verified files, and missing files.
+fn check_daemon(daemon: &Daemon) {
     for length in [
         0,
         1,
@@ -150,14 +153,14 @@ fn serves(daemon: &Daemon) {
         2 * 1428,
         100_000,
     ] {
-        // A name for each: dnsmasq remembers the length of a file whose last block is still on its way.
+        // Each has its own name: dnsmasq caches the length of a file while its last block is in flight.
         daemon.put(&format!("dir/a file {length}"), &pattern(length));
         let url = daemon.url(&format!("dir/a%20file%20{length}?x=y"));
         let mut pauses = vec!["no attempt".to_owned()];
-        // A machine that stands still for longer than an answer may take is no fault; one that pauses each time is.
+        // A single timeout on a busy machine is tolerated, but not one in every attempt.
         for _ in 0..MAX_ATTEMPTS {
             let bytes;
-            (bytes, pauses) = heard(url.clone());
+            (bytes, pauses) = fetch_with_log(url.clone());
             assert_eq!(bytes.expect("a file"), pattern(length), "{length} bytes");
             if pauses.is_empty() {
                 break;
@@ -181,56 +184,56 @@ fn serves(daemon: &Daemon) {
 
 #[test]
 fn tftpd_with_all_options() {
-    serves(&Daemon::tftpd("127.0.0.1", &[]));
+    check_daemon(&Daemon::tftpd("127.0.0.1", &[]));
 }
 
 #[test]
 fn tftpd_on_ipv6() {
-    serves(&Daemon::tftpd("[::1]", &[]));
+    check_daemon(&Daemon::tftpd("[::1]", &[]));
 }
 
 #[test]
 fn tftpd_without_the_size() {
-    serves(&Daemon::tftpd("127.0.0.1", &["--refuse", "tsize"]));
+    check_daemon(&Daemon::tftpd("127.0.0.1", &["--refuse", "tsize"]));
 }
 
 #[test]
 fn tftpd_without_options() {
-    serves(&Daemon::tftpd(
+    check_daemon(&Daemon::tftpd(
         "127.0.0.1",
         &["--refuse", "tsize", "--refuse", "blksize"],
     ));
 }
 
 #[test]
-fn tftpd_with_smaller_blocks_than_asked_for() {
-    serves(&Daemon::tftpd("127.0.0.1", &["--blocksize", "700"]));
+fn tftpd_with_smaller_blocks_than_requested() {
+    check_daemon(&Daemon::tftpd("127.0.0.1", &["--blocksize", "700"]));
 }
 
 #[test]
 fn dnsmasq_with_options_at_its_own_port() {
-    serves(&Daemon::dnsmasq("127.69.0.1", &[]));
+    check_daemon(&Daemon::dnsmasq("127.69.0.1", &[]));
 }
 
 #[test]
 fn dnsmasq_without_options() {
-    serves(&Daemon::dnsmasq("127.69.0.2", &["--tftp-no-blocksize"]));
+    check_daemon(&Daemon::dnsmasq("127.69.0.2", &["--tftp-no-blocksize"]));
 }
 
 #[test]
-fn block_numbers_start_again_after_the_last() {
+fn block_numbers_wrap() {
     let daemon = Daemon::tftpd("127.0.0.1", &["--refuse", "blksize", "--refuse", "tsize"]);
-    daemon.put("large", &pattern(MANY_BLOCKS));
+    daemon.put("large", &pattern(LARGE_FILE_BYTES));
     let bytes = get(daemon.url("large")).expect("a file");
     assert!(
-        bytes == pattern(MANY_BLOCKS),
+        bytes == pattern(LARGE_FILE_BYTES),
         "{} bytes came, or other ones",
         bytes.len()
     );
 }
 
 #[test]
-fn what_the_daemon_may_not_read_is_told() {
+fn unreadable_files_are_reported() {
     let daemon = Daemon::tftpd("127.0.0.1", &[]);
     let private = std::fs::Permissions::from_mode(0o600);
     let path = daemon.directory.path().join("ready");
@@ -242,8 +245,8 @@ fn what_the_daemon_may_not_read_is_told() {
     );
 }
 
-pub fn nobody_at_the_port_is_told_after_a_while() {
-    let (result, pauses) = heard("tftp://127.69.0.4/f".into());
+pub fn an_unreachable_port_times_out() {
+    let (result, pauses) = fetch_with_log("tftp://127.69.0.4/f".into());
     assert_fails(
         result,
         &["tftp://127.69.0.4/f: no server answered, 6 requests were sent"],
@@ -251,8 +254,8 @@ pub fn nobody_at_the_port_is_told_after_a_while() {
     assert_eq!(pauses, ["no answer for 5 s"; 5]);
 }
 
-pub fn a_host_without_an_address_is_told_after_a_while() {
-    let (result, pauses) = heard("tftp://nobody.invalid/f".into());
+pub fn an_unknown_host_times_out() {
+    let (result, pauses) = fetch_with_log("tftp://nobody.invalid/f".into());
     assert_fails(result, &["cannot find the address of \"nobody.invalid\""]);
     assert!(!pauses.is_empty());
 }

@@ -1,4 +1,4 @@
-//! The lines of the log, which distributions read, and how failures stand in it.
+//! The lines of the log, which distributions parse, and how failures are logged.
 
 use super::machine::{MOTD, Machine, PLAIN, log_of};
 use crate::common::run::told;
@@ -6,7 +6,7 @@ use crate::common::server::{Server, respond};
 use std::fs;
 
 #[test]
-fn operations_are_logged_in_the_known_form() {
+fn operations_are_logged_as_by_ignition() {
     let machine = Machine::new(
         r#"{"ignition": {"version": "3.4.0"},
         "storage": {"files": [{"path": "/etc/motd", "contents": {"source": "data:,s3cret"}}]},
@@ -16,7 +16,7 @@ fn operations_are_logged_in_the_known_form() {
     machine.log("fetch");
     let log = machine.log("files");
     let root = machine.path("root").display().to_string();
-    // Operations are numbered as they start, which is not the same in two runs.
+    // Operations are numbered as they start, so numbers differ between runs.
     let before = "INFO     : files: createFilesystemsFiles: createFiles: op(";
     let number = |state: &str| {
         let end = format!("{state} writing file \"{root}/etc/motd\"");
@@ -44,14 +44,14 @@ fn operations_are_logged_in_the_known_form() {
 }
 
 #[test]
-fn every_log_line_has_a_level_word_in_nine_columns() {
+fn every_log_line_has_a_level_padded_to_nine_columns() {
     let machine = Machine::new(MOTD);
     let log = machine.log("fetch") + &machine.log("files");
     for line in log.lines() {
-        let (word, text) = line.split_at(9);
+        let (level, text) = line.split_at(9);
         let known = ["CRITICAL", "ERROR", "WARNING", "NOTICE", "INFO", "DEBUG"];
         assert!(
-            known.contains(&word.trim_end()) && text.starts_with(": "),
+            known.contains(&level.trim_end()) && text.starts_with(": "),
             "{line}"
         );
     }
@@ -72,7 +72,7 @@ fn sha2_512(text: &[u8]) -> String {
 }
 
 #[test]
-fn base_directories_are_told_when_they_are_not_there() {
+fn missing_base_directories_are_logged() {
     let machine = Machine::new(PLAIN);
     let log = machine.log("fetch");
     for name in ["base.d", "base.platform.d/file"] {
@@ -116,7 +116,7 @@ fn commands_are_logged_with_their_arguments_quoted() {
     assert!(log.contains("CRITICAL : Ignition failed: "), "{log}");
 }
 
-/// Answers the first request with 503, later ones with `body`; the URL of it.
+/// Starts a server that answers the first request with 503 and later ones with `body`; returns its URL.
 fn server(body: &'static str) -> String {
     let server = Server::start(move |seen, stream| match seen.number {
         1 => respond(stream, "503 Busy", "", b""),
@@ -126,7 +126,7 @@ fn server(body: &'static str) -> String {
 }
 
 #[test]
-fn fetches_are_logged_and_pass_by_proxies_of_the_environment() {
+fn fetches_are_logged_and_ignore_proxies_of_the_environment() {
     let url = server("hello");
     let sum: String = sha2_512(b"hello");
     let machine = Machine::new(&format!(
@@ -179,7 +179,7 @@ fn a_body_that_contradicts_its_hash_is_refused_before_any_file_is_written() {
 }
 
 #[test]
-fn a_failure_is_told_everywhere_and_shows_no_secret() {
+fn a_failure_is_reported_everywhere_without_secrets() {
     let (url, wrong) = (server("s3cret"), "0".repeat(64));
     let machine = Machine::new(&format!(
         r#"{{"ignition": {{"version": "3.4.0"}},
@@ -191,7 +191,7 @@ fn a_failure_is_told_everywhere_and_shows_no_secret() {
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     let log = log_of(&output);
     for text in [
-        // Files are written side by side, so the number of the operation is not a fixed one.
+        // Files are written concurrently, so the number of the operation varies.
         "): [failed]   writing file ",
         "CRITICAL : Ignition failed: ",
     ] {

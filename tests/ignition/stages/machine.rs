@@ -1,4 +1,4 @@
-//! A machine on whose tree stages run, one by one.
+//! A simulated machine, on whose tree stages are run one by one.
 
 use crate::common::boot;
 use crate::common::folder::Folder;
@@ -24,11 +24,11 @@ pub const STAGES: [&str; 7] = [
     "umount",
 ];
 
-/// A directory that stands for a machine: configs of the system, command line, target root.
+/// A directory that represents a machine: configs of the system, command line, target root.
 pub struct Machine(Folder);
 
 impl Machine {
-    /// With a config for platform `file`.
+    /// A machine with a config for platform `file`.
     pub fn new(config: &str) -> Machine {
         let machine = Machine::bare();
         machine.write("config.ign", config);
@@ -44,7 +44,7 @@ impl Machine {
         machine
     }
 
-    /// Whose config gives keys to a user that is there.
+    /// A machine whose config has SSH keys for an existing user.
     pub fn with_keys_of_root() -> Machine {
         let machine = Machine::new(
             r#"{"ignition": {"version": "3.4.0"},
@@ -65,13 +65,13 @@ impl Machine {
         self.0.put(name, text);
     }
 
-    /// A program of the distribution.
+    /// Adds a program of the distribution.
     pub fn program(&self, name: &str, script: &str) {
         self.write("bin/about", "");
         write_script(&self.path("bin").join(name), script);
     }
 
-    /// A stage that finds those programs before others.
+    /// The command for a stage, with those programs first in its `PATH`.
     pub fn with_programs(&self, stage: &str) -> Command {
         let path = std::env::var("PATH").unwrap_or_default();
         let path = format!("{}:{path}", self.path("bin").display());
@@ -126,11 +126,11 @@ impl Machine {
     }
 
     pub fn run(&self, stage: &str) -> Output {
-        // What units put behind the flags when IGNITION_ARGS is not set.
+        // The last argument in units is empty if IGNITION_ARGS is not set.
         self.command(stage).arg("").output().expect("start it")
     }
 
-    /// Runs a stage that must succeed; its log.
+    /// Runs a stage that must succeed; returns its log.
     #[track_caller]
     pub fn log(&self, stage: &str) -> String {
         let output = self.run(stage);
@@ -139,7 +139,7 @@ impl Machine {
         log_of(&output)
     }
 
-    /// Runs a stage that must fail with exit code 1; its log.
+    /// Runs a stage that must fail with exit code 1; returns its log.
     #[track_caller]
     pub fn failing_log(&self, stage: &str) -> String {
         let output = self.run(stage);

@@ -1,4 +1,4 @@
-//! What is left to look at after a run: the report, the journal, the system log.
+//! What remains after a run: the report, the journal, the system log.
 
 use super::machine::{MOTD, Machine, PLAIN, VERSION, log_of};
 use crate::common::run::{self, told};
@@ -49,9 +49,9 @@ fn the_report_has_a_section_per_stage_and_a_copy_in_the_real_root() {
 }
 
 #[test]
-fn the_journal_and_the_system_log_get_what_is_theirs() {
+fn the_journal_and_the_system_log_get_their_records() {
     let machine = Machine::new(MOTD);
-    let Heard {
+    let CapturedRun {
         output,
         journal,
         syslog,
@@ -78,10 +78,10 @@ fn the_journal_and_the_system_log_get_what_is_theirs() {
 }
 
 #[test]
-fn the_journal_hears_whose_keys_were_written() {
+fn the_journal_records_whose_keys_were_written() {
     let machine = Machine::with_keys_of_root();
     machine.log("fetch");
-    let Heard {
+    let CapturedRun {
         output, journal, ..
     } = machine.run_and_listen("files");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
@@ -98,14 +98,14 @@ fn the_journal_hears_whose_keys_were_written() {
 }
 
 #[test]
-fn without_a_log_socket_it_is_standard_output() {
+fn without_a_log_socket_the_log_goes_to_standard_output() {
     let machine = Machine::new(PLAIN);
     let script = r#"set -e
         mount -t tmpfs tmpfs /run
         if [ -S /dev/log ]; then mount --bind /dev/null /dev/log; fi
         exec ./program/ignition "$@""#;
     let output = machine
-        .apart("fetch", script)
+        .in_namespace("fetch", script)
         .output()
         .expect("start unshare");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
@@ -115,16 +115,16 @@ fn without_a_log_socket_it_is_standard_output() {
     assert!(log.contains(&format!("INFO     : {VERSION}\n")), "{log}");
 }
 
-/// A stage, and what came to the sockets of the journal and of the system's log meanwhile.
-struct Heard {
+/// The output of a stage, and what it sent to the sockets of the journal and the system log.
+struct CapturedRun {
     output: Output,
     journal: Vec<String>,
     syslog: Vec<String>,
 }
 
 impl Machine {
-    /// A stage in a mount namespace of its own, started by a script.
-    fn apart(&self, stage: &str, script: &str) -> Command {
+    /// The command for a stage in a mount namespace of its own, started by a script.
+    fn in_namespace(&self, stage: &str, script: &str) -> Command {
         run::require_root();
         let mut command = Command::new("unshare");
         command
@@ -134,9 +134,9 @@ impl Machine {
         command
     }
 
-    fn run_and_listen(&self, stage: &str) -> Heard {
-        let over = Arc::new(AtomicBool::new(false));
-        let listen = |name: &str| listen(&self.path(name), Arc::clone(&over));
+    fn run_and_listen(&self, stage: &str) -> CapturedRun {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let listen = |name: &str| listen(&self.path(name), Arc::clone(&is_over));
         let (journal, syslog) = (listen("journal"), listen("syslog"));
         let script = r#"set -e
             mount -t tmpfs tmpfs /run
@@ -145,9 +145,12 @@ impl Machine {
             ln -s "$PWD/syslog" /run/syslog
             if [ -S /dev/log ]; then mount --bind "$PWD/syslog" /dev/log; fi
             exec ./program/ignition "$@""#;
-        let output = self.apart(stage, script).output().expect("start unshare");
-        over.store(true, Ordering::Relaxed);
-        Heard {
+        let output = self
+            .in_namespace(stage, script)
+            .output()
+            .expect("start unshare");
+        is_over.store(true, Ordering::Relaxed);
+        CapturedRun {
             output,
             journal: journal.join().expect("it listens"),
             syslog: syslog.join().expect("it listens"),
@@ -155,8 +158,8 @@ impl Machine {
     }
 }
 
-/// What comes to a socket until it is over; nobody has to wait to write to it.
-fn listen(path: &Path, over: Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
+/// Collects what is sent to a socket until the run is over, so that writers never block.
+fn listen(path: &Path, is_over: Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
     let socket = UnixDatagram::bind(path).expect("a socket");
     let pause = Duration::from_millis(50);
     socket.set_read_timeout(Some(pause)).expect("it is ours");
@@ -164,7 +167,7 @@ fn listen(path: &Path, over: Arc<AtomicBool>) -> JoinHandle<Vec<String>> {
         let mut all = Vec::new();
         let mut datagram = vec![0; 1 << 16];
         loop {
-            let last = over.load(Ordering::Relaxed);
+            let last = is_over.load(Ordering::Relaxed);
             match socket.recv(&mut datagram) {
                 Ok(length) => all.push(String::from_utf8_lossy(&datagram[..length]).into_owned()),
                 Err(_) if last => return all,

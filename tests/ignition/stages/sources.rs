@@ -1,4 +1,4 @@
-//! Where the config of a machine comes from, and what comes before what.
+//! The sources of a machine's config, and their precedence.
 
 use super::machine::{Machine, PLAIN, STAGES, directory};
 use crate::common::run::told;
@@ -39,7 +39,7 @@ fn a_broken_base_config_fails_every_stage() {
 }
 
 #[test]
-fn broken_base_configs_of_the_platform_are_passed_over() {
+fn broken_base_configs_of_the_platform_are_skipped() {
     let machine = Machine::new(PLAIN);
     machine.write("etc/base.platform.d/file/x.ign", "{");
     let log = machine.log("fetch");
@@ -73,7 +73,7 @@ fn a_broken_user_ign_is_final() {
 }
 
 #[test]
-fn an_empty_config_is_no_error() {
+fn an_empty_config_is_not_an_error() {
     let machine = Machine::new("");
     let log = machine.log("fetch");
     assert!(log.contains("not a config (empty)"), "{log}");
@@ -116,7 +116,7 @@ fn base64_of(text: &str) -> String {
 }
 
 #[test]
-fn words_of_the_command_line_that_say_nothing_are_passed_over() {
+fn empty_options_on_the_command_line_are_ignored() {
     for line in [
         "",
         "ignition.config.url=",
@@ -131,7 +131,7 @@ fn words_of_the_command_line_that_say_nothing_are_passed_over() {
 }
 
 #[test]
-fn a_command_line_that_cannot_be_followed_is_final() {
+fn an_unusable_command_line_is_an_error() {
     for line in ["ignition.config.device=x", "ignition.config.path=/x"] {
         let machine = Machine::new(PLAIN);
         machine.write("cmdline", line);
@@ -156,7 +156,7 @@ fn the_config_of_platform_file_is_named_by_the_environment() {
 }
 
 #[test]
-fn referenced_configs_are_merged_and_noted() {
+fn referenced_configs_are_merged_and_recorded() {
     let child = format!("data:;base64,{}", base64_of(&directory("/child")));
     let parent = format!(
         r#"{{"ignition": {{"version": "3.4.0", "config": {{"merge": [{{"source": "{child}"}}]}}}},
@@ -166,9 +166,9 @@ fn referenced_configs_are_merged_and_noted() {
     let log = machine.log("fetch");
     assert!(!log.contains("base64"), "a data URL is in the log:\n{log}");
     assert_eq!(machine.cached_directories(), ["/parent", "/child"]);
-    let noted = machine.json("ignition/state")["fetchedConfigs"][2].clone();
+    let recorded = machine.json("ignition/state")["fetchedConfigs"][2].clone();
     assert_eq!(
-        noted,
+        recorded,
         json!({"kind": "user", "source": "", "referenced": true})
     );
 }

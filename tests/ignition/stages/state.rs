@@ -1,4 +1,4 @@
-//! The cache of the config, the state that passes between stages, and the flag that asks for a network.
+//! The config cache, the state passed between stages, and the flag that requests a network.
 
 use super::machine::{MOTD, Machine, PLAIN, STAGES, VERSION, log_of};
 use crate::common::run::told;
@@ -60,7 +60,7 @@ fn the_cache_is_the_rendered_config() {
 }
 
 #[test]
-fn a_cache_that_is_there_keeps_its_mode() {
+fn an_existing_cache_keeps_its_mode() {
     let machine = Machine::new(PLAIN);
     machine.write("ignition.json", "");
     let mode = fs::Permissions::from_mode(0o600);
@@ -70,7 +70,7 @@ fn a_cache_that_is_there_keeps_its_mode() {
 }
 
 #[test]
-fn later_stages_need_a_sound_cache() {
+fn later_stages_need_a_valid_cache() {
     let machine = Machine::new(PLAIN);
     let log = machine.failing_log("kargs");
     assert!(
@@ -132,11 +132,11 @@ fn a_failed_stage_leaves_the_state_alone() {
 }
 
 #[test]
-fn a_state_that_cannot_be_kept_fails_the_stage() {
+fn a_state_that_cannot_be_saved_fails_the_stage() {
     let machine = Machine::new(PLAIN);
     fs::create_dir_all(machine.path("ignition/state")).expect("a directory in the way");
     let output = machine.run("fetch");
-    // It cannot even be read.
+    // Already reading it fails.
     assert_eq!(output.status.code(), Some(3), "{}", told(&output));
     let flag = format!(
         "-state-file={}",
@@ -147,7 +147,7 @@ fn a_state_that_cannot_be_kept_fails_the_stage() {
         .arg(flag)
         .output()
         .expect("start it");
-    // The cache is a file by then, so nothing can be made below it.
+    // The cache is a file by then, so nothing can be created below it.
     assert_eq!(output.status.code(), Some(1), "{}", told(&output));
     assert!(
         log_of(&output).contains("CRITICAL : cannot write state file"),
@@ -156,9 +156,9 @@ fn a_state_that_cannot_be_kept_fails_the_stage() {
     );
 }
 
-/// Cache written, network asked for, exit code: the table of what fetch-offline may come to.
+/// The possible outcomes of fetch-offline: cache written, network requested, exit code.
 #[test]
-fn fetch_offline_asks_for_a_network_when_it_needs_one() {
+fn fetch_offline_requests_a_network_when_it_needs_one() {
     let remote = r#"{"source": "http://192.0.2.1/x"}"#;
     let with = |section: &str| format!(r#"{{"ignition": {{"version": "3.4.0"}}, {section}}}"#);
     let ignition = |section: &str| format!(r#"{{"ignition": {{"version": "3.4.0", {section}}}}}"#);

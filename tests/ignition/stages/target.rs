@@ -1,4 +1,4 @@
-//! What the kargs and files stages leave in the target: kernel arguments, the result file, keys, labels.
+//! What the kargs and files stages do to the target: kernel arguments, the result file, keys, labels.
 
 use super::machine::{MOTD, Machine, PLAIN};
 use crate::common::run::{self, told};
@@ -12,10 +12,10 @@ fn kernel_arguments_go_to_the_helper_of_the_distribution() {
         "kernelArguments": {"shouldExist": ["a=1", "b c"], "shouldNotExist": ["d"]}}"#,
     );
     machine.log("fetch");
-    let told_of = machine.path("arguments").display().to_string();
+    let arguments_file = machine.path("arguments").display().to_string();
     machine.program(
         "ignition-kargs-helper",
-        &format!("for word; do echo \"$word\"; done >{told_of}"),
+        &format!("for word; do echo \"$word\"; done >{arguments_file}"),
     );
     let output = machine.with_programs("kargs").output().expect("start it");
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
@@ -28,7 +28,7 @@ fn kernel_arguments_go_to_the_helper_of_the_distribution() {
 }
 
 #[test]
-fn the_result_file_tells_the_real_root() {
+fn the_result_file_is_written_to_the_real_root() {
     let machine = Machine::new(PLAIN);
     machine.log("fetch");
     machine.log("files");
@@ -163,7 +163,7 @@ fn switches_of_the_environment_are_true_or_false() {
                 .output()
                 .expect("start it");
             let fails = output.status.code() != Some(0);
-            // Labels are wanted, and there is no policy.
+            // Labels are requested, but there is no policy.
             let unlabelled = name.ends_with("RELABEL") && matches!(value, "true" | "1");
             assert_eq!(
                 fails,
@@ -176,7 +176,7 @@ fn switches_of_the_environment_are_true_or_false() {
 }
 
 #[test]
-fn ssh_keys_go_to_a_fragment_unless_told_otherwise() {
+fn ssh_keys_go_to_a_fragment_unless_configured_otherwise() {
     run::require_root();
     for (value, path) in [
         ("", ".ssh/authorized_keys.d/ignition"),

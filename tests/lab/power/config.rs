@@ -1,23 +1,23 @@
-//! What the machine of the power cuts is asked for.
+//! The config of the machine whose power is cut, and what must be true afterwards.
 
 use serde_json::json;
 
-/// Files behind the disks; the kernel calls them `/dev/ubda` and `/dev/ubdb`.
+/// Backing files of the disks; their device nodes are `/dev/ubda` and `/dev/ubdb`.
 pub const DISKS: [&str; 2] = ["a.img", "b.img"];
 pub const DISK_MIB: u64 = 512;
 
-/// The partition that must keep its content, number 9 of the first disk.
+/// The partition whose content must be kept, number 9 of the first disk.
 pub const KEPT_AT_MIB: u64 = 448;
 pub const KEPT_MIB: u64 = 48;
 pub const KEPT_FILES: usize = 8;
 
-/// What is in a kept file; nothing that chance would write.
+/// The content of a kept file, which cannot occur by chance.
 pub fn kept_bytes(file: usize) -> Vec<u8> {
     let line = format!("kept line of file {file}\n");
     line.repeat(150_000 / line.len()).into_bytes()
 }
 
-/// An array over both disks with an encrypted volume on it, three file systems, the kept one, files on all.
+/// An array on both disks with an encrypted volume, three new file systems and a kept one, and files on them.
 pub fn text() -> String {
     let file = |path: &str, text: &str| json!({"path": path, "contents": {"source": format!("data:,{text}")}});
     let large = "0123456789".repeat(20_000);
@@ -51,7 +51,7 @@ pub fn text() -> String {
     .to_string()
 }
 
-/// What must be true while everything is mounted. `T` is the target root.
+/// Shell lines that must succeed while everything is mounted. `T` is the target root.
 pub const MOUNTED: &[&str] = &[
     "test \"$(cat $T/etc/motd)\" = hello",
     "test $(stat -c %s $T/etc/large) = 200000; cmp $T/etc/large $T/var/large; cmp $T/etc/large $T/srv/secret/large",
@@ -66,7 +66,7 @@ pub const MOUNTED: &[&str] = &[
     "test $(mdadm --detail /dev/md/data | grep -c 'active sync') = 2",
 ];
 
-/// What must be true once all is unmounted.
+/// Shell lines that must succeed after everything is unmounted.
 pub const UNMOUNTED: &[&str] = &[
     "! grep -q \" $T\" /proc/mounts",
     "for disk in ubda ubdb; do sgdisk --verify /dev/$disk | grep -q 'No problems found'; done",

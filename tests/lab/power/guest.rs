@@ -1,6 +1,6 @@
-//! Inside the kernel: the stages of a boot, and in the second life a look at everything.
+//! Inside the kernel: runs the stages of a boot, and in the second boot checks everything.
 
-use super::super::case::{Failure, Place};
+use super::super::case::{Failure, Placeholders};
 use super::super::guest::WORK;
 use super::super::shell::Runner;
 use super::super::stages::{FILE, STAGES, stage_of};
@@ -9,65 +9,65 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-/// File that says: the disks stage starts.
+/// File that is created when the disks stage starts.
 pub const STARTED: &str = "started";
-/// File that says: everything is over, `0` or why not.
+/// File that is created at the end: `0`, or why the boot failed.
 pub const ENDED: &str = "ended";
 
-/// Which boot this is.
+/// The boots of a power cut.
 #[derive(Debug, Clone, Copy)]
-pub enum Life {
-    /// The one that is cut.
+pub enum PowerBoot {
+    /// The one that is interrupted.
     Cut,
     /// The one after it.
-    Again,
+    Rerun,
 }
 
-impl Life {
-    /// As files are named.
+impl PowerBoot {
+    /// The name of its file.
     pub fn name(self) -> &'static str {
         match self {
-            Life::Cut => "cut",
-            Life::Again => "again",
+            PowerBoot::Cut => "cut",
+            PowerBoot::Rerun => "again",
         }
     }
-    /// The one this kernel was started for, if any.
+    /// The one that this kernel was started for, if any.
     pub fn of(share: &Path) -> Option<Self> {
-        [Life::Cut, Life::Again]
+        [PowerBoot::Cut, PowerBoot::Rerun]
             .into_iter()
-            .find(|life| share.join(life.name()).exists())
+            .find(|boot| share.join(boot.name()).exists())
     }
 }
 
-/// Runs the boot and tells the host how it ended.
-pub fn live(share: &Path, kindling: &str, life: Life) -> Result<(), String> {
-    let mut runner = Runner::new(Place {
+/// Runs the boot and reports its result to the host.
+pub fn run_boot(share: &Path, kindling: &str, boot: PowerBoot) -> Result<(), String> {
+    let mut runner = Runner::new(Placeholders {
         dir: WORK.into(),
         target: format!("{WORK}/target"),
-        ..Place::default()
+        ..Placeholders::default()
     });
-    let outcome = boot(&mut runner, share, kindling).and_then(|()| match life {
-        Life::Cut => unmount(&mut runner),
-        Life::Again => look(&mut runner),
+    let outcome = run_stages(&mut runner, share, kindling).and_then(|()| match boot {
+        PowerBoot::Cut => unmount(&mut runner),
+        PowerBoot::Rerun => check_everything(&mut runner),
     });
-    let scene = runner.failure("", "").scene;
-    tell(share, "log", &scene)?;
-    let said = match outcome {
+    let transcript = runner.failure("", "").transcript;
+    write_file(share, "log", &transcript)?;
+    let result = match outcome {
         Ok(()) => "0".to_owned(),
         Err(failure) => format!("{}: {}", failure.step, failure.reason),
     };
-    tell(share, ENDED, &said)
+    write_file(share, ENDED, &result)
 }
 
-/// Whole or not at all, since the host looks at any time.
-fn tell(share: &Path, name: &str, text: &str) -> Result<(), String> {
+/// Writes a file atomically, since the host may read it at any time.
+fn write_file(share: &Path, name: &str, text: &str) -> Result<(), String> {
     let part = share.join(format!("{name}.part"));
     fs::write(&part, text)
         .and_then(|()| fs::rename(&part, share.join(name)))
         .map_err(|e| format!("{name}: {e}"))
 }
 
-fn boot(runner: &mut Runner, share: &Path, kindling: &str) -> Result<(), Failure> {
+fn run_stages(runner: &mut Runner, share: &Path, kindling: &str) -> Result<(), Failure> {
     let set_up = |runner: &Runner, e: std::io::Error| runner.failure("set up", &e.to_string());
     fs::create_dir_all(format!("{WORK}/target")).map_err(|e| set_up(runner, e))?;
     symlink(kindling, format!("{WORK}/ignition")).map_err(|e| set_up(runner, e))?;
@@ -81,7 +81,7 @@ fn boot(runner: &mut Runner, share: &Path, kindling: &str) -> Result<(), Failure
     );
     for stage in STAGES {
         if stage == "disks" {
-            tell(share, STARTED, "").map_err(|e| runner.failure("set up", &e))?;
+            write_file(share, STARTED, "").map_err(|e| runner.failure("set up", &e))?;
         }
         let ran = stage_of(runner, stage, FILE);
         if ran.code != 0 {
@@ -98,14 +98,14 @@ fn unmount(runner: &mut Runner) -> Result<(), Failure> {
     }
 }
 
-fn look(runner: &mut Runner) -> Result<(), Failure> {
-    lines(runner, "while mounted", config::MOUNTED)?;
+fn check_everything(runner: &mut Runner) -> Result<(), Failure> {
+    run_lines(runner, "while mounted", config::MOUNTED)?;
     unmount(runner)?;
-    lines(runner, "once unmounted", config::UNMOUNTED)
+    run_lines(runner, "once unmounted", config::UNMOUNTED)
 }
 
-fn lines(runner: &mut Runner, step: &str, lines: &[&str]) -> Result<(), Failure> {
-    let target = runner.place.target.clone();
+fn run_lines(runner: &mut Runner, step: &str, lines: &[&str]) -> Result<(), Failure> {
+    let target = runner.placeholders.target.clone();
     let lines: Vec<String> = lines
         .iter()
         .map(|line| format!("T={target}; {line}"))

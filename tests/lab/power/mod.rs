@@ -1,13 +1,13 @@
-//! Power cuts: a first boot whose kernel is killed at some point and that is then run again. It must
-//! converge without a hand, and a partition that the config keeps must keep its content.
+//! Power cuts: the kernel of a first boot is killed at some point, and the boot is repeated. It must converge without
+//! intervention, and a partition that the config keeps must keep its content.
 //!
-//! Disks are files of the host behind the kernel's own block driver: what the guest has not flushed is lost with
-//! it.
+//! Disks are files of the host, used through the kernel's own block driver: data that the guest has not flushed is lost
+//! with it.
 
 mod config;
 mod guest;
 
-pub use guest::{Life, live};
+pub use guest::{PowerBoot, run_boot};
 
 use super::case::{Failure, Verdict};
 use super::host;
@@ -18,15 +18,15 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// What verdicts call it.
+/// The name in verdicts.
 pub const NAME: &str = "power::cuts";
 
-/// Kernels side by side.
+/// Number of parallel kernels.
 const WORKERS: usize = 2;
-/// A kernel that takes longer for all stages is stuck.
-const PATIENCE: Duration = Duration::from_secs(400);
+/// Time limit of a kernel for all stages.
+const BOOT_TIMEOUT: Duration = Duration::from_secs(400);
 
-/// Cuts at so many points, spread evenly from the start of the disks stage to the end of the run.
+/// Cuts at this many points, spread evenly from the start of the disks stage to the end of the run.
 pub fn run(points: usize, each: &mut (dyn FnMut(Verdict) + Send)) -> Result<(), String> {
     if points == 0 {
         return Ok(());
@@ -34,28 +34,31 @@ pub fn run(points: usize, each: &mut (dyn FnMut(Verdict) + Send)) -> Result<(), 
     let template = template()?;
     let next = AtomicUsize::new(0);
     let each = Mutex::new(each);
-    let trouble = Mutex::new(None);
+    let first_error = Mutex::new(None);
     std::thread::scope(|scope| {
         for _ in 0..WORKERS.min(points) {
             scope.spawn(|| {
-                // Each worker measures for itself: how long a run takes depends on what runs beside it.
-                let whole = match uncut(template.path()) {
-                    Ok(whole) => whole,
-                    Err(error) => return *trouble.lock().expect("no panic") = Some(error),
+                // Each worker measures for itself, since the duration depends on what runs in parallel.
+                let duration = match measure_uncut(template.path()) {
+                    Ok(duration) => duration,
+                    Err(error) => return *first_error.lock().expect("no panic") = Some(error),
                 };
                 loop {
                     let point = next.fetch_add(1, Ordering::Relaxed);
                     if point >= points {
                         return;
                     }
-                    let at = whole.mul_f64((point as f64 + 0.5) / points as f64);
-                    let verdict = one(template.path(), point, points, at);
+                    let at = duration.mul_f64((point as f64 + 0.5) / points as f64);
+                    let verdict = run_point(template.path(), point, points, at);
                     (each.lock().expect("no panic"))(verdict);
                 }
             });
         }
     });
-    trouble.into_inner().expect("no panic").map_or(Ok(()), Err)
+    first_error
+        .into_inner()
+        .expect("no panic")
+        .map_or(Ok(()), Err)
 }
 
 fn scratch() -> Result<tempfile::TempDir, String> {
@@ -86,7 +89,7 @@ fn must(program: &str, arguments: &[&str]) -> Result<(), String> {
     }
 }
 
-/// The disks before: the first has a partition with a file system that is full of known bytes.
+/// The disks before: the first has a partition with a file system full of known bytes.
 fn template() -> Result<tempfile::TempDir, String> {
     let dir = scratch()?;
     let content = dir.path().join("content");
@@ -134,14 +137,14 @@ impl Machine {
         }
         Ok(Self { dir })
     }
-    fn share(&self, life: Life) -> PathBuf {
-        self.dir.path().join(life.name())
+    fn share(&self, boot: PowerBoot) -> PathBuf {
+        self.dir.path().join(boot.name())
     }
     /// Starts a kernel on the disks.
-    fn start(&self, life: Life) -> Result<Child, String> {
-        let share = self.share(life);
+    fn start(&self, boot: PowerBoot) -> Result<Child, String> {
+        let share = self.share(boot);
         fs::create_dir(&share).map_err(|e| format!("{}: {e}", share.display()))?;
-        fs::write(share.join(life.name()), "").map_err(|e| e.to_string())?;
+        fs::write(share.join(boot.name()), "").map_err(|e| e.to_string())?;
         let disks: Vec<String> = config::DISKS
             .iter()
             .enumerate()
@@ -149,109 +152,119 @@ impl Machine {
             .collect();
         host::kernel(&share, &disks)
     }
-    fn read(&self, life: Life, name: &str) -> String {
-        let bytes = fs::read(self.share(life).join(name)).unwrap_or_default();
+    fn read(&self, boot: PowerBoot, name: &str) -> String {
+        let bytes = fs::read(self.share(boot).join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
-    /// Waits for a file of the guest; the time since then is exact to a few ms.
-    fn wait_for(&self, child: &mut Child, life: Life, name: &str) -> Result<(), String> {
+    /// Waits for a file of the guest; accurate to a few milliseconds.
+    fn wait_for(&self, child: &mut Child, boot: PowerBoot, name: &str) -> Result<(), String> {
         let start = Instant::now();
-        while !self.share(life).join(name).exists() {
+        while !self.share(boot).join(name).exists() {
             let ended = matches!(child.try_wait(), Ok(Some(_)));
-            if ended && !self.share(life).join(name).exists() {
+            if ended && !self.share(boot).join(name).exists() {
                 return Err(format!("the kernel ended before \"{name}\""));
             }
-            if start.elapsed() > PATIENCE {
-                return Err(format!("no \"{name}\" within {} s", PATIENCE.as_secs()));
+            if start.elapsed() > BOOT_TIMEOUT {
+                return Err(format!("no \"{name}\" within {} s", BOOT_TIMEOUT.as_secs()));
             }
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
     }
-    /// Everything the guests said.
-    fn scene(&self, life: Life) -> String {
+    /// The log and console output of a guest.
+    fn transcript(&self, boot: PowerBoot) -> String {
         format!(
             "==== log\n{}\n==== kernel\n{}",
-            self.read(life, "log"),
-            self.read(life, "console")
+            self.read(boot, "log"),
+            self.read(boot, "console")
         )
     }
 }
 
-/// The time from the start of the disks stage to the end of a run that nobody cuts.
-fn uncut(template: &Path) -> Result<Duration, String> {
+/// Measures the time from the start of the disks stage to the end of an uninterrupted run.
+fn measure_uncut(template: &Path) -> Result<Duration, String> {
     let machine = Machine::new(template)?;
-    let mut child = machine.start(Life::Cut)?;
+    let mut child = machine.start(PowerBoot::Cut)?;
     let outcome = machine
-        .wait_for(&mut child, Life::Cut, guest::STARTED)
+        .wait_for(&mut child, PowerBoot::Cut, guest::STARTED)
         .and_then(|()| {
             let start = Instant::now();
-            machine.wait_for(&mut child, Life::Cut, guest::ENDED)?;
+            machine.wait_for(&mut child, PowerBoot::Cut, guest::ENDED)?;
             Ok(start.elapsed())
         });
     host::cut(&mut child);
-    let said = machine.read(Life::Cut, guest::ENDED);
+    let result = machine.read(PowerBoot::Cut, guest::ENDED);
     match outcome {
-        Ok(whole) if said == "0" => {
-            println!("a run that is not cut takes {:.1} s", whole.as_secs_f64());
-            Ok(whole)
+        Ok(duration) if result == "0" => {
+            println!(
+                "a run that is not cut takes {:.1} s",
+                duration.as_secs_f64()
+            );
+            Ok(duration)
         }
         Ok(_) => Err(format!(
-            "a run that is not cut ends with {said}:\n{}",
-            machine.scene(Life::Cut)
+            "a run that is not cut ends with {result}:\n{}",
+            machine.transcript(PowerBoot::Cut)
         )),
         Err(why) => Err(format!(
             "a run that is not cut: {why}\n{}",
-            machine.scene(Life::Cut)
+            machine.transcript(PowerBoot::Cut)
         )),
     }
 }
 
-fn one(template: &Path, point: usize, points: usize, at: Duration) -> Verdict {
+fn run_point(template: &Path, point: usize, points: usize, at: Duration) -> Verdict {
     let start = Instant::now();
-    let failure = cut_and_again(template, at).err();
+    let failure = cut_and_rerun(template, at).err();
     Verdict {
         case: format!(
             "{NAME} {} of {points}, {:.2} s after the start",
             point + 1,
             at.as_secs_f64()
         ),
-        failure: failure.map(|(step, reason, scene)| Failure {
+        failure: failure.map(|(step, reason, transcript)| Failure {
             step,
             reason,
-            scene,
+            transcript,
         }),
         millis: start.elapsed().as_millis() as u64,
     }
 }
 
-type Trouble = (String, String, String);
+/// Step, reason and transcript.
+type CutError = (String, String, String);
 
-/// One point; the error is step, reason and scene.
-fn cut_and_again(template: &Path, at: Duration) -> Result<(), Trouble> {
+/// Cuts the power at one point and repeats the boot.
+fn cut_and_rerun(template: &Path, at: Duration) -> Result<(), CutError> {
     let set_up = |why: String| ("set up".to_owned(), why, String::new());
     let machine = Machine::new(template).map_err(set_up)?;
-    let mut child = machine.start(Life::Cut).map_err(set_up)?;
-    let begun = machine.wait_for(&mut child, Life::Cut, guest::STARTED);
-    if begun.is_ok() {
+    let mut child = machine.start(PowerBoot::Cut).map_err(set_up)?;
+    let started = machine.wait_for(&mut child, PowerBoot::Cut, guest::STARTED);
+    if started.is_ok() {
         std::thread::sleep(at);
     }
     host::cut(&mut child);
-    begun.map_err(|why| ("before the cut".to_owned(), why, machine.scene(Life::Cut)))?;
+    started.map_err(|why| {
+        (
+            "before the cut".to_owned(),
+            why,
+            machine.transcript(PowerBoot::Cut),
+        )
+    })?;
 
-    let mut child = machine.start(Life::Again).map_err(set_up)?;
-    let ended = machine.wait_for(&mut child, Life::Again, guest::ENDED);
+    let mut child = machine.start(PowerBoot::Rerun).map_err(set_up)?;
+    let ended = machine.wait_for(&mut child, PowerBoot::Rerun, guest::ENDED);
     host::cut(&mut child);
-    let scene = || {
+    let transcript = || {
         format!(
             "==== first boot, until it was cut\n{}\n==== second boot\n{}",
-            machine.scene(Life::Cut),
-            machine.scene(Life::Again)
+            machine.transcript(PowerBoot::Cut),
+            machine.transcript(PowerBoot::Rerun)
         )
     };
-    ended.map_err(|why| ("second boot".to_owned(), why, scene()))?;
-    match machine.read(Life::Again, guest::ENDED).as_str() {
+    ended.map_err(|why| ("second boot".to_owned(), why, transcript()))?;
+    match machine.read(PowerBoot::Rerun, guest::ENDED).as_str() {
         "0" => Ok(()),
-        why => Err(("second boot".to_owned(), why.to_owned(), scene())),
+        why => Err(("second boot".to_owned(), why.to_owned(), transcript())),
     }
 }

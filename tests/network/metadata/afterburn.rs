@@ -1,11 +1,11 @@
-//! Beside the agent these attributes take the place of: it and the shipped program ask the same service or drive, one after
-//! the other, and have to say the same.
+//! Comparison with Afterburn: it and `kindling metadata` use the same service or drive, one after the other, and must
+//! have the same result.
 //!
-//! The agent is Afterburn 5.11, e.g. of `cargo install afterburn@5.11.0`; `make test-afterburn` runs this.
+//! Needs Afterburn 5.11, e.g. from `cargo install afterburn@5.11.0`; run with `make test-afterburn`.
 
 use super::drives;
 use super::machines::{self, Machine};
-use super::world::{self, World};
+use super::network::{self, Network};
 use crate::common::namespace;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,11 +14,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names the agent.
-const VARIABLE: &str = "KINDLING_AFTERBURN";
+/// Has the path of Afterburn.
+const AFTERBURN_VARIABLE: &str = "KINDLING_AFTERBURN";
 const LEASES: &str = "/run/systemd/netif/leases";
 const HOME: &str = "/root";
-/// The agent mounts discs only, which not every kernel knows: what it mounts is a directory.
+/// Afterburn only mounts ISO 9660, which not every kernel supports; this mounts a directory instead.
 const MOUNT: &str = r#"
 #include <stdlib.h>
 #include <string.h>
@@ -38,9 +38,9 @@ int mount(const char *source, const char *target, const char *type, unsigned lon
 const BLKID: &str =
     "#!/bin/sh\nfor last; do :; done\n[ \"$last\" = \"$DRIVE_LABEL\" ] && echo /dev/drive\n";
 
-/// What one of them says of a machine.
+/// The metadata of a machine, according to one of the programs.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Told {
+struct InstanceMetadata {
     attributes: BTreeMap<String, String>,
     hostname: Option<String>,
     ssh_keys: BTreeSet<String>,
@@ -48,18 +48,21 @@ struct Told {
 
 #[test]
 #[ignore = "needs the agent: make test-afterburn"]
-fn every_platform_that_both_have() {
-    let agent = std::env::var_os(VARIABLE);
-    let agent = PathBuf::from(agent.unwrap_or_else(|| panic!("{VARIABLE} names no afterburn")));
+fn common_platforms_have_equal_metadata() {
+    let afterburn = std::env::var_os(AFTERBURN_VARIABLE);
+    let afterburn = PathBuf::from(
+        afterburn.unwrap_or_else(|| panic!("{AFTERBURN_VARIABLE} names no afterburn")),
+    );
     let tools = tempfile::tempdir().expect("a directory");
     make_tools(tools.path());
     let mut failed = Vec::new();
     for machine in machines::all() {
-        let (agent, tools, name) = (agent.clone(), tools.path().to_owned(), machine.theirs);
-        let run = std::thread::spawn(move || compare(machine, &agent, &tools));
+        let (afterburn, tools, name) =
+            (afterburn.clone(), tools.path().to_owned(), machine.provider);
+        let run = std::thread::spawn(move || compare(machine, &afterburn, &tools));
         failed.extend(run.join().is_err().then_some(name));
     }
-    assert!(failed.is_empty(), "failed: {failed:?}; why stands above");
+    assert!(failed.is_empty(), "failed: {failed:?}; see above");
 }
 
 fn make_tools(directory: &Path) {
@@ -70,70 +73,70 @@ fn make_tools(directory: &Path) {
     namespace::run(directory, "cc -shared -fPIC -o mount.so mount.c");
 }
 
-fn compare(machine: Machine, agent: &Path, tools: &Path) {
-    let (agent, tools) = (agent.to_owned(), tools.to_owned());
-    world::with(machine.address, machine.pages.clone(), move |world| {
-        let place = tempfile::tempdir().expect("a directory");
-        let place = place.path();
-        // Where both look for things, and leave some.
-        let binary = place.join("afterburn");
+fn compare(machine: Machine, afterburn: &Path, tools: &Path) {
+    let (afterburn, tools) = (afterburn.to_owned(), tools.to_owned());
+    network::with(machine.address, machine.pages.clone(), move |network| {
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path();
+        // Both programs read and write fixed paths.
+        let binary = directory.join("afterburn");
         fs::write(&binary, "").expect("written");
-        namespace::bind(&agent, &binary);
+        namespace::bind(&afterburn, &binary);
         namespace::cover("/run");
         namespace::cover(HOME);
-        prepare(&machine, world, place);
-        let theirs = ask_agent(&machine, place, &tools);
-        let mut ours = ask_kindling(&machine, world, place);
-        for name in machine.ours_only {
+        prepare(&machine, network, directory);
+        let theirs = run_afterburn(&machine, directory, &tools);
+        let mut ours = run_kindling(&machine, network, directory);
+        for name in machine.extra_attributes {
             assert!(ours.attributes.remove(*name).is_some(), "{name} of ours");
         }
-        if machine.is_hostname_ours {
+        if machine.has_extra_hostname {
             assert!(ours.hostname.take().is_some(), "a hostname of ours");
         }
-        assert_eq!(ours, theirs, "ours and theirs on {}", machine.theirs);
+        assert_eq!(ours, theirs, "ours and theirs on {}", machine.provider);
     });
 }
 
-fn prepare(machine: &Machine, world: &World, place: &Path) {
+fn prepare(machine: &Machine, network: &Network, directory: &Path) {
     fs::create_dir_all(LEASES).expect("made");
     let lease = format!(
         "ADDRESS=10.1.1.5\nSERVER_ADDRESS={}\n{}",
         machine.address, machine.lease
     );
-    // The first device of a network of one's own is the loopback device.
+    // The first device of a network namespace is the loopback device.
     fs::write(format!("{LEASES}/1"), lease).expect("written");
     for address in machine.more_addresses {
-        world.answer_at(address);
+        network.listen_at(address);
     }
     if let Some(name) = machine.https {
-        world.answer_as(name, place);
+        network.listen_as(name, directory);
     }
     if let Some((label, files)) = machine.drive {
-        drives::attach(place, label, files);
+        drives::attach(directory, label, files);
     }
 }
 
-fn ask_agent(machine: &Machine, place: &Path, tools: &Path) -> Told {
-    let (attributes, hostname) = (place.join("attributes"), place.join("hostname"));
+fn run_afterburn(machine: &Machine, directory: &Path, tools: &Path) -> InstanceMetadata {
+    let (attributes, hostname) = (directory.join("attributes"), directory.join("hostname"));
     let path = std::env::var("PATH").unwrap_or_default();
-    let mut command = Command::new(place.join("afterburn"));
+    let mut command = Command::new(directory.join("afterburn"));
     command
-        .args(["multi", "--provider", machine.theirs])
+        .args(["multi", "--provider", machine.provider])
         .args(["--ssh-keys", "root", "--attributes"])
         .arg(&attributes)
         .arg("--hostname")
         .arg(&hostname)
-        .env("SSL_CERT_FILE", place.join("ca.pem"));
+        .env("SSL_CERT_FILE", directory.join("ca.pem"));
     if let Some((label, _)) = machine.drive {
         command
             .env("LD_PRELOAD", tools.join("mount.so"))
             .env("PATH", format!("{}:{path}", tools.display()))
-            .env("DRIVE_TREE", place.join("tree"))
+            .env("DRIVE_TREE", directory.join("tree"))
             .env("DRIVE_LABEL", label);
     }
     let output = command.output().expect("the agent runs");
     let log = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {log}", machine.theirs);
+    assert!(output.status.success(), "{}: {log}", machine.provider);
     let text = fs::read_to_string(attributes).expect("attributes");
     let pairs = text.lines().map(|line| {
         let line = line.strip_prefix("AFTERBURN_").expect("a prefix");
@@ -141,7 +144,7 @@ fn ask_agent(machine: &Machine, place: &Path, tools: &Path) -> Told {
         (name.to_owned(), value.to_owned())
     });
     let keys = fs::read_to_string(format!("{HOME}/.ssh/authorized_keys.d/afterburn"));
-    Told {
+    InstanceMetadata {
         attributes: pairs.collect(),
         hostname: fs::read_to_string(hostname)
             .ok()
@@ -154,17 +157,17 @@ fn ask_agent(machine: &Machine, place: &Path, tools: &Path) -> Told {
     }
 }
 
-fn ask_kindling(machine: &Machine, world: &World, place: &Path) -> Told {
-    let said = world.metadata_trusting(
-        &["--platform", machine.ours, "--json"],
-        &place.join("ca.pem"),
+fn run_kindling(machine: &Machine, network: &Network, directory: &Path) -> InstanceMetadata {
+    let output = network.metadata_with_authority(
+        &["--platform", machine.platform, "--json"],
+        &directory.join("ca.pem"),
     );
-    assert_eq!(said.code, Some(0), "{said:?}");
-    let json: Value = serde_json::from_str(&said.out).expect("JSON");
+    assert_eq!(output.code, Some(0), "{output:?}");
+    let json: Value = serde_json::from_str(&output.out).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     let attributes = json["attributes"].as_object().expect("a mapping").iter();
     let keys = json["sshKeys"].as_array().expect("a list").iter();
-    Told {
+    InstanceMetadata {
         attributes: attributes
             .map(|(name, value)| (name.clone(), text(value)))
             .collect(),

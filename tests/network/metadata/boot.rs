@@ -1,7 +1,7 @@
-//! Attributes that a boot asks for, because its config is one of cloud-init or k3OS.
+//! Attributes that are fetched during a boot, because the config is for cloud-init or k3OS.
 
 use super::drives::attach;
-use super::world::{self, LINK_LOCAL, Page, World};
+use super::network::{self, LINK_LOCAL, Network, Page};
 use std::fs;
 use std::path::Path;
 
@@ -12,16 +12,16 @@ fn cached(machine: &Path) -> String {
     fs::read_to_string(machine.join("ignition.json")).expect("a cache")
 }
 
-fn run(world: &World, platform: &str, stage: &str, machine: &Path) -> String {
+fn run(network: &Network, platform: &str, stage: &str, machine: &Path) -> String {
     fs::create_dir_all(machine.join("root/etc")).expect("made");
     fs::write(machine.join("cmdline"), "k3os.hostname=no hostname=line").expect("written");
-    let said = world.stage(platform, stage, machine);
-    assert_eq!(said.code, Some(0), "{said:?}");
-    format!("{}{}", said.out, said.err)
+    let output = network.stage(platform, stage, machine);
+    assert_eq!(output.code, Some(0), "{output:?}");
+    format!("{}{}", output.out, output.err)
 }
 
 #[test]
-fn the_name_and_the_keys_of_a_service() {
+fn hostname_and_keys_of_a_service() {
     let pages = vec![
         Page::get("GET /hetzner/v1/userdata", USER_DATA),
         Page::get("GET /hetzner/v1/metadata/hostname", "web-1"),
@@ -31,42 +31,42 @@ fn the_name_and_the_keys_of_a_service() {
         ),
         Page::get("GET /hetzner/v1/metadata/instance-id", "42"),
     ];
-    world::with(LINK_LOCAL, pages, |world| {
+    network::with(LINK_LOCAL, pages, |network| {
         let machine = tempfile::tempdir().expect("a directory");
-        run(world, "hetzner", "fetch-offline", machine.path());
+        run(network, "hetzner", "fetch-offline", machine.path());
         assert!(machine.path().join("neednet").exists());
-        run(world, "hetzner", "fetch", machine.path());
+        run(network, "hetzner", "fetch", machine.path());
         let cache = cached(machine.path());
-        // What is at the end is base64 of "web-1\n".
-        for want in [KEY, "d2ViLTEK"] {
-            assert!(cache.contains(want), "{want}: {cache}");
+        // The second one is base64 of "web-1\n".
+        for expected in [KEY, "d2ViLTEK"] {
+            assert!(cache.contains(expected), "{expected}: {cache}");
         }
-        // A person who asks what a boot would work on sees the same.
-        let said = world.fetch("hetzner", machine.path());
-        assert_eq!(said.code, Some(0), "{said:?}");
-        assert!(said.out.contains(KEY), "{said:?}");
+        // `kindling fetch --rendered` prints the same config.
+        let output = network.fetch("hetzner", machine.path());
+        assert_eq!(output.code, Some(0), "{output:?}");
+        assert!(output.out.contains(KEY), "{output:?}");
     });
 }
 
 #[test]
-fn a_platform_that_gives_a_config_and_does_not_tell_the_keys() {
+fn missing_metadata_fails_the_fetch() {
     let mut hostname = Page::get("GET /hetzner/v1/metadata/hostname", "");
     hostname.status = 403;
     let pages = vec![Page::get("GET /hetzner/v1/userdata", USER_DATA), hostname];
-    world::with(LINK_LOCAL, pages, |world| {
+    network::with(LINK_LOCAL, pages, |network| {
         let machine = tempfile::tempdir().expect("a directory");
         fs::write(machine.path().join("cmdline"), "").expect("written");
-        let said = world.stage("hetzner", "fetch", machine.path());
-        assert_eq!(said.code, Some(1), "{said:?}");
-        let want = "platform hetzner provides no instance metadata";
-        assert!(said.out.contains(want), "{said:?}");
+        let output = network.stage("hetzner", "fetch", machine.path());
+        assert_eq!(output.code, Some(1), "{output:?}");
+        let expected = "platform hetzner provides no instance metadata";
+        assert!(output.out.contains(expected), "{output:?}");
         assert!(!machine.path().join("ignition.json").exists());
     });
 }
 
 #[test]
-fn a_drive_in_the_form_of_no_cloud() {
-    world::with(LINK_LOCAL, vec![], |world| {
+fn a_nocloud_drive() {
+    network::with(LINK_LOCAL, vec![], |network| {
         let drive = tempfile::tempdir().expect("a directory");
         let meta = format!(
             "instance-id: i-7\nlocal-hostname: web-2.example.com\npublic-keys:\n- {KEY}\nrole: db\n"
@@ -80,40 +80,40 @@ fn a_drive_in_the_form_of_no_cloud() {
         ];
         attach(drive.path(), "cidata", &files);
         let machine = tempfile::tempdir().expect("a directory");
-        run(world, "nocloud", "fetch-offline", machine.path());
+        run(network, "nocloud", "fetch-offline", machine.path());
         let cache = cached(machine.path());
         // Base64 of "web-2\n" and "db i-7".
-        for want in [KEY, "d2ViLTIK", "ZGIgaS03", "/usr/share/zoneinfo/UTC"] {
-            assert!(cache.contains(want), "{want}: {cache}");
+        for expected in [KEY, "d2ViLTIK", "ZGIgaS03", "/usr/share/zoneinfo/UTC"] {
+            assert!(cache.contains(expected), "{expected}: {cache}");
         }
     });
 }
 
 #[test]
-fn other_languages_do_not_ask() {
+fn ignition_configs_fetch_no_metadata() {
     let pages = vec![Page::get(
         "GET /hetzner/v1/userdata",
         "{\"ignition\": {\"version\": \"3.4.0\"}}",
     )];
-    world::with(LINK_LOCAL, pages, |world| {
+    network::with(LINK_LOCAL, pages, |network| {
         let machine = tempfile::tempdir().expect("a directory");
-        run(world, "hetzner", "fetch", machine.path());
-        assert_eq!(world.asked(), ["GET /hetzner/v1/userdata 200"]);
+        run(network, "hetzner", "fetch", machine.path());
+        assert_eq!(network.requests(), ["GET /hetzner/v1/userdata 200"]);
     });
 }
 
-/// A config drive that has user data and no description of the machine: what was not told is not known.
+/// A config drive with user data but without metadata: unknown attributes are omitted.
 #[test]
-fn a_drive_with_user_data_alone() {
-    world::with(LINK_LOCAL, vec![], |world| {
+fn a_drive_with_only_user_data() {
+    network::with(LINK_LOCAL, vec![], |network| {
         let drive = tempfile::tempdir().expect("a directory");
         let user = "#cloud-config\nhostname: own\ncoreos: {update: {group: beta}}\n";
         let files = [("openstack/latest/user_data", user)];
         attach(drive.path(), "config-2", &files);
         let machine = tempfile::tempdir().expect("a directory");
-        let said = run(world, "kubevirt", "fetch-offline", machine.path());
-        let want = "the drive has no /openstack/latest/meta_data.json";
-        assert!(said.contains(want), "{said}");
+        let output = run(network, "kubevirt", "fetch-offline", machine.path());
+        let expected = "the drive has no /openstack/latest/meta_data.json";
+        assert!(output.contains(expected), "{output}");
         // Base64 of "own\n".
         let cache = cached(machine.path());
         assert!(cache.contains("b3duCg=="), "{cache}");

@@ -1,11 +1,11 @@
-//! Each cloud in turn: its documents in, attributes out.
+//! The attributes from the documents of each cloud.
 
-use super::world::{self, ALIYUN, LINK_LOCAL, Page, SCALEWAY, World};
+use super::network::{self, ALIYUN, LINK_LOCAL, Network, Page, SCALEWAY};
 use kindling::platform::{self, Platform};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// One cloud, and what it should come to.
+/// A cloud with its documents, and the expected metadata.
 struct Cloud {
     id: &'static str,
     address: &'static str,
@@ -17,8 +17,8 @@ struct Cloud {
 
 impl Cloud {
     fn check(self) {
-        world::with(self.address, self.pages, move |world| {
-            let json = world.metadata(&["--platform", self.id, "--json"]);
+        network::with(self.address, self.pages, move |network| {
+            let json = network.metadata(&["--platform", self.id, "--json"]);
             assert_eq!(json.code, Some(0), "{json:?}");
             assert_eq!(json.err, "");
             let json: Value = serde_json::from_str(&json.out).expect("JSON");
@@ -27,42 +27,45 @@ impl Cloud {
             let keys = json["sshKeys"].as_array().expect("a list");
             let keys: Vec<&str> = keys.iter().filter_map(Value::as_str).collect();
             assert_eq!(keys, self.ssh_keys);
-            let env = world.metadata(&["--platform", self.id, "--env"]);
+            let env = network.metadata(&["--platform", self.id, "--env"]);
             assert_eq!((env.code, env.out.as_str()), (Some(0), self.env));
-            names_are_announced(self.id, &json["attributes"]);
-            nothing_was_refused(world);
+            assert_names_announced(self.id, &json["attributes"]);
+            assert_nothing_refused(network);
         });
     }
 }
 
-/// What is given is what [`kindling::platform::AttributeSource::names`] has, which the docs list.
-fn names_are_announced(id: &str, attributes: &Value) {
+/// Checks that all attributes are in [`kindling::platform::AttributeSource::names`], which the docs list.
+fn assert_names_announced(id: &str, attributes: &Value) {
     let source = platform::find(id).and_then(Platform::attribute_source);
-    let names = source.expect("it tells something").names();
-    let announced: BTreeSet<&str> = names.iter().map(|n| series(n)).collect();
+    let names = source.expect("a platform with metadata").names();
+    let announced: BTreeSet<&str> = names.iter().map(|n| without_number(n)).collect();
     for name in attributes.as_object().expect("a mapping").keys() {
-        assert!(announced.contains(series(name)), "{name}");
+        assert!(announced.contains(without_number(name)), "{name}");
     }
 }
 
 /// The name without its number.
-fn series(name: &str) -> &str {
+fn without_number(name: &str) -> &str {
     let (base, number) = name.rsplit_once('_').unwrap_or((name, ""));
     let is_numbered = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
     if is_numbered { base } else { name }
 }
 
-fn nothing_was_refused(world: &World) {
-    let asked = world.asked();
-    let refused: Vec<&String> = asked.iter().filter(|line| line.ends_with(" 401")).collect();
+fn assert_nothing_refused(network: &Network) {
+    let requests = network.requests();
+    let refused: Vec<&String> = requests
+        .iter()
+        .filter(|line| line.ends_with(" 401"))
+        .collect();
     assert!(refused.is_empty(), "{refused:?}");
 }
 
-const TOKEN: &[world::Header] = &[("x-aws-ec2-metadata-token", "AQAEtoken==")];
+const TOKEN: &[network::Header] = &[("x-aws-ec2-metadata-token", "AQAEtoken==")];
 
 fn aws_page(line: &'static str, body: &'static str) -> Page {
     Page {
-        needs: TOKEN,
+        required_headers: TOKEN,
         ..Page::get(line, body)
     }
 }
@@ -70,7 +73,7 @@ fn aws_page(line: &'static str, body: &'static str) -> Page {
 fn aws_pages() -> Vec<Page> {
     vec![
         Page {
-            needs: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
+            required_headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
             ..Page::get("PUT /latest/api/token", "AQAEtoken==")
         },
         aws_page(
@@ -125,12 +128,17 @@ fn aws_with_a_token() {
 }
 
 #[test]
-fn aws_by_its_old_name_and_without_tokens() {
+fn aws_by_its_old_name_without_tokens() {
     let without = aws_pages().into_iter().skip(1);
     Cloud {
         id: "ec2",
         address: LINK_LOCAL,
-        pages: without.map(|page| Page { needs: &[], ..page }).collect(),
+        pages: without
+            .map(|page| Page {
+                required_headers: &[],
+                ..page
+            })
+            .collect(),
         hostname: Some("ip-10-0-0-7.ec2.internal"),
         ssh_keys: &["ssh-rsa A my key", "ssh-rsa B other"],
         env: AWS_ENV,
@@ -140,9 +148,10 @@ fn aws_by_its_old_name_and_without_tokens() {
 
 #[test]
 fn akamai() {
-    const NEEDS: &[world::Header] = &[("metadata-token", "t0ken"), ("accept", "application/json")];
+    const HEADERS: &[network::Header] =
+        &[("metadata-token", "t0ken"), ("accept", "application/json")];
     let page = |line, body| Page {
-        needs: NEEDS,
+        required_headers: HEADERS,
         ..Page::get(line, body)
     };
     Cloud {
@@ -150,7 +159,7 @@ fn akamai() {
         address: LINK_LOCAL,
         pages: vec![
             Page {
-                needs: &[("metadata-token-expiry-seconds", "300")],
+                required_headers: &[("metadata-token-expiry-seconds", "300")],
                 ..Page::get("PUT /v1/token", "t0ken\n")
             },
             page(
@@ -217,7 +226,7 @@ fn aliyun() {
 #[test]
 fn azure() {
     let page = |line, body| Page {
-        needs: &[("metadata", "true")],
+        required_headers: &[("metadata", "true")],
         ..Page::get(line, body)
     };
     Cloud {
@@ -259,7 +268,7 @@ fn azure_stack() {
         id: "azurestack",
         address: LINK_LOCAL,
         pages: vec![Page {
-            needs: &[("metadata", "true")],
+            required_headers: &[("metadata", "true")],
             ..Page::get(
                 "GET /Microsoft.Compute/identity?api-version=2019-03-11",
                 r#"{"vmName": "web", "subscriptionId": "x"}"#,
@@ -315,7 +324,7 @@ fn exoscale() {
 
 fn gcp_page(line: &'static str, body: &'static str) -> Page {
     Page {
-        needs: &[("metadata-flavor", "Google")],
+        required_headers: &[("metadata-flavor", "Google")],
         ..Page::get(line, body)
     }
 }
@@ -430,7 +439,7 @@ fn oraclecloud() {
         id: "oraclecloud",
         address: LINK_LOCAL,
         pages: vec![Page {
-            needs: &[("authorization", "Bearer Oracle")],
+            required_headers: &[("authorization", "Bearer Oracle")],
             ..Page::get(
                 "GET /opc/v2/instance",
                 r#"{"hostname": "web", "id": "ocid1.instance", "displayName": "it's \"web\"",
@@ -449,7 +458,7 @@ fn oraclecloud() {
 const OPENSTACK: &str = r#"{"uuid": "8367", "hostname": "web.novalocal", "name": "web", "public_keys": {"k": "ssh-rsa M"}}"#;
 
 #[test]
-fn openstack_in_two_languages() {
+fn openstack_with_two_apis() {
     Cloud {
         id: "openstack",
         address: LINK_LOCAL,
@@ -479,7 +488,7 @@ fn openstack_in_two_languages() {
 }
 
 #[test]
-fn openstack_in_its_own_language_only() {
+fn openstack_with_its_own_api_only() {
     Cloud {
         id: "brightbox",
         address: LINK_LOCAL,

@@ -1,6 +1,6 @@
-//! The command itself: forms, the file, exit codes, and what is said when something is wrong.
+//! The command itself: output formats, output files, exit codes and error messages.
 
-use super::world::{self, LINK_LOCAL, Page};
+use super::network::{self, LINK_LOCAL, Page};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,22 +12,26 @@ fn vultr() -> Vec<Page> {
 }
 
 #[test]
-fn the_form_for_people() {
-    world::with(LINK_LOCAL, vultr(), |world| {
-        let said = world.metadata(&["--platform", "vultr"]);
-        let want = "hostname: web\nssh key: ssh-rsa A\nVULTR_HOSTNAME: web\n";
-        assert_eq!((said.code, said.out.as_str()), (Some(0), want));
+fn human_readable_output() {
+    network::with(LINK_LOCAL, vultr(), |network| {
+        let output = network.metadata(&["--platform", "vultr"]);
+        let expected = "hostname: web\nssh key: ssh-rsa A\nVULTR_HOSTNAME: web\n";
+        assert_eq!((output.code, output.out.as_str()), (Some(0), expected));
     });
 }
 
 #[test]
-fn a_file_instead_of_standard_output() {
-    world::with(LINK_LOCAL, vultr(), |world| {
+fn output_to_a_file() {
+    network::with(LINK_LOCAL, vultr(), |network| {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("metadata/afterburn");
-        let shown = file.display().to_string();
-        let said = world.metadata(&["--platform=vultr", "--env", "--output", &shown]);
-        assert_eq!((said.code, said.out.as_str()), (Some(0), ""), "{said:?}");
+        let path = file.display().to_string();
+        let output = network.metadata(&["--platform=vultr", "--env", "--output", &path]);
+        assert_eq!(
+            (output.code, output.out.as_str()),
+            (Some(0), ""),
+            "{output:?}"
+        );
         let text = fs::read_to_string(&file).expect("written");
         assert_eq!(text, "AFTERBURN_VULTR_HOSTNAME=web\n");
         let mode = fs::metadata(&file).expect("there").permissions().mode();
@@ -35,24 +39,24 @@ fn a_file_instead_of_standard_output() {
     });
 }
 
-/// What was there stays if the platform does not answer.
+/// An existing file is kept if the platform does not respond.
 #[test]
-fn a_file_of_an_earlier_run_stays() {
-    world::with(LINK_LOCAL, vec![], |world| {
+fn failures_keep_an_existing_file() {
+    network::with(LINK_LOCAL, vec![], |network| {
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("afterburn");
         fs::write(&file, "old").expect("written");
-        let shown = file.display().to_string();
-        let said = world.metadata(&["--platform=vultr", "--env", "--output", &shown]);
-        assert_eq!(said.code, Some(4), "{said:?}");
+        let path = file.display().to_string();
+        let output = network.metadata(&["--platform=vultr", "--env", "--output", &path]);
+        assert_eq!(output.code, Some(4), "{output:?}");
         assert_eq!(fs::read_to_string(&file).expect("there"), "old");
     });
 }
 
 #[test]
-fn wrong_usage() {
-    world::with(LINK_LOCAL, vec![], |world| {
-        for (words, want) in [
+fn usage_errors() {
+    network::with(LINK_LOCAL, vec![], |network| {
+        for (arguments, expected) in [
             (
                 &["--platform", "metal"][..],
                 "platform \"metal\" provides no metadata; platforms with metadata: akamai,",
@@ -71,34 +75,47 @@ fn wrong_usage() {
                 "it must be a duration",
             ),
         ] {
-            let said = world.metadata(words);
-            assert_eq!((said.code, said.out.as_str()), (Some(64), ""), "{words:?}");
-            assert!(said.err.contains(want), "{words:?}: {}", said.err);
+            let output = network.metadata(arguments);
+            assert_eq!(
+                (output.code, output.out.as_str()),
+                (Some(64), ""),
+                "{arguments:?}"
+            );
+            assert!(
+                output.err.contains(expected),
+                "{arguments:?}: {}",
+                output.err
+            );
         }
-        assert!(world.asked().is_empty());
+        assert!(network.requests().is_empty());
     });
 }
 
-/// A platform that does not tell what it should: exit code 4, and a sentence that names the document, but nothing in it.
-fn fails(id: &'static str, pages: Vec<Page>, want: &'static str) {
-    world::with(LINK_LOCAL, pages, move |world| {
-        let said = world.metadata(&["--platform", id, "--fetch-timeout", "1500ms"]);
-        assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
-        let stderr = said.err;
-        let want = format!("kindling: error: cannot get the metadata of platform {id}: {want}");
-        assert!(stderr.contains(&want), "{stderr}");
+/// Checks for exit code 4, and a message that names the document without its contents.
+fn assert_fails(id: &'static str, pages: Vec<Page>, expected: &'static str) {
+    network::with(LINK_LOCAL, pages, move |network| {
+        let output = network.metadata(&["--platform", id, "--fetch-timeout", "1500ms"]);
+        assert_eq!(
+            (output.code, output.out.as_str()),
+            (Some(4), ""),
+            "{output:?}"
+        );
+        let stderr = output.err;
+        let expected =
+            format!("kindling: error: cannot get the metadata of platform {id}: {expected}");
+        assert!(stderr.contains(&expected), "{stderr}");
         assert!(!stderr.contains("secret"), "{stderr}");
     });
 }
 
 #[test]
-fn documents_that_are_nonsense() {
-    fails(
+fn invalid_documents() {
+    assert_fails(
         "digitalocean",
         vec![Page::get("GET /metadata/v1.json", "{\"hostname\": secret}")],
         "http://169.254.169.254/metadata/v1.json is not valid JSON (line 1, column 14)",
     );
-    fails(
+    assert_fails(
         "oraclecloud",
         vec![Page::get(
             "GET /opc/v2/instance",
@@ -106,7 +123,7 @@ fn documents_that_are_nonsense() {
         )],
         "http://169.254.169.254/opc/v2/instance has another shape than expected (line 1, column 13)",
     );
-    fails(
+    assert_fails(
         "hetzner",
         vec![Page::get(
             "GET /hetzner/v1/metadata/private-networks",
@@ -114,7 +131,7 @@ fn documents_that_are_nonsense() {
         )],
         "cannot read http://169.254.169.254/hetzner/v1/metadata/private-networks: line 1: it is not valid YAML",
     );
-    fails(
+    assert_fails(
         "aws",
         vec![Page::get(
             "GET /2021-01-03/meta-data/public-keys",
@@ -125,22 +142,22 @@ fn documents_that_are_nonsense() {
 }
 
 #[test]
-fn services_that_say_no() {
+fn refused_requests() {
     let refused = |line| Page {
         status: 403,
         ..Page::get(line, "secret")
     };
-    fails(
+    assert_fails(
         "aws",
         vec![refused("PUT /latest/api/token")],
         "cannot get a token of IMDSv2: failed to fetch resource: PUT http://169.254.169.254/latest/api/token: 403 Forbidden",
     );
-    fails(
+    assert_fails(
         "vultr",
         vec![refused("GET /v1/hostname")],
         "failed to fetch resource: GET http://169.254.169.254/v1/hostname: 403 Forbidden",
     );
-    fails(
+    assert_fails(
         "akamai",
         vec![Page::get("PUT /v1/token", " \n")],
         "the metadata service gave no token; check that it is on for this machine",
@@ -148,13 +165,13 @@ fn services_that_say_no() {
 }
 
 #[test]
-fn services_that_have_nothing() {
-    fails(
+fn missing_documents() {
+    assert_fails(
         "vultr",
         vec![],
         "no metadata source found; check --platform",
     );
-    fails(
+    assert_fails(
         "digitalocean",
         vec![],
         "nothing found at http://169.254.169.254/metadata/v1.json; check the platform",
@@ -162,12 +179,12 @@ fn services_that_have_nothing() {
 }
 
 #[test]
-fn waiting_ends_with_the_limit() {
+fn timeouts() {
     let busy = Page {
         status: 503,
         ..Page::get("GET /v1/hostname", "secret")
     };
-    fails(
+    assert_fails(
         "vultr",
         vec![busy],
         "unable to fetch resource in time: GET http://169.254.169.254/v1/hostname: gave up after ",
@@ -180,26 +197,26 @@ fn waiting_ends_with_the_limit() {
         };
         let missing = std::path::Path::new("/dev/disk/by-label").join(label);
         assert!(!missing.exists(), "this machine has a drive of its own");
-        let want = if id == "powervs" {
+        let expected = if id == "powervs" {
             "a drive labelled config-2 did not appear within 1 s"
         } else {
             "a drive labelled cidata did not appear within 1 s"
         };
-        fails(id, vec![], want);
+        assert_fails(id, vec![], expected);
     }
 }
 
-/// A value cannot bring another variable along, nor a command.
+/// A value can neither set another variable nor run a command.
 #[test]
-fn values_stay_values() {
+fn values_are_quoted_for_the_shell() {
     let nasty = "x\nAFTERBURN_EVIL=1\n$(touch evil)`touch evil`\";touch evil;\"";
     let pages = vec![Page::get("GET /v1/hostname", nasty)];
-    world::with(LINK_LOCAL, pages, move |world| {
-        let said = world.metadata(&["--platform=vultr", "--env"]);
-        assert_eq!(said.code, Some(0), "{said:?}");
+    network::with(LINK_LOCAL, pages, move |network| {
+        let output = network.metadata(&["--platform=vultr", "--env"]);
+        assert_eq!(output.code, Some(0), "{output:?}");
         let dir = tempfile::tempdir().expect("a directory");
         let file = dir.path().join("env");
-        fs::write(&file, &said.out).expect("written");
+        fs::write(&file, &output.out).expect("written");
         let shell = std::process::Command::new("sh")
             .args([
                 "-euc",

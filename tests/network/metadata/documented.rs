@@ -1,23 +1,23 @@
-//! `docs/metadata.md` against the program.
+//! Checks `docs/metadata.md` against the program.
 
 use kindling::platform::PLATFORMS;
 
 const DOC: &str = include_str!("../../../docs/metadata.md");
 
-/// What stands below a heading of the third level.
+/// The text below a heading of the third level.
 fn section<'a>(id: &str) -> &'a str {
     let (_, rest) = DOC.split_once(&format!("\n### {id}\n")).unwrap_or_default();
     rest.split("\n#").next().unwrap_or_default()
 }
 
 #[test]
-fn every_platform_that_tells_something_has_a_section_with_every_name() {
+fn every_platform_with_metadata_documents_all_names() {
     for platform in PLATFORMS.iter().filter(|p| p.alias_of().is_none()) {
         let (id, section) = (platform.id(), section(platform.id()));
         let Some(source) = platform.attribute_source() else {
             assert_eq!(
                 section, "",
-                "docs/metadata.md has a section on {id}, which tells nothing"
+                "docs/metadata.md has a section on {id}, which has no metadata"
             );
             continue;
         };
@@ -37,7 +37,7 @@ fn every_platform_that_tells_something_has_a_section_with_every_name() {
 }
 
 #[test]
-fn old_names_are_listed_with_what_they_mean() {
+fn aliases_are_listed_with_their_target() {
     for platform in PLATFORMS {
         let Some(real) = platform
             .alias_of()

@@ -1,6 +1,6 @@
-//! Drives that are found by their label and mounted by the shipped program. What is in them is tested beside the code.
+//! Drives that are found by their label and mounted by the program. Their contents are covered by unit tests.
 
-use super::world::{self, LINK_LOCAL, Page};
+use super::network::{self, LINK_LOCAL, Page};
 use crate::common::namespace;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 const LABELS: &str = "/dev/disk/by-label";
 
-/// Makes a file system with these files, which stay in `tree`, and gives it a label, for this thread alone.
+/// Makes a labelled file system with these files, which are also in `tree`, visible only to this thread.
 pub fn attach(directory: &Path, label: &str, files: &[(&str, &str)]) {
     fs::create_dir_all("/dev/disk").expect("a place for labels");
     namespace::cover("/dev/disk");
@@ -28,50 +28,58 @@ pub fn attach(directory: &Path, label: &str, files: &[(&str, &str)]) {
         .expect("mke2fs runs; see tests/needs.sh");
     assert!(made.status.success(), "{made:?}");
     fs::create_dir_all(LABELS).expect("made");
-    // Mounting a file takes a loop device for as long as that lasts.
+    // Mounting a file needs a loop device while it is mounted.
     symlink(&image, Path::new(LABELS).join(label)).expect("linked");
 }
 
-/// Nothing of the drive is left mounted where others can see it, and no directory to mount on.
-fn nothing_is_left(temporary: &Path) {
+/// Checks that no mount point is left.
+fn assert_nothing_left(temporary: &Path) {
     let left: Vec<_> = fs::read_dir(temporary).expect("there").flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
-fn a_drive_comes_before_the_service() {
+fn a_drive_takes_precedence_over_the_service() {
     let pages = vec![Page::get(
         "GET /latest/meta-data/hostname",
         "of-the-service",
     )];
-    world::with(LINK_LOCAL, pages, |world| {
+    network::with(LINK_LOCAL, pages, |network| {
         let dir = tempfile::tempdir().expect("a directory");
         let machine = "{\"hostname\": \"of-the-drive\", \"uuid\": \"8367\"}";
         let files = [("openstack/latest/meta_data.json", machine)];
         attach(dir.path(), "config-2", &files);
         let temporary = tempfile::tempdir().expect("a directory");
-        let said = world.metadata_in(&["--platform=openstack", "--env"], temporary.path());
-        let want =
+        let output = network.metadata_in(&["--platform=openstack", "--env"], temporary.path());
+        let expected =
             "AFTERBURN_OPENSTACK_HOSTNAME=of-the-drive\nAFTERBURN_OPENSTACK_INSTANCE_UUID=8367\n";
-        assert_eq!((said.code, said.out.as_str()), (Some(0), want), "{said:?}");
-        assert!(world.asked().is_empty());
-        nothing_is_left(temporary.path());
+        assert_eq!(
+            (output.code, output.out.as_str()),
+            (Some(0), expected),
+            "{output:?}"
+        );
+        assert!(network.requests().is_empty());
+        assert_nothing_left(temporary.path());
     });
 }
 
 #[test]
-fn a_drive_that_says_nonsense() {
-    world::with(LINK_LOCAL, vec![], |world| {
+fn an_invalid_drive() {
+    network::with(LINK_LOCAL, vec![], |network| {
         let dir = tempfile::tempdir().expect("a directory");
         let files = [("user-data", "#cloud-config\nhostname: *secret\n")];
         attach(dir.path(), "cidata", &files);
         let temporary = tempfile::tempdir().expect("a directory");
-        let said = world.metadata_in(&["--platform=proxmoxve"], temporary.path());
-        assert_eq!((said.code, said.out.as_str()), (Some(4), ""), "{said:?}");
-        let want = "kindling: error: cannot get the metadata of platform proxmoxve: config drive cidata: /user-data of the drive: \
+        let output = network.metadata_in(&["--platform=proxmoxve"], temporary.path());
+        assert_eq!(
+            (output.code, output.out.as_str()),
+            (Some(4), ""),
+            "{output:?}"
+        );
+        let expected = "kindling: error: cannot get the metadata of platform proxmoxve: config drive cidata: /user-data of the drive: \
                     line 2: it is not valid YAML";
-        assert!(said.err.contains(want), "{said:?}");
-        assert!(!said.err.contains("secret"), "{said:?}");
-        nothing_is_left(temporary.path());
+        assert!(output.err.contains(expected), "{output:?}");
+        assert!(!output.err.contains("secret"), "{output:?}");
+        assert_nothing_left(temporary.path());
     });
 }

@@ -1,46 +1,46 @@
-//! A machine of every platform that both the agent and we know, with everything its service or drive may say of it.
+//! A machine for each platform that Afterburn supports too, with all documents of its service or drive.
 
-use super::world::{ALIYUN, LINK_LOCAL, Page, SCALEWAY};
+use super::network::{ALIYUN, LINK_LOCAL, Page, SCALEWAY};
 
 const KEY_A: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILx2wgUH88ECcDR1m7pg1+Ab1NxUte9izuUtPuLuO6Ga a@example.com";
 const KEY_B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGVo8Yl5zz7AMRPBJRII1ZgpaL1RGPXmEwTSKGI0Ousv b@example.com";
-/// Where Azure speaks of more than the metadata service does.
+/// Address of the Azure service with details that its metadata service lacks.
 const WIRE_SERVER: &str = "168.63.129.16";
 
 /// A machine.
 pub struct Machine {
-    /// The platform, as we call it.
-    pub ours: &'static str,
-    /// As the agent calls it.
-    pub theirs: &'static str,
+    /// The platform ID.
+    pub platform: &'static str,
+    /// The name of the platform in Afterburn.
+    pub provider: &'static str,
     pub address: &'static str,
     pub more_addresses: &'static [&'static str],
-    /// The service speaks HTTPS, and has this name.
+    /// The name of the service, if it uses HTTPS.
     pub https: Option<&'static str>,
     pub pages: Vec<Page>,
-    /// Lines of the lease of the network.
+    /// Additional lines of the DHCP lease.
     pub lease: &'static str,
-    /// Label and files.
+    /// Label and files of a drive.
     pub drive: Option<(&'static str, &'static [(&'static str, &'static str)])>,
-    /// Attributes that the agent does not have; `docs/metadata.md` says so of each.
-    pub ours_only: &'static [&'static str],
-    /// The agent has no hostname there.
-    pub is_hostname_ours: bool,
+    /// Attributes that Afterburn does not have; documented in `docs/metadata.md`.
+    pub extra_attributes: &'static [&'static str],
+    /// Afterburn has no hostname on this platform.
+    pub has_extra_hostname: bool,
 }
 
 impl Machine {
     fn of(name: &'static str, pages: Vec<Page>) -> Self {
         Machine {
-            ours: name,
-            theirs: name,
+            platform: name,
+            provider: name,
             address: LINK_LOCAL,
             more_addresses: &[],
             https: None,
             pages,
             lease: "",
             drive: None,
-            ours_only: &[],
-            is_hostname_ours: false,
+            extra_attributes: &[],
+            has_extra_hostname: false,
         }
     }
 
@@ -56,12 +56,12 @@ impl Machine {
     }
 }
 
-/// Puts keys where a text has a place for them.
+/// Replaces the placeholders for keys in a text.
 fn with_keys(text: &str) -> &'static str {
     text.replace("KEY_A", KEY_A).replace("KEY_B", KEY_B).leak()
 }
 
-/// Documents of a service below one address.
+/// Documents of a service below one path.
 fn tree(base: &str, documents: &[(&str, &str)]) -> Vec<Page> {
     let pages = documents.iter().map(|(path, text)| {
         let line: &'static str = format!("GET {base}{path}").leak();
@@ -151,7 +151,7 @@ fn aliyun() -> Machine {
     }
 }
 
-/// With the token that the newer protocol needs.
+/// Requires the token of IMDSv2.
 fn aws() -> Machine {
     let pages = tree(
         "/2021-01-03/",
@@ -178,12 +178,12 @@ fn aws() -> Machine {
         ],
     );
     let with_token = |page| Page {
-        needs: &[("x-aws-ec2-metadata-token", "AQAEtoken==")],
+        required_headers: &[("x-aws-ec2-metadata-token", "AQAEtoken==")],
         ..page
     };
     let mut pages: Vec<Page> = pages.into_iter().map(with_token).collect();
     pages.push(Page {
-        needs: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
+        required_headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
         ..Page::get("PUT /latest/api/token", "AQAEtoken==")
     });
     Machine::of("aws", pages)
@@ -209,7 +209,7 @@ const SHARED: (&str, &str) = (
      </InputEndpoints></Instance></Instances></SharedConfig>",
 );
 
-/// The agent looks for the public address in elements, and the service has it in attributes.
+/// Afterburn looks for the public address in elements, but the service has it in attributes.
 fn azure() -> Machine {
     let pages = tree(
         "",
@@ -246,7 +246,7 @@ fn azure() -> Machine {
     Machine {
         more_addresses: &[WIRE_SERVER],
         lease: "OPTION_245=a8:3f:81:10\n",
-        ours_only: &["AZURE_ADMIN_USERNAME", "AZURE_IPV4_VIRTUAL"],
+        extra_attributes: &["AZURE_ADMIN_USERNAME", "AZURE_IPV4_VIRTUAL"],
         ..Machine::of("azure", pages)
     }
 }
@@ -288,8 +288,8 @@ fn cloudstack() -> Machine {
         ],
     );
     Machine {
-        theirs: "cloudstack-metadata",
-        is_hostname_ours: true,
+        provider: "cloudstack-metadata",
+        has_extra_hostname: true,
         ..Machine::of("cloudstack", pages)
     }
 }
@@ -308,13 +308,13 @@ fn cloudstack_drive() -> Machine {
         ("cloudstack/metadata/public_keys.txt", KEY_A),
     ];
     Machine {
-        theirs: "cloudstack-configdrive",
-        is_hostname_ours: true,
+        provider: "cloudstack-configdrive",
+        has_extra_hostname: true,
         ..Machine::with_drive("cloudstack", "config-2", files)
     }
 }
 
-/// The second public interface has no IPv4, the third no IPv6: numbers are those of interfaces.
+/// The second public interface has no IPv4, the third no IPv6: attributes are numbered by interface.
 fn digitalocean() -> Machine {
     let text = r#"{"droplet_id": 1, "hostname": "web", "region": "nyc3", "public_keys": ["KEY_A", "KEY_B"], "interfaces": {
         "private": [{"ipv4": {"ip_address": "10.0.0.2", "netmask": "255.255.0.0", "gateway": "10.0.0.1"},
@@ -368,13 +368,13 @@ fn gcp() -> Machine {
         ],
     );
     let flavored = |page| Page {
-        needs: &[("metadata-flavor", "Google")],
+        required_headers: &[("metadata-flavor", "Google")],
         ..page
     };
     Machine::of("gcp", pages.into_iter().map(flavored).collect())
 }
 
-/// The service has all in one document, and each part of it by itself.
+/// The service has one document with everything, and one for each part of it.
 fn hetzner() -> Machine {
     let network = "config:\n- type: physical\n  name: eth0\n  mac_address: 96:00:00:00:00:01\n  subnets:\n  - type: dhcp\n    \
         ipv4: true\n  - type: static\n    ipv6: true\n    address: 2001:db8:0:0::1/64\n    gateway: fe80::1\n    \
@@ -461,7 +461,7 @@ fn openstack() -> Machine {
             ("public-keys/1/openssh-key", "KEY_B"),
         ],
     );
-    // The service has the same at each of its versions.
+    // The service has the same document for each version.
     pages.extend(tree(
         "/openstack/",
         &[
@@ -470,7 +470,7 @@ fn openstack() -> Machine {
         ],
     ));
     Machine {
-        theirs: "openstack-metadata",
+        provider: "openstack-metadata",
         ..Machine::of("openstack", pages)
     }
 }
@@ -491,7 +491,7 @@ fn oraclecloud() -> Machine {
         "displayName": "my web", "faultDomain": "FAULT-DOMAIN-3", "hostname": "web", "id": "ocid1.instance",
         "shape": "VM.Standard.E3.Flex", "metadata": {"ssh_authorized_keys": "KEY_A\nKEY_B\n"}}"#;
     Machine {
-        ours_only: &["ORACLECLOUD_DISPLAY_NAME"],
+        extra_attributes: &["ORACLECLOUD_DISPLAY_NAME"],
         ..Machine::of("oraclecloud", tree("/opc/v2/", &[("instance", text)]))
     }
 }

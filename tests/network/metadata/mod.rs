@@ -1,5 +1,5 @@
-//! `kindling metadata`: the shipped program asks the addresses of real metadata services, where a small server answers
-//! as they do. Needs root.
+//! `kindling metadata`: the program sends requests to the addresses of real metadata services, where a small server
+//! responds as they do. Needs root.
 
 mod afterburn;
 mod boot;
@@ -9,4 +9,4 @@ mod documented;
 mod drives;
 mod lease;
 mod machines;
-mod world;
+mod network;

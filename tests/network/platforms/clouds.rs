@@ -1,8 +1,8 @@
-//! What each cloud is asked, where, and what its answers mean: the contract, written down once more than in the product.
+//! The contract of each cloud, independent of the implementation: requests, addresses, and the meaning of responses.
 
-use super::packing::Packing;
-use super::service::{Answer, Script, Service};
-use super::world::World;
+use super::encoding::Encoding;
+use super::machine::Machine;
+use super::service::{Response, Script, Service};
 use crate::common::namespace;
 use crate::common::server::{self, Accept};
 use crate::common::tls;
@@ -11,30 +11,30 @@ use crate::common::tls;
 #[derive(Debug, Clone, Copy)]
 pub struct Cloud {
     pub id: &'static str,
-    /// Where its service is.
+    /// Address of its service.
     pub address: &'static str,
     pub transport: Transport,
-    /// What is asked first, in order.
-    pub before: &'static [Ask],
-    /// What has the config.
-    pub document: Ask,
-    /// What is asked after the stage.
-    pub after: &'static [Ask],
-    pub packing: Packing,
-    pub missing: Missing,
-    /// Statuses after which it is asked again, besides those of any server.
-    pub again: &'static [u16],
-    pub besides: Besides,
+    /// Requests before that of the document, in order.
+    pub before: &'static [ExpectedRequest],
+    /// The request for the config.
+    pub document: ExpectedRequest,
+    /// Requests after the stage.
+    pub after: &'static [ExpectedRequest],
+    pub encoding: Encoding,
+    pub not_found: NotFound,
+    /// Statuses of the document that are retried, in addition to those that always are.
+    pub retry_statuses: &'static [u16],
+    pub other_source: OtherSource,
 }
 
-/// One request, and its good answer; that of a document is the config.
+/// An expected request, and its successful response; for a document, that is the config.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask {
+pub struct ExpectedRequest {
     /// E.g. `GET /user-data`.
     pub line: &'static str,
-    /// Sent besides those of every request, or instead of them.
+    /// Headers that are added to, or replace, those of every request.
     pub headers: &'static [(&'static str, &'static str)],
-    pub answer: &'static str,
+    pub response: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,32 +44,32 @@ pub enum Transport {
     Https(&'static str),
 }
 
-/// What status 404 of the document means.
+/// The meaning of status 404 for the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Missing {
+pub enum NotFound {
     NoConfig,
     Failure,
-    AskedAgain,
+    Retry,
 }
 
-/// Where a config may be besides.
+/// Where else a config may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Besides {
-    Nowhere,
-    /// On a drive, which is waited for whatever the service says, unless it has an answer. What logs call the service.
+pub enum OtherSource {
+    None,
+    /// On a drive, which is waited for until the service has a config. Has the name of the service in logs.
     Drive(&'static str),
-    /// On a disc, if the service has none.
+    /// On a disc, if the service has no config.
     Disc,
 }
 
 const LINK_LOCAL: &str = "169.254.169.254";
 const TOKEN: &str = "tok-s3cret";
 
-const fn get(line: &'static str) -> Ask {
-    Ask {
+const fn get(line: &'static str) -> ExpectedRequest {
+    ExpectedRequest {
         line,
         headers: &[],
-        answer: "",
+        response: "",
     }
 }
 
@@ -82,42 +82,42 @@ const fn plain(id: &'static str, line: &'static str) -> Cloud {
         before: &[],
         document: get(line),
         after: &[],
-        packing: Packing::Plain,
-        missing: Missing::NoConfig,
-        again: &[],
-        besides: Besides::Nowhere,
+        encoding: Encoding::Plain,
+        not_found: NotFound::NoConfig,
+        retry_statuses: &[],
+        other_source: OtherSource::None,
     }
 }
 
 pub const AKAMAI: Cloud = Cloud {
-    before: &[Ask {
+    before: &[ExpectedRequest {
         line: "PUT /v1/token",
         headers: &[
             ("accept", "text/plain"),
             ("metadata-token-expiry-seconds", "300"),
         ],
-        // Space around it is none of it.
-        answer: " tok-s3cret\n",
+        // Surrounding whitespace is ignored.
+        response: " tok-s3cret\n",
     }],
-    document: Ask {
+    document: ExpectedRequest {
         headers: &[("accept", "*/*"), ("metadata-token", TOKEN)],
         ..get("GET /v1/user-data")
     },
-    packing: Packing::Base64Gzip,
-    missing: Missing::Failure,
+    encoding: Encoding::Base64Gzip,
+    not_found: NotFound::Failure,
     ..plain("akamai", "")
 };
 
-/// The readiness of the service, and the token of a fetch.
-const AWS_TOKEN: Ask = Ask {
+/// Sent both to wait for the service, and to get a token.
+const AWS_TOKEN: ExpectedRequest = ExpectedRequest {
     line: "PUT /latest/api/token",
     headers: &[("x-aws-ec2-metadata-token-ttl-seconds", "21600")],
-    answer: TOKEN,
+    response: TOKEN,
 };
 
 pub const AWS: Cloud = Cloud {
     before: &[AWS_TOKEN, AWS_TOKEN],
-    document: Ask {
+    document: ExpectedRequest {
         headers: &[("x-aws-ec2-metadata-token", TOKEN)],
         ..get("GET /2019-10-01/user-data")
     },
@@ -125,25 +125,25 @@ pub const AWS: Cloud = Cloud {
 };
 
 pub const AZURE: Cloud = Cloud {
-    document: Ask {
+    document: ExpectedRequest {
         headers: &[("metadata", "true")],
         ..get("GET /metadata/instance/compute/userData?api-version=2021-01-01&format=text")
     },
-    packing: Packing::Base64,
-    missing: Missing::AskedAgain,
-    again: &[404, 410, 429],
-    besides: Besides::Disc,
+    encoding: Encoding::Base64,
+    not_found: NotFound::Retry,
+    retry_statuses: &[404, 410, 429],
+    other_source: OtherSource::Disc,
     ..plain("azure", "")
 };
 
 pub const CLOUDSTACK: Cloud = Cloud {
     address: "10.1.1.1",
-    besides: Besides::Drive("the service at the DHCP server"),
+    other_source: OtherSource::Drive("the service at the DHCP server"),
     ..plain("cloudstack", "GET /latest/user-data")
 };
 
 const GCP: Cloud = Cloud {
-    document: Ask {
+    document: ExpectedRequest {
         headers: &[("metadata-flavor", "Google")],
         ..get("GET /computeMetadata/v1/instance/attributes/user-data")
     },
@@ -151,29 +151,29 @@ const GCP: Cloud = Cloud {
 };
 
 pub const OPENSTACK: Cloud = Cloud {
-    besides: Besides::Drive("the metadata service"),
+    other_source: OtherSource::Drive("the metadata service"),
     ..plain("openstack", "GET /openstack/latest/user_data")
 };
 
-/// The name that the certificate of the service is for.
+/// The host name in the certificate of the service.
 pub const PACKET_NAME: &str = "metadata.packet.net";
 
 pub const PACKET: Cloud = Cloud {
     address: "127.0.0.1",
     transport: Transport::Https(PACKET_NAME),
-    document: Ask {
+    document: ExpectedRequest {
         headers: &[("accept", "*/*")],
         ..get("GET /userdata")
     },
     after: &[
-        Ask {
+        ExpectedRequest {
             headers: &[("accept", "*/*")],
-            answer: r#"{"id": "s3cret", "phone_home_url": "https://metadata.packet.net/phone-home"}"#,
+            response: r#"{"id": "s3cret", "phone_home_url": "https://metadata.packet.net/phone-home"}"#,
             ..get("GET /metadata")
         },
         get("POST /events"),
     ],
-    missing: Missing::Failure,
+    not_found: NotFound::Failure,
     ..plain("packet", "")
 };
 
@@ -197,7 +197,7 @@ pub static CLOUDS: &[Cloud] = &[
     },
     CLOUDSTACK,
     Cloud {
-        missing: Missing::Failure,
+        not_found: NotFound::Failure,
         ..plain("digitalocean", "GET /metadata/v1/user-data")
     },
     Cloud { id: "ec2", ..AWS },
@@ -207,12 +207,12 @@ pub static CLOUDS: &[Cloud] = &[
     plain("hetzner", "GET /hetzner/v1/userdata"),
     OPENSTACK,
     Cloud {
-        document: Ask {
+        document: ExpectedRequest {
             headers: &[("authorization", "Bearer Oracle")],
             ..get("GET /opc/v2/instance/metadata/user_data")
         },
-        packing: Packing::Base64,
-        again: &[429],
+        encoding: Encoding::Base64,
+        retry_statuses: &[429],
         ..plain("oraclecloud", "")
     },
     PACKET,
@@ -222,21 +222,21 @@ pub static CLOUDS: &[Cloud] = &[
 ];
 
 impl Cloud {
-    /// A machine in this cloud. Its service has still to listen.
-    pub fn world(&self) -> World {
-        let world = World::enter();
+    /// A machine in this cloud, whose service does not listen yet.
+    pub fn machine(&self) -> Machine {
+        let machine = Machine::enter();
         if self.id == CLOUDSTACK.id {
             let lease = format!("ADDRESS=10.1.1.5\nSERVER_ADDRESS={}\n", self.address);
-            world.put("/run/systemd/netif/leases/2", &lease);
+            machine.put("/run/systemd/netif/leases/2", &lease);
         }
         if let Transport::Https(name) = self.transport {
-            namespace::certificates(&world.path(""), &[name]);
+            namespace::certificates(&machine.path(""), &[name]);
         }
-        world
+        machine
     }
 
-    /// Makes the service reachable, at an address that was not there.
-    pub fn open(&self, world: &World, server: &Service) {
+    /// Adds the address of the service, and makes it listen there.
+    pub fn start_service(&self, machine: &Machine, server: &Service) {
         if self.address != "127.0.0.1" {
             namespace::add_address(self.address);
         }
@@ -245,42 +245,47 @@ impl Cloud {
             Transport::Https(_) => 443,
         };
         let address = format!("{}:{port}", self.address);
-        server.accept(address.parse().expect("an address"), self.accept(world));
+        server.accept(address.parse().expect("an address"), self.accept(machine));
     }
 
-    fn accept(&self, world: &World) -> Accept {
+    fn accept(&self, machine: &Machine) -> Accept {
         match self.transport {
             Transport::Http => server::plain(),
-            Transport::Https(_) => tls::accept(&world.path("")),
+            Transport::Https(_) => tls::accept(&machine.path("")),
         }
     }
 
-    /// A machine, and its service, which says this of the document.
-    pub fn with(&self, document: &[Answer]) -> (World, Service) {
-        let world = self.world();
-        let server = Service::of(self.script(document));
-        self.open(&world, &server);
-        (world, server)
+    /// A machine, and its service with these responses for the document.
+    pub fn with_responses(&self, document: &[Response]) -> (Machine, Service) {
+        let machine = self.machine();
+        let server = Service::new(self.script(document));
+        self.start_service(&machine, &server);
+        (machine, server)
     }
 
-    /// What the service says, if it says this of the document.
-    pub fn script(&self, document: &[Answer]) -> Script {
+    /// The script of the service with these responses for the document.
+    pub fn script(&self, document: &[Response]) -> Script {
         let others = self.before.iter().chain(self.after);
-        let good = others.fold(Script::default(), |script, ask| {
-            script.with(ask.line, &[Answer::ok(ask.answer)])
+        let good = others.fold(Script::default(), |script, request| {
+            script.with(request.line, &[Response::ok(request.response)])
         });
         good.with(self.document.line, document)
     }
 
-    /// What is asked when all is well, in order.
-    pub fn asks(&self) -> Vec<Ask> {
+    /// All requests of a successful fetch, in order.
+    pub fn requests(&self) -> Vec<ExpectedRequest> {
         let before = self.before.iter().chain([&self.document]);
         before.chain(self.after).copied().collect()
     }
 
-    /// Their lines, the document `times` times.
-    pub fn lines(&self, times: usize) -> Vec<&'static str> {
-        let lines = |asks: &[Ask]| asks.iter().map(|ask| ask.line).collect::<Vec<_>>();
+    /// Their request lines, that of the document `times` times.
+    pub fn request_lines(&self, times: usize) -> Vec<&'static str> {
+        let lines = |requests: &[ExpectedRequest]| {
+            requests
+                .iter()
+                .map(|request| request.line)
+                .collect::<Vec<_>>()
+        };
         let document = vec![self.document.line; times];
         [lines(self.before), document, lines(self.after)].concat()
     }
@@ -292,7 +297,7 @@ impl Cloud {
         }
     }
 
-    /// Where the document is.
+    /// The URL of the document.
     pub fn url(&self) -> String {
         let scheme = match self.transport {
             Transport::Http => "http",
@@ -302,8 +307,8 @@ impl Cloud {
         format!("{scheme}://{}{path}", self.host())
     }
 
-    /// The same, as who fetches shows it: values of queries may be secret.
-    pub fn shown_url(&self) -> String {
+    /// The URL as logged: values of queries may be secret.
+    pub fn redacted_url(&self) -> String {
         self.url()
             .replace("=2021-01-01", "=…")
             .replace("=text", "=…")

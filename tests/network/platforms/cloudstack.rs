@@ -1,25 +1,25 @@
-//! CloudStack has its service at the DHCP server, which a lease names.
+//! The service of CloudStack is on the DHCP server, which is named by a lease.
 
 use super::clouds::CLOUDSTACK;
-use super::each;
-use super::packing::{CONFIG, FOUND};
-use super::service::{Answer, Service};
-use super::world::World;
+use super::encoding::{CONFIG, FOUND};
+use super::for_each;
+use super::machine::Machine;
+use super::service::{Response, Service};
 use std::thread::{scope, sleep};
 use std::time::Duration;
 
-/// A machine that has not been told yet who its DHCP server is.
-fn without_lease() -> (World, Service) {
-    let world = World::enter();
-    let server = Service::of(CLOUDSTACK.script(&[Answer::ok(CONFIG)]));
-    CLOUDSTACK.open(&world, &server);
-    (world, server)
+/// A machine without a DHCP lease, and its service.
+fn without_lease() -> (Machine, Service) {
+    let machine = Machine::enter();
+    let server = Service::new(CLOUDSTACK.script(&[Response::ok(CONFIG)]));
+    CLOUDSTACK.start_service(&machine, &server);
+    (machine, server)
 }
 
 #[track_caller]
-fn assert_asked(world: &World, server: &Service) {
-    assert!(world.cache().is_some_and(|cache| cache.contains(FOUND)));
-    assert_eq!(server.lines(), CLOUDSTACK.lines(1));
+fn assert_fetched(machine: &Machine, server: &Service) {
+    assert!(machine.cache().is_some_and(|cache| cache.contains(FOUND)));
+    assert_eq!(server.request_lines(), CLOUDSTACK.request_lines(1));
 }
 
 const NETWORKD: (&str, &str) = (
@@ -32,44 +32,44 @@ const DHCLIENT: (&str, &str) = (
 );
 
 #[test]
-fn leases_of_networkd_and_of_dhclient_name_the_server() {
+fn leases_of_networkd_and_dhclient_are_read() {
     for (path, text) in [NETWORKD, DHCLIENT] {
-        each([&CLOUDSTACK], |_| {
-            let (world, server) = without_lease();
-            world.put(path, text);
-            let ended = world.stage(CLOUDSTACK.id, "fetch");
-            ended.assert(0, &["the DHCP server is 10.1.1.1"]);
-            assert_asked(&world, &server);
+        for_each([&CLOUDSTACK], |_| {
+            let (machine, server) = without_lease();
+            machine.put(path, text);
+            let result = machine.stage(CLOUDSTACK.id, "fetch");
+            result.assert(0, &["the DHCP server is 10.1.1.1"]);
+            assert_fetched(&machine, &server);
         });
     }
 }
 
 #[test]
-fn a_lease_may_come_late() {
-    let late = Duration::from_secs(2);
-    let (world, server) = without_lease();
-    let running = world.start(CLOUDSTACK.id, "fetch");
-    let ended = scope(|scope| {
+fn a_lease_may_appear_late() {
+    let delay = Duration::from_secs(2);
+    let (machine, server) = without_lease();
+    let running = machine.start(CLOUDSTACK.id, "fetch");
+    let result = scope(|scope| {
         scope.spawn(|| {
-            sleep(late);
-            assert_eq!(server.lines(), [""; 0]);
-            // Whole at once, as who writes leases does it.
-            world.put("/run/lease", NETWORKD.1);
+            sleep(delay);
+            assert_eq!(server.request_lines(), [""; 0]);
+            // Written atomically, like real leases.
+            machine.put("/run/lease", NETWORKD.1);
             std::fs::create_dir_all("/run/systemd/netif/leases").expect("a directory");
             std::fs::rename("/run/lease", NETWORKD.0).expect("renamed");
         });
-        running.end()
+        running.wait()
     });
-    ended.assert(0, &["the DHCP server is 10.1.1.1"]);
-    assert!(ended.took >= late, "{ended:?}");
-    assert_asked(&world, &server);
+    result.assert(0, &["the DHCP server is 10.1.1.1"]);
+    assert!(result.duration >= delay, "{result:?}");
+    assert_fetched(&machine, &server);
 }
 
 #[test]
-fn a_lease_without_a_server_leaves_the_drive() {
-    let (world, server) = without_lease();
-    world.put(NETWORKD.0, "ADDRESS=10.1.1.5\n");
-    let running = world.start(CLOUDSTACK.id, "fetch");
-    running.until("no config from the service at the DHCP server: lease /run/systemd/netif/leases/3 names no server");
-    assert_eq!(server.lines(), [""; 0]);
+fn without_a_server_in_the_lease_only_the_drive_is_left() {
+    let (machine, server) = without_lease();
+    machine.put(NETWORKD.0, "ADDRESS=10.1.1.5\n");
+    let running = machine.start(CLOUDSTACK.id, "fetch");
+    running.wait_for("no config from the service at the DHCP server: lease /run/systemd/netif/leases/3 names no server");
+    assert_eq!(server.request_lines(), [""; 0]);
 }

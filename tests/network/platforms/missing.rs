@@ -1,27 +1,27 @@
-//! Configs that are not there, or not given: what each status means.
+//! Missing configs and refused requests: the meaning of each status.
 
-use super::clouds::{Besides, CLOUDS, Cloud, Missing};
-use super::packing::FOUND;
-use super::service::Answer;
-use super::{apart, each};
+use super::clouds::{CLOUDS, Cloud, NotFound, OtherSource};
+use super::encoding::FOUND;
+use super::service::Response;
+use super::{for_each, in_thread};
 
-/// Without any but that of the machine, a boot goes on.
-fn assert_no_config(cloud: &Cloud, document: Answer, words: &[&str]) {
-    let (world, server) = cloud.with(&[document]);
-    world.stage(cloud.id, "fetch").assert(0, words);
-    let cache = world.cache().expect("an empty config is kept, too");
+/// Checks that a boot continues, with only the config of the system.
+fn assert_no_config(cloud: &Cloud, document: Response, texts: &[&str]) {
+    let (machine, server) = cloud.with_responses(&[document]);
+    machine.stage(cloud.id, "fetch").assert(0, texts);
+    let cache = machine.cache().expect("an empty config is cached, too");
     assert!(cache.starts_with(r#"{"ignition":"#) && !cache.contains(FOUND));
-    assert_eq!(server.lines(), cloud.lines(1));
+    assert_eq!(server.request_lines(), cloud.request_lines(1));
 }
 
 #[test]
 fn status_204_and_an_empty_body_are_no_config() {
     let clouds = CLOUDS.iter();
-    each(
-        clouds.filter(|cloud| cloud.besides != Besides::Disc),
+    for_each(
+        clouds.filter(|cloud| cloud.other_source != OtherSource::Disc),
         |cloud| {
-            for answer in [Answer::status(204), Answer::ok("")] {
-                apart(|| assert_no_config(cloud, answer, &["no config"]));
+            for response in [Response::status(204), Response::ok("")] {
+                in_thread(|| assert_no_config(cloud, response, &["no config"]));
             }
         },
     );
@@ -29,35 +29,35 @@ fn status_204_and_an_empty_body_are_no_config() {
 
 #[test]
 fn status_404_is_no_config_on_most_clouds() {
-    let of = |wanted| move |cloud: &&Cloud| cloud.missing == wanted;
-    each(CLOUDS.iter().filter(of(Missing::NoConfig)), |cloud| {
-        assert_no_config(cloud, Answer::status(404), &["no config"]);
+    let has = |expected| move |cloud: &&Cloud| cloud.not_found == expected;
+    for_each(CLOUDS.iter().filter(has(NotFound::NoConfig)), |cloud| {
+        assert_no_config(cloud, Response::status(404), &["no config"]);
     });
-    each(CLOUDS.iter().filter(of(Missing::Failure)), |cloud| {
-        let (world, server) = cloud.with(&[Answer::status(404)]);
-        let what = format!(
+    for_each(CLOUDS.iter().filter(has(NotFound::Failure)), |cloud| {
+        let (machine, server) = cloud.with_responses(&[Response::status(404)]);
+        let cause = format!(
             "resource not found: GET {}: 404 Not Found",
-            cloud.shown_url()
+            cloud.redacted_url()
         );
-        let ended = world.stage(cloud.id, "fetch");
-        ended.assert(1, &["CRITICAL : failed to acquire config: ", &what]);
-        assert_eq!(world.cache(), None);
-        assert_eq!(server.lines(), cloud.lines(1));
+        let result = machine.stage(cloud.id, "fetch");
+        result.assert(1, &["CRITICAL : failed to acquire config: ", &cause]);
+        assert_eq!(machine.cache(), None);
+        assert_eq!(server.request_lines(), cloud.request_lines(1));
     });
 }
 
 #[test]
 fn azure_without_user_data_looks_for_a_disc() {
     let disc = CLOUDS.iter();
-    each(
-        disc.filter(|cloud| cloud.besides == Besides::Disc),
+    for_each(
+        disc.filter(|cloud| cloud.other_source == OtherSource::Disc),
         |cloud| {
-            for answer in [Answer::status(204), Answer::ok("")] {
-                apart(|| {
-                    let (world, server) = cloud.with(&[answer]);
-                    let running = world.start(cloud.id, "fetch");
-                    running.until("there is no user data; looking for custom data on a disc");
-                    assert_eq!(server.lines(), cloud.lines(1));
+            for response in [Response::status(204), Response::ok("")] {
+                in_thread(|| {
+                    let (machine, server) = cloud.with_responses(&[response]);
+                    let running = machine.start(cloud.id, "fetch");
+                    running.wait_for("there is no user data; looking for custom data on a disc");
+                    assert_eq!(server.request_lines(), cloud.request_lines(1));
                 });
             }
         },
@@ -65,27 +65,27 @@ fn azure_without_user_data_looks_for_a_disc() {
 }
 
 #[test]
-fn a_refusal_is_final_and_names_what_was_refused() {
-    each(CLOUDS, |cloud| {
+fn client_errors_are_final_and_name_the_request() {
+    for_each(CLOUDS, |cloud| {
         for (code, status) in [(400, "400 Bad Request"), (403, "403 Forbidden")] {
-            let what = format!(
+            let cause = format!(
                 "failed to fetch resource: GET {}: {status}",
-                cloud.shown_url()
+                cloud.redacted_url()
             );
-            apart(|| assert_refused(cloud, code, &what));
+            in_thread(|| assert_refused(cloud, code, &cause));
         }
     });
 }
 
-fn assert_refused(cloud: &Cloud, code: u16, what: &str) {
-    let (world, server) = cloud.with(&[Answer::status(code)]);
-    if let Besides::Drive(service) = cloud.besides {
-        let what = format!("no config from {service}: {what}");
-        world.start(cloud.id, "fetch").until(&what);
+fn assert_refused(cloud: &Cloud, code: u16, cause: &str) {
+    let (machine, server) = cloud.with_responses(&[Response::status(code)]);
+    if let OtherSource::Drive(service) = cloud.other_source {
+        let cause = format!("no config from {service}: {cause}");
+        machine.start(cloud.id, "fetch").wait_for(&cause);
     } else {
-        let ended = world.stage(cloud.id, "fetch");
-        ended.assert(1, &["CRITICAL : failed to acquire config: ", what]);
+        let result = machine.stage(cloud.id, "fetch");
+        result.assert(1, &["CRITICAL : failed to acquire config: ", cause]);
     }
-    assert_eq!(world.cache(), None);
-    assert_eq!(server.lines(), cloud.lines(1));
+    assert_eq!(machine.cache(), None);
+    assert_eq!(server.request_lines(), cloud.request_lines(1));
 }

@@ -1,32 +1,32 @@
-//! Clouds that are asked by a network: the shipped program in a namespace, and a service at the real address that says
-//! what the real one says.
+//! Clouds with a metadata service: the program runs in a network namespace, with a service at the real address that
+//! responds like the real one.
 
 mod clouds;
 mod cloudstack;
-mod encodings;
+mod encoding;
 mod found;
+mod machine;
 mod missing;
 mod openstack;
 mod packet;
-mod packing;
-mod patience;
+mod retries;
 mod scaleway;
 mod service;
 mod tokens;
-mod world;
+mod unexpected_encodings;
 
 use clouds::Cloud;
 
-/// Runs what enters a world of its own, in a thread that is in none.
+/// Runs a case in a new thread, so that it can enter its own namespaces.
 #[track_caller]
-fn apart(case: impl FnOnce() + Send) {
-    let ended = std::thread::scope(|scope| scope.spawn(case).join());
-    assert!(ended.is_ok(), "it failed; why stands above");
+fn in_thread(case: impl FnOnce() + Send) {
+    let result = std::thread::scope(|scope| scope.spawn(case).join());
+    assert!(result.is_ok(), "it failed; see above");
 }
 
-/// Runs a case for each cloud, all at once, and says in the end for which it failed.
+/// Runs a case for each cloud concurrently, and fails with the IDs of all clouds for which it failed.
 #[track_caller]
-fn each<'a>(clouds: impl IntoIterator<Item = &'a Cloud>, case: impl Fn(&Cloud) + Sync) {
+fn for_each<'a>(clouds: impl IntoIterator<Item = &'a Cloud>, case: impl Fn(&Cloud) + Sync) {
     let case = &case;
     let failed: Vec<&str> = std::thread::scope(|scope| {
         let clouds = clouds.into_iter();
@@ -37,5 +37,5 @@ fn each<'a>(clouds: impl IntoIterator<Item = &'a Cloud>, case: impl Fn(&Cloud) +
             .filter_map(|(id, run)| run.join().is_err().then_some(id))
             .collect()
     });
-    assert!(failed.is_empty(), "failed: {failed:?}; why stands above");
+    assert!(failed.is_empty(), "failed: {failed:?}; see above");
 }

@@ -1,23 +1,23 @@
-//! A metadata service by a script: what is answered to each request, in order, and what was asked.
+//! A scripted metadata service: has the responses to each request, in order, and records all requests.
 
-use super::world::SECRET;
+use super::machine::SECRET;
 use crate::common::server::{self, Accept, Seen, Stream, respond};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-/// One answer.
+/// A response.
 #[derive(Debug, Clone)]
-pub enum Answer {
-    /// A status, and a body.
+pub enum Response {
+    /// A status and a body.
     Status(u16, Vec<u8>),
-    /// The connection is closed without one.
+    /// The connection is closed without a response.
     Closed,
 }
 
-/// What is said to whom: for each request line the answers, of which the last one stays.
+/// The responses for each request line; the last one is repeated.
 #[derive(Debug, Clone, Default)]
-pub struct Script(Vec<(String, VecDeque<Answer>)>);
+pub struct Script(Vec<(String, VecDeque<Response>)>);
 
 /// A service.
 #[derive(Clone)]
@@ -26,57 +26,57 @@ pub struct Service {
     seen: Arc<Mutex<Vec<Seen>>>,
 }
 
-impl Answer {
-    /// A good one.
+impl Response {
+    /// A response with status 200.
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
-        Answer::Status(200, body.into())
+        Response::Status(200, body.into())
     }
 
-    /// A status, with words that must not be taken for a config.
+    /// A status, with a body that must not be used as config.
     pub fn status(code: u16) -> Self {
-        Answer::Status(code, if code == 204 { "" } else { SECRET }.into())
+        Response::Status(code, if code == 204 { "" } else { SECRET }.into())
     }
 }
 
 impl Script {
-    /// The same script with these answers to a request.
-    pub fn with(mut self, line: impl Into<String>, answers: &[Answer]) -> Self {
+    /// The same script with these responses to a request.
+    pub fn with(mut self, line: impl Into<String>, responses: &[Response]) -> Self {
         let line = line.into();
         self.0.retain(|(known, _)| *known != line);
-        self.0.push((line, answers.iter().cloned().collect()));
+        self.0.push((line, responses.iter().cloned().collect()));
         self
     }
 
-    fn next(&mut self, line: &str) -> Option<Answer> {
-        let (_, answers) = self.0.iter_mut().find(|(known, _)| known == line)?;
-        match answers.len() {
-            1 => answers.front().cloned(),
-            _ => answers.pop_front(),
+    fn next(&mut self, line: &str) -> Option<Response> {
+        let (_, responses) = self.0.iter_mut().find(|(known, _)| known == line)?;
+        match responses.len() {
+            1 => responses.front().cloned(),
+            _ => responses.pop_front(),
         }
     }
 }
 
 impl Service {
-    /// A service that nobody can reach yet.
-    pub fn of(script: Script) -> Self {
+    /// A service that does not listen yet.
+    pub fn new(script: Script) -> Self {
         Service {
             script: Arc::new(Mutex::new(script)),
             seen: Arc::default(),
         }
     }
 
-    /// Listens in the network of the calling thread, and speaks HTTP on streams that `accept` makes.
+    /// Listens in the network namespace of the calling thread, with HTTP on streams from `accept`.
     pub fn accept(&self, address: SocketAddr, accept: Accept) {
         let service = self.clone();
         server::Server::at(&address.to_string(), accept, move |seen, stream| {
-            service.answer(seen, stream);
+            service.respond_to(seen, stream);
         });
     }
 
-    /// Changes what is answered to a request.
-    pub fn say(&self, line: &str, answers: &[Answer]) {
+    /// Changes the responses to a request.
+    pub fn set_responses(&self, line: &str, responses: &[Response]) {
         let mut script = self.script.lock().expect("no test panics in here");
-        *script = std::mem::take(&mut *script).with(line, answers);
+        *script = std::mem::take(&mut *script).with(line, responses);
     }
 
     /// All requests so far, with their headers sorted.
@@ -86,13 +86,13 @@ impl Service {
         seen
     }
 
-    /// Their lines.
-    pub fn lines(&self) -> Vec<String> {
+    /// Their request lines.
+    pub fn request_lines(&self) -> Vec<String> {
         self.seen().iter().map(Seen::line).collect()
     }
 
-    fn answer(&self, seen: &Seen, stream: &mut dyn Stream) {
-        let answer = {
+    fn respond_to(&self, seen: &Seen, stream: &mut dyn Stream) {
+        let response = {
             let mut script = self.script.lock().expect("no test panics in here");
             self.seen
                 .lock()
@@ -100,13 +100,13 @@ impl Service {
                 .push(seen.clone());
             script.next(&seen.line())
         };
-        // What no script foresees ends every fetch, so that the test sees it soon.
-        match answer.unwrap_or(Answer::status(418)) {
-            Answer::Status(204, _) => {
+        // Unexpected requests end every fetch, so that the test fails early.
+        match response.unwrap_or(Response::status(418)) {
+            Response::Status(204, _) => {
                 let _ = stream.write_all(b"HTTP/1.1 204 x\r\nConnection: close\r\n\r\n");
             }
-            Answer::Status(code, body) => respond(stream, &format!("{code} x"), "", &body),
-            Answer::Closed => {}
+            Response::Status(code, body) => respond(stream, &format!("{code} x"), "", &body),
+            Response::Closed => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// A machine that boots: its kernel command line, its keys, its config for platform `file`.
+/// A booting machine: its kernel command line, its keys, its config for platform `file`.
 struct Machine(Folder);
 
 impl Machine {
@@ -31,7 +31,7 @@ impl Machine {
         self.stage_with_keys(stage, has_keys.then_some("keys"))
     }
 
-    /// The same with keys in this folder; without one they are where machines have theirs, that is nowhere.
+    /// The same with keys in this folder; without one, the default directory is used, which does not exist.
     fn stage_with_keys(&self, stage: &str, keys: Option<&str>) -> Ended {
         let mut command = Command::new(self.0.path("program/ignition"));
         command.current_dir(self.0.directory());
@@ -44,19 +44,19 @@ impl Machine {
     }
 
     #[track_caller]
-    fn refuses(&self, fragments: &[&str]) {
+    fn assert_refused(&self, fragments: &[&str]) {
         let ended = self.stage("fetch");
         ended.is(1, fragments);
         assert!(
             !self.0.path("ignition.json").exists(),
-            "a config was kept: {}",
+            "a config was cached: {}",
             ended.all()
         );
     }
 }
 
 #[test]
-fn without_keys_nothing_is_asked_for() {
+fn without_keys_no_signature_is_fetched() {
     let server = Server::fixed("200 OK", "", PLAIN);
     let machine = Machine::new();
     machine.0.put(
@@ -67,9 +67,9 @@ fn without_keys_nothing_is_asked_for() {
     assert_eq!(server.seen().len(), 1);
 }
 
-/// Whoever names a place for keys wants signatures.
+/// An explicit directory for keys means that signatures are required.
 #[test]
-fn a_named_place_without_keys_is_an_error() {
+fn an_explicit_directory_without_keys_is_an_error() {
     let machine = Machine::new();
     machine.0.put("config.ign", PLAIN);
     machine.0.put("empty/.keep", "");
@@ -81,13 +81,13 @@ fn a_named_place_without_keys_is_an_error() {
     }
     std::fs::create_dir(machine.0.path("loose")).expect("a directory");
     symlink("nowhere", machine.0.path("loose/key.pub")).expect("a link");
-    for place in ["missing", "empty", "nested", "dangling", "circle", "loose"] {
-        let ended = machine.stage_with_keys("fetch", Some(place));
-        assert_eq!(ended.code, Some(3), "{place}: {}", ended.all());
-        let kept = machine.0.path("ignition.json").exists();
+    for directory in ["missing", "empty", "nested", "dangling", "circle", "loose"] {
+        let ended = machine.stage_with_keys("fetch", Some(directory));
+        assert_eq!(ended.code, Some(3), "{directory}: {}", ended.all());
+        let is_cached = machine.0.path("ignition.json").exists();
         assert!(
-            ended.all().contains("trusted key") && !kept,
-            "{place}: {}",
+            ended.all().contains("trusted key") && !is_cached,
+            "{directory}: {}",
             ended.all()
         );
     }
@@ -108,7 +108,7 @@ fn with_keys_the_config_must_be_signed() {
         "cmdline",
         format!("ignition.config.url={}", server.url("/unsigned")),
     );
-    machine.refuses(&[
+    machine.assert_refused(&[
         "only trusted configs are accepted",
         "/unsigned is not trusted: it has no signature",
     ]);
@@ -126,38 +126,38 @@ fn with_keys_the_config_must_be_signed() {
 }
 
 #[test]
-fn a_config_of_the_platform_carries_its_signature() {
+fn platform_configs_have_an_embedded_signature() {
     let ssh = Ssh::new(&["-t", "ed25519"]);
     let machine = Machine::new();
     machine.0.put("keys/ours.pub", ssh.key());
     machine.0.put("config.ign", PLAIN);
-    machine.refuses(&[
+    machine.assert_refused(&[
         "is not trusted: it has no signature (none follows it; append an armoured one)",
     ]);
     let signed = [PLAIN.as_bytes(), &ssh.sign(PLAIN.as_bytes())].concat();
     let mut changed = signed.clone();
     changed[PLAIN.len() - 3] ^= 1;
     machine.0.put("config.ign", changed);
-    machine.refuses(&["is not trusted: its signature does not count"]);
-    // What would be for somebody else, and let the machine boot without a config, does not pass either.
+    machine.assert_refused(&["is not trusted: its signature does not count"]);
+    // A config for another program, with which the machine would boot without a config, is not accepted either.
     machine.0.put("cmdline", "flatcar.first_boot=1");
     machine.0.put("config.ign", "#cloud-config\nusers: []\n");
-    machine.refuses(&["is not trusted"]);
+    machine.assert_refused(&["is not trusted"]);
     machine.0.put("config.ign", &signed);
     machine
         .stage("fetch")
         .is(0, &["is trusted: signed by OpenSSH key"]);
-    // The other sources are not servers.
+    // The config of the system needs an embedded signature, too.
     std::fs::remove_file(machine.0.path("ignition.json")).expect("a cache");
     std::fs::remove_file(machine.0.path("state")).expect("a state");
     machine.0.put("usr/user.ign", PLAIN);
-    machine.refuses(&["usr/user.ign is not trusted"]);
+    machine.assert_refused(&["usr/user.ign is not trusted"]);
     machine.0.put("usr/user.ign", &signed);
     machine.stage("fetch").is(0, &["usr/user.ign is trusted"]);
 }
 
 #[test]
-fn the_kernel_command_line_names_the_config() {
+fn the_kernel_command_line_pins_the_config() {
     let machine = Machine::new();
     let config = machine.0.put("config.ign", PLAIN);
     let output = Command::new("sha512sum")
@@ -189,18 +189,14 @@ fn the_kernel_command_line_names_the_config() {
     let cause = "unknown argument \"kindling.config_hash\"";
     assert!(ended.all().contains(cause), "{}", ended.all());
     assert!(!machine.0.path("ignition.json").exists());
-    let asked = format!("kindling.config.hash=sha512-{digest}");
+    let pin = format!("kindling.config.hash=sha512-{digest}");
     machine.0.put("config.ign", PLAIN.replace("3.4.0", "3.3.0"));
-    for line in [
-        format!("\"{asked}\""),
-        asked.replace('=', "=\"") + "\"",
-        asked,
-    ] {
+    for line in [format!("\"{pin}\""), pin.replace('=', "=\"") + "\"", pin] {
         machine.0.put("cmdline", line);
-        machine.refuses(&["kindling.config.hash on the kernel command line requires"]);
+        machine.assert_refused(&["kindling.config.hash on the kernel command line requires"]);
     }
     machine.0.put("config.ign", "");
-    machine.refuses(&["names a config by its digest", "supplied none"]);
+    machine.assert_refused(&["names a config by its digest", "supplied none"]);
     machine.0.put("config.ign", PLAIN);
     machine
         .stage("fetch")
@@ -208,7 +204,7 @@ fn the_kernel_command_line_names_the_config() {
 }
 
 #[test]
-fn a_named_config_names_what_it_asks_for() {
+fn a_pinned_config_must_pin_its_references() {
     let server = Server::fixed("200 OK", "", PLAIN);
     let machine = Machine::new();
     let text = format!(
@@ -224,11 +220,11 @@ fn a_named_config_names_what_it_asks_for() {
     machine
         .0
         .put("cmdline", format!("kindling.config.hash=sha256-{digest}"));
-    machine.refuses(&["/c is not trusted: only pinned configs are taken"]);
+    machine.assert_refused(&["/c is not trusted: only pinned configs are taken"]);
 }
 
 #[test]
-fn a_bad_key_ends_it_before_anything_is_asked_for() {
+fn an_invalid_key_fails_before_any_fetch() {
     let machine = Machine::new();
     machine.0.put("config.ign", PLAIN);
     machine
@@ -242,7 +238,7 @@ fn a_bad_key_ends_it_before_anything_is_asked_for() {
         ended.all()
     );
     assert!(!machine.0.path("ignition.json").exists());
-    // Stages that obtain no config do not look.
+    // Stages that obtain no config do not read the keys.
     machine.0.put(
         "ignition.json",
         "{\"ignition\":{\"version\":\"3.7.0-experimental\"}}",

@@ -1,11 +1,11 @@
-//! `kindling verify` with files: each kind of key and signature, and each way not to be trusted.
+//! `kindling verify` with files: each kind of key and signature, and each reason not to be trusted.
 
 use super::makers::{Gpg, Ssh};
 use super::{PLAIN, Verify};
 use crate::common::folder::Folder;
 use crate::common::server::{Server, respond};
 
-/// A case with a key, the config, and a signature beside it.
+/// A folder with a key, the config, and a signature next to it.
 fn folder(key: &[u8], suffix: &str, signature: &[u8]) -> Folder {
     let folder = Folder::new();
     folder.put("keys/one", key);
@@ -19,14 +19,18 @@ fn openpgp_keys_of_every_algorithm() {
     let windows_text = PLAIN.replace('\n', "\r\n");
     for algorithm in ["rsa2048", "ed25519", "nistp256", "nistp384", "dsa2048"] {
         let gpg = Gpg::new(algorithm);
-        let ways: [&[&str]; 4] = [
+        let options: [&[&str]; 4] = [
             &[],
             &["--armor"],
             &["--armor", "--textmode"],
             &["--digest-algo", "SHA512"],
         ];
-        for words in ways {
-            let folder = folder(&gpg.key(), "sig", &gpg.sign_with(PLAIN.as_bytes(), words));
+        for arguments in options {
+            let folder = folder(
+                &gpg.key(),
+                "sig",
+                &gpg.sign_with(PLAIN.as_bytes(), arguments),
+            );
             folder
                 .verify(&["config.ign"])
                 .is(0, &["config.ign: signed by OpenPGP key ", "keys/one"]);
@@ -35,7 +39,7 @@ fn openpgp_keys_of_every_algorithm() {
         folder
             .verify(&["config.ign"])
             .is(0, &["config.ign: signed by OpenPGP key "]);
-        // A text may get other line ends on its way, a document may not.
+        // The line ends of a text may change, but not those of a binary document.
         folder.put("config.ign", &windows_text);
         folder
             .verify(&["config.ign"])
@@ -49,13 +53,13 @@ fn openpgp_keys_of_every_algorithm() {
 }
 
 #[test]
-fn a_subkey_signs_for_its_key() {
+fn signatures_by_subkeys_are_accepted() {
     let gpg = Gpg::new("ed25519").with_subkey("rsa2048");
     let folder = folder(&gpg.key(), "sig", &gpg.sign(PLAIN.as_bytes()));
     folder
         .verify(&["config.ign"])
         .is(0, &["signed by OpenPGP key "]);
-    // Whoever is trusted without it does not trust it.
+    // A subkey that is not in the trusted key is not trusted.
     let other = Gpg::new("ed25519").with_subkey("rsa2048");
     folder.put("config.ign.sig", other.sign(PLAIN.as_bytes()));
     folder
@@ -72,8 +76,8 @@ fn openssh_keys_of_every_algorithm() {
         &["-t", "ecdsa", "-b", "384"],
         &["-t", "ecdsa", "-b", "521"],
     ];
-    for words in kinds {
-        let ssh = Ssh::new(words);
+    for arguments in kinds {
+        let ssh = Ssh::new(arguments);
         let folder = folder(&ssh.key(), "sig", &ssh.sign(PLAIN.as_bytes()));
         folder.verify(&["config.ign"]).is(
             0,
@@ -83,7 +87,7 @@ fn openssh_keys_of_every_algorithm() {
 }
 
 #[test]
-fn a_signature_may_follow_the_config() {
+fn embedded_signatures_are_accepted() {
     let (gpg, ssh) = (Gpg::new("ed25519"), Ssh::new(&["-t", "ed25519"]));
     let folder = Folder::new();
     folder.put("keys/gpg", gpg.key());
@@ -103,7 +107,7 @@ fn a_signature_may_follow_the_config() {
 }
 
 #[test]
-fn who_is_not_trusted() {
+fn untrusted_signatures() {
     let (gpg, other) = (Gpg::new("ed25519"), Gpg::new("ed25519"));
     let (ssh, stranger) = (Ssh::new(&["-t", "ed25519"]), Ssh::new(&["-t", "ed25519"]));
     let text = PLAIN.as_bytes();
@@ -166,15 +170,15 @@ fn who_is_not_trusted() {
 }
 
 #[test]
-fn every_byte_counts() {
+fn any_changed_byte_is_detected() {
     let (gpg, ssh) = (Gpg::new("rsa2048"), Ssh::new(&["-t", "ed25519"]));
     for (key, signature) in [
         (gpg.key(), gpg.sign(PLAIN.as_bytes())),
         (ssh.key(), ssh.sign(PLAIN.as_bytes())),
     ] {
-        for place in [0, PLAIN.len() / 2, PLAIN.len() - 1] {
+        for position in [0, PLAIN.len() / 2, PLAIN.len() - 1] {
             let mut text = PLAIN.as_bytes().to_vec();
-            text[place] ^= 1;
+            text[position] ^= 1;
             let folder = folder(&key, "sig", &signature);
             folder.put("config.ign", text);
             folder
@@ -190,7 +194,7 @@ fn every_byte_counts() {
 }
 
 #[test]
-fn keys_end() {
+fn expired_and_revoked_keys() {
     let past = Some("20200101T000000");
     let expired = Gpg::at("ed25519", past, "2020-02-01");
     let old = folder(&expired.key(), "sig", &expired.sign(PLAIN.as_bytes()));
@@ -199,11 +203,11 @@ fn keys_end() {
     let revoked = Gpg::new("ed25519");
     let signature = revoked.sign(PLAIN.as_bytes());
     revoked.revoke();
-    let no_more = folder(&revoked.key(), "sig", &signature);
-    no_more
+    let revoked_folder = folder(&revoked.key(), "sig", &signature);
+    revoked_folder
         .verify(&["config.ign"])
         .is(1, &["the key was revoked"]);
-    // Another file with the same key, from before, does not bring it back.
+    // An older copy of the same key does not reactivate it.
     let before = Gpg::new("ed25519");
     let signature = before.sign(PLAIN.as_bytes());
     let twice = folder(&before.key(), "sig", &signature);
@@ -215,35 +219,36 @@ fn keys_end() {
     let ssh = Ssh::new(&["-t", "ed25519"]);
     let mut line = b"ops@example.invalid valid-before=\"20200101\" ".to_vec();
     line.extend(ssh.key());
-    let over = folder(&line, "sig", &ssh.sign(PLAIN.as_bytes()));
-    over.verify(&["config.ign"])
+    let expired_line = folder(&line, "sig", &ssh.sign(PLAIN.as_bytes()));
+    expired_line
+        .verify(&["config.ign"])
         .is(1, &["the key expired on 2020-01-01"]);
 }
 
-/// Copies of one key are one key, whichever comes first.
+/// Copies of a key are merged in any order.
 #[test]
-fn what_any_copy_of_a_key_says_counts() {
+fn copies_of_a_key_are_merged() {
     // A revoked subkey.
     let gpg = Gpg::new("ed25519").with_subkey("ed25519");
     let (signature, old) = (gpg.sign(PLAIN.as_bytes()), gpg.key());
     gpg.revoke_subkey();
-    either_order(&old, &gpg.key(), &signature, "its subkey was revoked");
-    // A key whose last word is that it has ended.
+    assert_in_any_order(&old, &gpg.key(), &signature, "its subkey was revoked");
+    // A key whose latest self-signature has an expiration time.
     let past = Some("20200101T000000");
     let gpg = Gpg::at("ed25519", past, "never");
     let (signature, old) = (gpg.sign(PLAIN.as_bytes()), gpg.key());
     gpg.expire();
-    either_order(&old, &gpg.key(), &signature, "the key expired on 2020-0");
-    // Lines have no age: the limits of all of them hold.
+    assert_in_any_order(&old, &gpg.key(), &signature, "the key expired on 2020-0");
+    // Lines have no time: the limits of all of them apply.
     let ssh = Ssh::new(&["-t", "ed25519"]);
     let mut line = b"ops@example.invalid valid-before=\"20200101\" ".to_vec();
     line.extend(ssh.key());
     let signature = ssh.sign(PLAIN.as_bytes());
-    either_order(&ssh.key(), &line, &signature, "the key expired");
+    assert_in_any_order(&ssh.key(), &line, &signature, "the key expired");
 }
 
 #[track_caller]
-fn either_order(one: &[u8], other: &[u8], signature: &[u8], cause: &str) {
+fn assert_in_any_order(one: &[u8], other: &[u8], signature: &[u8], cause: &str) {
     let alone = folder(one, "sig", signature);
     alone.verify(&["config.ign"]).is(0, &["signed by"]);
     for (first, second) in [(one, other), (other, one)] {
@@ -254,7 +259,7 @@ fn either_order(one: &[u8], other: &[u8], signature: &[u8], cause: &str) {
 }
 
 #[test]
-fn a_quoted_signature_is_none() {
+fn quoted_signatures_are_ignored() {
     let quoting = "{\"ignition\":{\"version\":\"3.4.0\"},\"storage\":{\"files\":[{\"path\":\"/a\",\"contents\":\
                    {\"source\":\"data:,-----BEGIN%20SSH%20SIGNATURE-----\"},\"user\":{\"name\":\
                    \"-----BEGIN SSH SIGNATURE-----\"}}]}}\n";
@@ -270,18 +275,18 @@ fn a_quoted_signature_is_none() {
         _ => respond(stream, "404 Not Found", "", b""),
     });
     folder.verify(&[&server.url("/c")]).is(0, &["signed by"]);
-    // What follows a config comes first, in both places.
-    let whole = [quoting.as_bytes(), signature.as_slice()].concat();
-    folder.put("config.ign", &whole);
+    // An embedded signature takes precedence, both for files and for URLs.
+    let embedded = [quoting.as_bytes(), signature.as_slice()].concat();
+    folder.put("config.ign", &embedded);
     folder.put("config.ign.sig", ssh.sign(b"something else"));
     folder.verify(&["config.ign"]).is(0, &["signed by"]);
-    let server = Server::start(move |_, stream| respond(stream, "200 OK", "", &whole));
+    let server = Server::start(move |_, stream| respond(stream, "200 OK", "", &embedded));
     folder.verify(&[&server.url("/c")]).is(0, &["signed by"]);
 }
 
 #[test]
-fn a_machine_may_live_in_the_past() {
-    // The clock of a new machine may never have been set.
+fn a_clock_in_the_past_is_accepted() {
+    // The clock of a new machine may be unset.
     let gpg = Gpg::at("ed25519", Some("20990101T000000"), "never");
     let folder = folder(&gpg.key(), "sig", &gpg.sign(PLAIN.as_bytes()));
     folder.verify(&["config.ign"]).is(
@@ -291,7 +296,7 @@ fn a_machine_may_live_in_the_past() {
 }
 
 #[test]
-fn keys_that_cannot_be_used_are_told() {
+fn unusable_keys_are_reported() {
     let folder = Folder::new();
     folder.put("config.ign", PLAIN);
     folder
@@ -322,16 +327,16 @@ fn keys_that_cannot_be_used_are_told() {
 }
 
 #[test]
-fn a_digest_is_enough() {
+fn a_matching_digest_is_sufficient() {
     let folder = Folder::new();
     folder.put("config.ign", "{\"ignition\": {\"version\": \"3.4.0\"}}");
     // By `sha256sum`.
-    let right = "sha256-".to_owned() + &sha256(&folder, "config.ign");
+    let digest = "sha256-".to_owned() + &sha256(&folder, "config.ign");
     folder
-        .verify(&["config.ign", "--hash", &right])
+        .verify(&["config.ign", "--hash", &digest])
         .is(0, &["its digest matches"]);
     folder.put("config.ign", PLAIN);
-    folder.verify(&["config.ign", "--hash", &right]).is(
+    folder.verify(&["config.ign", "--hash", &digest]).is(
         1,
         &[
             "its digest is sha256-",

@@ -1,4 +1,4 @@
-//! Keys and signatures as people make them: with `gpg` and `ssh-keygen`.
+//! Makes keys and signatures with `gpg` and `ssh-keygen`.
 
 use std::fs;
 use std::io::Write;
@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// Runs a program that must succeed; what it printed.
+/// Runs a program that must succeed, and returns its output.
 #[track_caller]
 fn run(command: &mut Command) -> Vec<u8> {
     let output = command
         .stdin(Stdio::null())
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}; install gnupg and openssh-client"));
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed: {said}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {errors}");
     output.stdout
 }
 
-/// A home of `gpg` with one key in it.
+/// A home directory of `gpg` with one key.
 pub struct Gpg {
     home: TempDir,
-    /// When it all happens, if not now: `20200101T000000`.
+    /// The faked system time, e.g. `20200101T000000`.
     time: Option<&'static str>,
     user: String,
 }
@@ -32,7 +32,7 @@ impl Gpg {
         Gpg::at(algorithm, None, "never")
     }
 
-    /// Makes a key at another time.
+    /// Makes a key with a faked system time.
     pub fn at(algorithm: &str, time: Option<&'static str>, expires: &str) -> Self {
         let home = tempfile::tempdir().expect("a temporary directory");
         let user = format!("{algorithm}@example.invalid");
@@ -64,18 +64,18 @@ impl Gpg {
             "",
         ]);
         if let Some(time) = time {
-            // It stands still: a key that took a second to make would be one of the future for the next command.
+            // With `!`, the time does not advance: otherwise the next command could start before the key was created.
             command.args(["--faked-system-time", &format!("{time}!")]);
         }
         command
     }
 
-    /// Adds a subkey, which signs from then on.
+    /// Adds a subkey, which then makes all signatures.
     pub fn with_subkey(self, algorithm: &str) -> Self {
-        let print = self.fingerprint();
+        let fingerprint = self.fingerprint();
         run(self
             .command()
-            .args(["--quick-add-key", &print, algorithm, "sign", "never"]));
+            .args(["--quick-add-key", &fingerprint, algorithm, "sign", "never"]));
         self
     }
 
@@ -89,7 +89,7 @@ impl Gpg {
         line.split(':').nth(9).expect("the tenth field").to_owned()
     }
 
-    /// Revokes the key, as its owner prepared it when the key was made.
+    /// Revokes the key with the revocation certificate from its creation.
     pub fn revoke(&self) {
         let path = self
             .home
@@ -105,15 +105,15 @@ impl Gpg {
         self.edit(&["key 1", "revkey", "y", "0", "", "y", "save"]);
     }
 
-    /// Says that the key ended a month after it was made.
+    /// Makes the key expire a month after its creation.
     pub fn expire(&self) {
-        let print = self.fingerprint();
-        // A statement of the same second would not be the last one for sure.
+        let fingerprint = self.fingerprint();
+        // With the same time, it would not be clear which self-signature is the latest.
         let mut command = self.command_at(Some("20200102T000000"));
-        run(command.args(["--quick-set-expire", &print, "30d"]));
+        run(command.args(["--quick-set-expire", &fingerprint, "30d"]));
     }
 
-    /// Answers the questions of `--edit-key`.
+    /// Answers the prompts of `--edit-key`.
     fn edit(&self, answers: &[&str]) {
         let mut child = self
             .command_at(self.time)
@@ -140,13 +140,13 @@ impl Gpg {
         run(self.command().arg("--export"))
     }
 
-    /// Signs with these words on the command line.
-    pub fn sign_with(&self, bytes: &[u8], words: &[&str]) -> Vec<u8> {
+    /// Signs with these additional arguments.
+    pub fn sign_with(&self, bytes: &[u8], arguments: &[&str]) -> Vec<u8> {
         let file = self.home.path().join("document");
         fs::write(&file, bytes).expect("a written file");
         run(self
             .command()
-            .args(words)
+            .args(arguments)
             .args(["--output", "-", "--detach-sign"])
             .arg(file))
     }
@@ -169,13 +169,13 @@ impl Drop for Gpg {
 pub struct Ssh(TempDir);
 
 impl Ssh {
-    /// Makes a key with these words on the command line, e.g. `-t ed25519`.
-    pub fn new(words: &[&str]) -> Self {
+    /// Makes a key with these additional arguments, e.g. `-t ed25519`.
+    pub fn new(arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         run(Command::new("ssh-keygen")
             .args(["-q", "-N", "", "-f"])
             .arg(directory.path().join("key"))
-            .args(words));
+            .args(arguments));
         Ssh(directory)
     }
 

@@ -1,5 +1,4 @@
-//! A key and signatures in the form of Matchbox: texts, digests of other lengths than their numbers need, a key without
-//! subkeys.
+//! A key and signatures like those of Matchbox: text signatures, integers with leading zeros, a key without subkeys.
 
 use super::Verify;
 use crate::common::folder::Folder;
@@ -29,7 +28,7 @@ kernel /vmlinuz console=ttyS0\n\
 initrd /initrd.img\n\
 boot\n";
 
-const OF_MENU: &str = "-----BEGIN PGP SIGNATURE-----
+const MENU_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----
 
 wsBcBAEBCAAQBQJpVbk8CRBq91yEcYS5VgAAXuUIAMLryPjD5GNfQx+y4d86gptl
 xS4wcXBX2FmPh2yaLcgUy14mrCcu8sJQHLYVKI7omIRsGmafSwUlD7XE8gXtdlox
@@ -43,7 +42,7 @@ aKN6ioo6Y1km4PsoVyjjOb3VB29QGA9bOWF/NkJEkzbM+WF1PML2BxN5CAKut5A=
 
 const CONFIG: &str = "{\"ignition\":{\"version\":\"3.4.0\"}}";
 
-const OF_CONFIG: &str = "-----BEGIN PGP SIGNATURE-----
+const CONFIG_SIGNATURE: &str = "-----BEGIN PGP SIGNATURE-----
 
 wsBcBAEBCAAQBQJpVbk8CRBq91yEcYS5VgAAaSkIADoiypzIBkqPDu9QNSJcAi7I
 Ak/YI+QwweG0HHrppteoNxp7qzxTexTDk6iqlIpNrJNzjRO1TLGJEqd5UPF+23Ka
@@ -56,22 +55,22 @@ IISRZx01n/bzzKlrsBSKK/O+5UEhf7phKGKggtOoG/5dgauIMXiOfXk7wNkux6k=
 ";
 
 #[test]
-fn its_signatures_count() {
+fn its_signatures_are_accepted() {
     let folder = Folder::new();
     folder.put("keys/matchbox", KEY);
     folder.put("ignition", CONFIG);
-    folder.put("ignition.asc", OF_CONFIG);
+    folder.put("ignition.asc", CONFIG_SIGNATURE);
     folder
         .verify(&["ignition"])
         .is(0, &["signed by OpenPGP key", "6af75c847184b956"]);
-    folder.put("ignition.asc", OF_MENU);
+    folder.put("ignition.asc", MENU_SIGNATURE);
     folder
         .verify(&["ignition"])
         .is(1, &["they or the signature were changed"]);
-    // Line ends are those of a text before it is signed. The text is a script of iPXE, which asks for nothing.
+    // Line ends are normalized before signing. The text is an iPXE script, which has no references.
     for menu in [MENU.to_owned(), MENU.replace('\n', "\r\n")] {
         folder.put("menu", menu);
-        folder.put("menu.asc", OF_MENU);
+        folder.put("menu.asc", MENU_SIGNATURE);
         folder
             .verify(&["menu"])
             .is(0, &["menu: signed by OpenPGP key", "iPXE"]);

@@ -1,4 +1,4 @@
-//! Signed configs, through the program: keys and signatures by `gpg` and `ssh-keygen`.
+//! Tests of the program with signed configs: keys and signatures are made by `gpg` and `ssh-keygen`.
 
 mod boot;
 mod files;
@@ -11,18 +11,18 @@ use crate::common::run::{Ended, kindling};
 
 const PLAIN: &str = "{\"ignition\": {\"version\": \"3.4.0\"}}\n";
 
-/// `kindling verify`, with the keys of a folder.
+/// Runs `kindling verify` in a folder, with its keys.
 trait Verify {
-    fn verify(&self, words: &[&str]) -> Ended;
+    fn verify(&self, arguments: &[&str]) -> Ended;
 }
 
 impl Verify for Folder {
-    fn verify(&self, words: &[&str]) -> Ended {
+    fn verify(&self, arguments: &[&str]) -> Ended {
         let mut command = kindling();
         command
             .current_dir(self.directory())
             .arg("verify")
-            .args(words);
+            .args(arguments);
         if self.path("keys").exists() {
             command.args(["--keys", "keys"]);
         }

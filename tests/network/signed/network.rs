@@ -1,4 +1,4 @@
-//! Signed configs from a server, and configs they ask for.
+//! Signed configs from a server, and configs they refer to.
 
 use super::makers::{Gpg, Ssh};
 use super::{PLAIN, Verify};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 type Pages = Arc<Mutex<HashMap<String, Vec<u8>>>>;
 
-/// A server of some pages; what is not there is 404, with a page that says so.
+/// A server of some pages; others are 404, with a body.
 struct Site {
     server: Server,
     pages: Pages,
@@ -23,8 +23,8 @@ impl Site {
             let page = shared.lock().expect("no panic").get(&seen.target).cloned();
             match page {
                 Some(page) if page.starts_with(b"location: ") => {
-                    let place = String::from_utf8_lossy(&page);
-                    respond(stream, "302 Found", &format!("{place}\r\n"), b"");
+                    let location = String::from_utf8_lossy(&page);
+                    respond(stream, "302 Found", &format!("{location}\r\n"), b"");
                 }
                 Some(page) => respond(stream, "200 OK", "", &page),
                 None => respond(stream, "404 Not Found", "", b"there is no such page"),
@@ -40,7 +40,7 @@ impl Site {
             .insert(target.into(), page.into());
     }
 
-    /// A page and its signature.
+    /// Adds a page and its signature.
     fn put_signed(&self, target: &str, page: &str, gpg: &Gpg) {
         self.put(target, page);
         self.put(&format!("{target}.asc"), gpg.sign(page.as_bytes()));
@@ -61,15 +61,15 @@ fn folder(gpg: &Gpg) -> Folder {
     folder
 }
 
-/// A config with one of `config.merge` or `config.replace`.
-fn asking(member: &str, resource: &str) -> String {
+/// A config with `config.merge` or `config.replace`.
+fn referencing_config(member: &str, resource: &str) -> String {
     format!(
         "{{\"ignition\": {{\"version\": \"3.4.0\", \"config\": {{\"{member}\": {resource}}}}}}}"
     )
 }
 
 #[test]
-fn the_signature_is_beside_the_config() {
+fn detached_signatures_are_fetched_next_to_the_config() {
     let (gpg, ssh) = (Gpg::new("ed25519"), Ssh::new(&["-t", "ed25519"]));
     let folder = folder(&gpg);
     folder.put("keys/two", ssh.key());
@@ -101,7 +101,7 @@ fn the_signature_is_beside_the_config() {
         site.put("/ignition.sig?mac=x&uuid=%2F", signature);
         folder.verify(&[&url]).is(0, &["signed by Open"]);
     }
-    // What a signature says counts, not that there is one.
+    // An invalid signature is not accepted.
     site.put("/ignition.sig?mac=x&uuid=%2F", ssh.sign(b"x"));
     folder
         .verify(&[&url])
@@ -109,7 +109,7 @@ fn the_signature_is_beside_the_config() {
 }
 
 #[test]
-fn configs_that_a_signed_one_asks_for_are_signed_too() {
+fn references_of_a_signed_config_must_be_signed() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let site = Site::new();
@@ -119,7 +119,7 @@ fn configs_that_a_signed_one_asks_for_are_signed_too() {
         ("merge", format!("[{{\"source\": \"{below}\"}}]")),
         ("replace", format!("{{\"source\": \"{below}\"}}")),
     ] {
-        site.put_signed("/first", &asking(member, &resource), &gpg);
+        site.put_signed("/first", &referencing_config(member, &resource), &gpg);
         site.put("/below", PLAIN);
         site.pages.lock().expect("no panic").remove("/below.asc");
         folder.verify(&[&url]).is(
@@ -130,8 +130,11 @@ fn configs_that_a_signed_one_asks_for_are_signed_too() {
             ]
             .map(|t| t.trim_start_matches("/first is trusted")),
         );
-        // The signature of another config is none for this one.
-        site.put("/below.asc", gpg.sign(asking(member, &resource).as_bytes()));
+        // The signature of another config is not accepted.
+        site.put(
+            "/below.asc",
+            gpg.sign(referencing_config(member, &resource).as_bytes()),
+        );
         folder
             .verify(&[&url])
             .is(1, &["/below is not trusted: its signature does not count"]);
@@ -143,7 +146,7 @@ fn configs_that_a_signed_one_asks_for_are_signed_too() {
 }
 
 #[test]
-fn a_signed_config_vouches_for_what_it_names_by_digest_or_holds() {
+fn pinned_and_inline_references_need_no_signature() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let site = Site::new();
@@ -161,7 +164,7 @@ fn a_signed_config_vouches_for_what_it_names_by_digest_or_holds() {
     let merge = format!(
         "[{{\"source\": \"{data}\"}}, {{\"source\": \"{below}\", \"verification\": {{\"hash\": \"sha512-{digest}\"}}}}]"
     );
-    site.put_signed("/first", &asking("merge", &merge), &gpg);
+    site.put_signed("/first", &referencing_config("merge", &merge), &gpg);
     site.put("/below", PLAIN);
     folder.verify(&[&url]).is(
         0,
@@ -175,7 +178,7 @@ fn a_signed_config_vouches_for_what_it_names_by_digest_or_holds() {
 }
 
 #[test]
-fn a_host_alone_has_its_signature_below_it() {
+fn the_signature_for_a_url_without_path() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let site = Site::new();
@@ -188,7 +191,7 @@ fn a_host_alone_has_its_signature_below_it() {
 }
 
 #[test]
-fn nothing_at_all_has_to_be_signed_too() {
+fn empty_configs_must_be_signed() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let site = Site::new();
@@ -197,14 +200,14 @@ fn nothing_at_all_has_to_be_signed_too() {
         .verify(&[&site.server.url("/empty")])
         .is(1, &["is not trusted: it has no signature"]);
     let merge = format!("[{{\"source\": \"{}\"}}]", site.server.url("/empty"));
-    site.put_signed("/first", &asking("merge", &merge), &gpg);
+    site.put_signed("/first", &referencing_config("merge", &merge), &gpg);
     folder
         .verify(&[&site.server.url("/first")])
         .is(1, &["/empty is not trusted: it has no signature"]);
 }
 
 #[test]
-fn a_redirect_leads_to_no_other_signature() {
+fn a_redirected_signature_must_be_by_a_trusted_key() {
     let (gpg, other) = (Gpg::new("ed25519"), Gpg::new("ed25519"));
     let folder = folder(&gpg);
     let site = Site::new();
@@ -217,20 +220,20 @@ fn a_redirect_leads_to_no_other_signature() {
 }
 
 #[test]
-fn config_and_signature_may_change_in_between() {
+fn config_and_signature_may_change_between_requests() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let texts = [PLAIN.to_owned(), PLAIN.replace("3.4.0", "3.3.0")];
     let signatures = texts.each_ref().map(|text| gpg.sign(text.as_bytes()));
-    // The second request gets the signature of what the third one would get.
+    // The second request gets the signature of the config that the third one would get.
     let count = Mutex::new(0);
     let server = Server::start(move |seen, stream| {
         let mut count = count.lock().expect("no panic");
-        let now = usize::from(*count > 0);
+        let version = usize::from(*count > 0);
         *count += 1;
         match seen.target.as_str() {
-            "/c" => respond(stream, "200 OK", "", texts[now].as_bytes()),
-            _ => respond(stream, "200 OK", "", &signatures[now]),
+            "/c" => respond(stream, "200 OK", "", texts[version].as_bytes()),
+            _ => respond(stream, "200 OK", "", &signatures[version]),
         }
     });
     folder.verify(&[&server.url("/c")]).is(0, &["signed by"]);
@@ -238,18 +241,18 @@ fn config_and_signature_may_change_in_between() {
 }
 
 #[test]
-fn a_packed_config_is_signed_as_it_is_packed() {
+fn compressed_configs_are_signed_compressed() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let site = Site::new();
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut packer, PLAIN.as_bytes()).expect("memory");
-    let packed = packer.finish().expect("memory");
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, PLAIN.as_bytes()).expect("memory");
+    let compressed = encoder.finish().expect("memory");
     let below = site.server.url("/below.gz");
     let merge = format!("[{{\"source\": \"{below}\", \"compression\": \"gzip\"}}]");
-    site.put_signed("/first", &asking("merge", &merge), &gpg);
-    site.put("/below.gz", packed.clone());
-    site.put("/below.gz.sig", gpg.sign(&packed));
+    site.put_signed("/first", &referencing_config("merge", &merge), &gpg);
+    site.put("/below.gz", compressed.clone());
+    site.put("/below.gz.sig", gpg.sign(&compressed));
     folder
         .verify(&[&site.server.url("/first")])
         .is(0, &["/below.gz: signed by"]);
@@ -260,7 +263,7 @@ fn a_packed_config_is_signed_as_it_is_packed() {
 }
 
 #[test]
-fn a_key_may_be_beside_the_config_if_its_digest_is_known() {
+fn a_pinned_key_is_fetched_next_to_the_config() {
     let (gpg, other) = (Gpg::new("ed25519"), Gpg::new("ed25519"));
     let folder = Folder::new();
     folder.put("key", gpg.key());

@@ -41,7 +41,7 @@ fn repeated(text: &str) -> String {
     out + rest
 }
 
-/// Versions of `A to B`; one arbitrary version for texts that name their own.
+/// The versions in a range `A to B`; one arbitrary version if there is no range, for texts that have their own.
 fn versions(range: &str) -> Vec<Version> {
     let Some((first, last)) = range.split_once(" to ") else {
         return vec![Version::V3_0];
@@ -57,7 +57,7 @@ fn versions(range: &str) -> Vec<Version> {
         .collect()
 }
 
-/// Checks a case in all its versions; returns how many checks that were.
+/// Checks a case in all its versions; returns the number of checks.
 fn check(title: &str, body: &str) -> usize {
     let mut parts = body.split("\n->");
     let text = repeated(parts.next().expect("a text"));
@@ -116,7 +116,7 @@ fn prune(value: &mut Value) {
     }
 }
 
-/// The lines of a section, which begins with a line that is its name.
+/// The lines of a section, which begins with a line with its name.
 fn section<'b>(body: &'b str, name: &str) -> Option<&'b str> {
     const NAMES: [&str; 6] = ["parent", "child", "merged", "check", "from", "latest"];
     let start = match body.strip_prefix(name).and_then(|b| b.strip_prefix('\n')) {

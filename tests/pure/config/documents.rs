@@ -1,4 +1,4 @@
-//! Documents: where values came from, before and after merging.
+//! Origins of values in documents, before and after merging.
 
 use super::document;
 use kindling::config::{Document, JsonPath, LATEST_VERSION, Severity};
@@ -43,7 +43,7 @@ fn origins_of_one_document() {
             "$.storage.files.1.contents.source",
             "parent.ign:7:31 ($.storage.files.1.contents.source)",
         ),
-        // What is not there has the origin of what it would be part of.
+        // A missing value has the origin of its closest parent.
         (
             "$.storage.files.0.contents.source",
             "parent.ign:5:8 ($.storage.files.0)",
@@ -68,7 +68,7 @@ fn origins_of_merged_documents() {
     let merged = Document::merge(&document("p", PARENT), &document("c", CHILD));
     let cases = [
         ("$.storage.files.0.path", "p:5:16 ($.storage.files.0.path)"),
-        // A pair has the place of the child's element; its members have their own.
+        // A merged element has the origin of the child's element; its members have their own.
         ("$.storage.files.1", "c:4:4 ($.storage.files.1)"),
         ("$.storage.files.1.path", "c:4:12 ($.storage.files.1.path)"),
         ("$.storage.files.1.mode", "p:6:33 ($.storage.files.1.mode)"),
@@ -197,9 +197,9 @@ fn the_check_after_merging_names_origins() {
     assert_eq!(finding.help.as_deref(), Some(help));
 }
 
-/// Documents that are fine in their own version and not in the latest.
+/// Documents that are valid in their own version but not in the latest.
 #[test]
-fn the_check_judges_by_the_latest_version() {
+fn the_check_applies_the_latest_version() {
     let luks = r#""storage":{"luks":[{"name":"l","device":"/dev/a","clevis":{"custom":{"needsNetwork":true}}}]}"#;
     let replace = format!(
         r#"{{"ignition":{{"version":"3.0.0","config":{{"replace":{{"verification":{{"hash":"sha512-{}"}}}}}}}}}}"#,

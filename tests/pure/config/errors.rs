@@ -1,4 +1,4 @@
-//! Texts that are not configs, and what is said about them.
+//! Texts that are not configs, and the errors about them.
 
 use super::{config, verdict};
 use kindling::config::{ParseError, Position, StatedVersion, Version, parse};

@@ -1,12 +1,11 @@
-//! The table, the model and the schemas say the same; and where the reference implementation is
-//! known to do worse, we do better.
+//! The table, the model and the schemas agree; and cases that the reference implementation handles badly.
 
 use super::{config, document, verdict};
 use kindling::config::digest::Digest;
 use kindling::config::{Document, JsonPath, Version, parse, schema};
 use serde_json::{Value, json};
 
-/// A config in which every member is there, made from the schema of `version`.
+/// A config with every member, generated from the schema of `version`.
 fn full(version: Version) -> Value {
     let schema: Value = serde_json::from_str(&schema::text(version)).expect("a schema");
     let mut config = example(&schema, &schema, "");
@@ -43,8 +42,8 @@ fn text_for(name: &str) -> String {
     }
 }
 
-/// Every member of every version reaches the model, and every member of the model is written back:
-/// table, schema and model know the same names and types.
+/// Every member of every version is read into the model, and every member of the model is written back: table, schema
+/// and model have the same names and types.
 #[test]
 fn the_model_holds_every_member() {
     for version in Version::ALL {
@@ -75,7 +74,7 @@ fn the_model_holds_every_member() {
     }
 }
 
-/// Merging goes from model to tree and back; nothing may get lost on the way.
+/// Merging converts the model to a tree and back; nothing may get lost.
 #[test]
 fn merging_keeps_every_member() {
     let typed: kindling::config::Config =
@@ -90,7 +89,7 @@ fn merging_keeps_every_member() {
     assert_eq!(&merged, full.config());
 }
 
-/// Wherever the schema wants a type, each other type is found, with its place.
+/// A value of any wrong type is reported with its position.
 #[test]
 fn every_wrong_type_is_found() {
     let full = full(Version::V3_7Experimental);
@@ -188,7 +187,7 @@ fn unknown_keys_come_in_document_order_and_unformatted() {
 }
 
 #[test]
-fn the_first_of_several_colliding_numbers_is_blamed() {
+fn the_first_of_several_duplicate_numbers_is_reported() {
     let parts = r#"[{"number":1},{"number":2},{"number":2},{"number":1}]"#;
     let disks = format!(r#""storage":{{"disks":[{{"device":"/dev/a","partitions":{parts}}}]}}"#);
     let found = verdict(config("3.6.0", &disks).as_bytes());
@@ -206,7 +205,7 @@ fn digests_compare_by_value() {
 }
 
 #[test]
-fn huge_numbers_under_unknown_keys_switch_nothing_off() {
+fn huge_numbers_under_unknown_keys_do_not_disable_checks() {
     let text = config(
         "3.6.0",
         "\"x\":1e999,\"y\":1,\"passwd\":{\"users\":[{\"name\":\"a\"},{\"name\":\"a\"}]}",
@@ -221,7 +220,7 @@ fn huge_numbers_under_unknown_keys_switch_nothing_off() {
 }
 
 #[test]
-fn deletion_beside_an_unnumbered_partition_is_fine() {
+fn deletion_next_to_an_unnumbered_partition_is_valid() {
     let parts = r#"[{"number":1,"shouldExist":false},{"label":"x"}]"#;
     let disks = format!(r#""storage":{{"disks":[{{"device":"/dev/a","partitions":{parts}}}]}}"#);
     assert_eq!(verdict(config("3.0.0", &disks).as_bytes()), ["valid"]);

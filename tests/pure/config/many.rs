@@ -1,4 +1,4 @@
-//! All findings come at once.
+//! All findings are reported in one run.
 
 use super::{config, verdict};
 use kindling::config::{Severity, parse};
@@ -100,7 +100,7 @@ fn every_finding_has_a_place() {
 #[test]
 fn a_wrong_type_causes_no_further_findings() {
     let cases = [
-        // An absent path would be an error; a path of the wrong type is only that.
+        // A missing path would be an error; one of the wrong type is reported only as that.
         r#""files":[{"path":5}]"#,
         r#""files":[{"path":"/a","overwrite":true,"contents":5}]"#,
         r#""files":[{"path":"/a","overwrite":true,"contents":{"source":5}}]"#,
@@ -128,9 +128,9 @@ fn a_wrong_type_causes_no_further_findings() {
     }
 }
 
-/// Members of a config, and how many findings they give: one for each fault.
+/// Members of a config, and the number of findings: one for each fault.
 const COUNTS: &[(&str, usize)] = &[
-    // The same number, label or both, with and without a fixed place.
+    // The same number, label or both, with and without a fixed start.
     (
         r#""storage":{"disks":[{"device":"/d","partitions":[{"number":1},{"number":1}]}]}"#,
         1,
@@ -149,7 +149,7 @@ const COUNTS: &[(&str, usize)] = &[
         r#""storage":{"disks":[{"device":"/d","partitions":[{"number":1,"label":"a"},{"number":2,"label":"a"}]}]}"#,
         1,
     ),
-    // An overlap of others is found beside a repeated number.
+    // An overlap of others is found in addition to a duplicate number.
     (
         r#""storage":{"disks":[{"device":"/d","partitions":[{"number":1,"startMiB":1,"sizeMiB":5},
             {"number":1,"startMiB":1,"sizeMiB":5},{"number":2,"startMiB":3,"sizeMiB":5}]}]}"#,
@@ -170,7 +170,7 @@ const COUNTS: &[(&str, usize)] = &[
         r#""systemd":{"units":[{"name":"a.service"},{"name":"a.service"}]}"#,
         1,
     ),
-    // Missing keys: each is missing, and none is the same as another.
+    // Missing keys: each is reported, but not as duplicates of each other.
     (r#""storage":{"files":[{},{}]}"#, 2),
     (r#""storage":{"directories":[{},{}]}"#, 2),
     (r#""storage":{"disks":[{},{}]}"#, 2),
@@ -185,7 +185,7 @@ const COUNTS: &[(&str, usize)] = &[
         1,
     ),
     (r#""storage":{"files":7}"#, 1),
-    // A link that is there twice is one on the way.
+    // A duplicate link is still one in the path of a file.
     (
         r#""storage":{"links":[{"path":"/l","target":"/x"},{"path":"/l","target":"/x"}],"files":[{"path":"/l/a"}]}"#,
         2,

@@ -1,7 +1,7 @@
-//! The config language from outside: texts in, findings, documents and origins out.
+//! The config language as a black box: texts in, findings, documents and origins out.
 //!
-//! `cases/*.txt` hold most of it: a text, and for each range of versions what parsing says, place
-//! and message included. `@V` stands for the version, `‹x×N›` for N times x.
+//! Most cases are in `cases/*.txt`: a text, and the findings for each range of versions. `@V` is replaced by the
+//! version, and `‹x×N›` by N times x.
 
 mod cases;
 mod documents;
@@ -12,7 +12,7 @@ mod reading;
 
 use kindling::config::{Document, ParseResult, parse};
 
-/// The document a text gives.
+/// Parses a text that must be a valid config.
 fn document(source: &str, text: &str) -> Document {
     let ParseResult {
         findings, outcome, ..
@@ -37,7 +37,7 @@ fn verdict(text: &[u8]) -> Vec<String> {
     lines
 }
 
-/// A config of version `version` with `members` besides `ignition`.
+/// A config of version `version` with `members` in addition to `ignition`.
 fn config(version: &str, members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
     format!("{{\"ignition\":{{\"version\":\"{version}\"}}{comma}{members}}}")

@@ -1,10 +1,10 @@
-//! The JSON layer: repeated and mis-spelled keys, broken Unicode, depth, positions.
+//! The JSON layer: repeated and misspelled keys, broken Unicode, depth, positions.
 
 use super::{config, document, verdict};
 use kindling::config::{Severity, parse};
 use serde_json::{Value, json};
 
-/// The `storage` section a config with these members gives, empty parts left out.
+/// The parsed `storage` section of a config with these members, without empty parts.
 fn storage(members: &str) -> Value {
     let document = document("x", &config("3.6.0", members));
     let value = serde_json::to_value(&document.config().storage).expect("configs serialise");
@@ -24,7 +24,7 @@ fn storage(members: &str) -> Value {
 #[test]
 fn repeated_keys() {
     let cases = [
-        // Scalars: the last one counts, and null takes an optional one back.
+        // Scalars: the last one counts, and null unsets an optional one.
         (
             r#""storage":{"files":[{"path":"/a","mode":1,"mode":2}]}"#,
             json!({"path": "/a", "mode": 2}),
@@ -41,7 +41,7 @@ fn repeated_keys() {
             r#""storage":{"files":[{"path":"/a","path":"/b"}]}"#,
             json!({"path": "/b"}),
         ),
-        // Objects: united.
+        // Objects: merged.
         (
             r#""storage":{"files":[{"path":"/a","user":{"id":1,"name":""},"user":{"id":2}}]}"#,
             json!({"path": "/a", "user": {"id": 2, "name": ""}}),
@@ -54,7 +54,7 @@ fn repeated_keys() {
             r#""storage":{"files":[{"path":"/a"}]},"storage":{}"#,
             json!({"path": "/a"}),
         ),
-        // Lists: replaced, without remains of the earlier elements.
+        // Lists: replaced, without remnants of the earlier elements.
         (
             r#""storage":{"files":[{"path":"/a","mode":420}],"files":[{"path":"/b"}]}"#,
             json!({"path": "/b"}),
@@ -63,7 +63,7 @@ fn repeated_keys() {
             r#""storage":{"files":[{"path":"/x"}],"files":null,"files":[{"path":"/b"}]}"#,
             json!({"path": "/b"}),
         ),
-        // Other letter case: the same member.
+        // Keys that differ in case only: the same member.
         (
             r#""Storage":{"FILES":[{"paTh":"/a","MODE":1}]}"#,
             json!({"path": "/a", "mode": 1}),
@@ -193,7 +193,7 @@ fn columns_count_bytes() {
         "invalid",
     ];
     assert_eq!(verdict(text.as_bytes()), expected);
-    // The broken byte is one byte in the text, whatever takes its place.
+    // The invalid byte counts as one, whatever replaces it.
     let text = [
         b"{\"x\":\"\xff\",\"y\":1,".as_slice(),
         &config("3.6.0", "").as_bytes()[1..],
@@ -232,7 +232,7 @@ fn deep_nesting() {
     assert_eq!(found, [expected, "undecodable"]);
     let text = nested(2_000_000);
     assert_eq!(verdict(text.as_bytes()), [expected, "undecodable"]);
-    // In the place of something known as well.
+    // In place of a known value as well.
     let text = config(
         "3.6.0",
         &format!("\"storage\":{}{}", "[".repeat(9_000), "]".repeat(9_000)),

@@ -1,8 +1,8 @@
-//! Butane: what the specification has as examples.
+//! Butane: examples of the specification.
 
 use kindling::config::Severity;
 use kindling::language::{
-    self, Language, LocalError, LocalFolder, LocalKind, LocalNode, Surroundings,
+    self, Language, LocalDirectory, LocalError, LocalKind, LocalNode, Surroundings,
 };
 use serde_json::{Value, json};
 
@@ -12,8 +12,8 @@ struct Folder;
 const LOCAL_BUTANE: &[u8] = b"variant: fcos\nversion: 1.1.0\nkernel_arguments: {}\n";
 const LOCAL_JSON: &[u8] = br#"{"ignition": {"version": "3.6.0"}}"#;
 
-impl LocalFolder for Folder {
-    fn look(&self, _: &str) -> Result<LocalNode, LocalError> {
+impl LocalDirectory for Folder {
+    fn inspect(&self, _: &str) -> Result<LocalNode, LocalError> {
         Ok(LocalNode {
             kind: LocalKind::File,
             mode: 0o644,
@@ -34,11 +34,11 @@ impl LocalFolder for Folder {
     }
 }
 
-/// A folder with a directory in it, which has a program.
+/// A folder that contains a directory with a program.
 struct FolderWithTree;
 
-impl LocalFolder for FolderWithTree {
-    fn look(&self, path: &str) -> Result<LocalNode, LocalError> {
+impl LocalDirectory for FolderWithTree {
+    fn inspect(&self, path: &str) -> Result<LocalNode, LocalError> {
         let kind = match path {
             "t" => LocalKind::Directory,
             _ => LocalKind::File,
@@ -60,7 +60,7 @@ fn translated(pair: (&str, &str), rest: &str) -> (Vec<String>, Option<Value>) {
 }
 
 fn translated_in(
-    folder: &dyn LocalFolder,
+    folder: &dyn LocalDirectory,
     pair: (&str, &str),
     rest: &str,
 ) -> (Vec<String>, Option<Value>) {
@@ -78,7 +78,7 @@ fn translated_in(
         false,
     );
     let findings = result.findings.0.iter();
-    let told = findings
+    let messages = findings
         .filter(|finding| finding.severity != Severity::Info)
         .map(ToString::to_string)
         .collect();
@@ -86,12 +86,12 @@ fn translated_in(
         .outcome
         .ok()
         .map(|json| serde_json::from_str(&json).expect("JSON"));
-    (told, json)
+    (messages, json)
 }
 
 const FCOS: (&str, &str) = ("fcos", "1.7.0");
 
-/// What stands at a place of the result, without any finding.
+/// The value at a pointer in the result, without any finding.
 #[test]
 fn results() {
     let contents = "/storage/files/0/contents";
@@ -216,15 +216,15 @@ fn results() {
         ),
     ];
     for (pair, rest, pointer, want) in cases {
-        let (told, json) = translated(pair, rest);
-        let json = json.unwrap_or_else(|| panic!("{rest}: {told:#?}"));
+        let (messages, json) = translated(pair, rest);
+        let json = json.unwrap_or_else(|| panic!("{rest}: {messages:#?}"));
         assert_eq!(json.pointer(pointer), Some(&want), "{rest}");
         let is_expected = |line: &String| line.contains("unused key `kernel_arguments`");
-        assert!(told.iter().all(is_expected), "{rest}: {told:#?}");
+        assert!(messages.iter().all(is_expected), "{rest}: {messages:#?}");
     }
 }
 
-/// The first finding that is not a note, and whether there is a result all the same.
+/// The first finding that is not a note, and whether there is a result nevertheless.
 #[test]
 fn findings() {
     let cases = [
@@ -378,10 +378,10 @@ fn findings() {
         ),
     ];
     for (pair, rest, want, has_result) in cases {
-        let (told, json) = translated(pair, rest);
-        let line = told
+        let (messages, json) = translated(pair, rest);
+        let line = messages
             .first()
-            .unwrap_or_else(|| panic!("{rest}: nothing is told"));
+            .unwrap_or_else(|| panic!("{rest}: no finding"));
         assert!(line.starts_with(want), "{rest}: {line}");
         assert_eq!(json.is_some(), has_result, "{rest}");
     }
@@ -398,7 +398,7 @@ fn a_label_without_a_value_is_empty() {
 }
 
 #[test]
-fn what_sugar_makes_is_told_where_the_sugar_is() {
+fn findings_about_generated_nodes_are_at_the_sugar() {
     let text = "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
                 machineconfiguration.openshift.io/role: b\ngrub:\n  users:\n  - name: a\n    password_hash: c\n";
     let (language, surroundings) = (Language::Butane, Surroundings::default());
@@ -411,9 +411,9 @@ fn what_sugar_makes_is_told_where_the_sugar_is() {
     );
 }
 
-/// What a tree has goes into entries that have nothing yet; others stay what they are, and that is told at the tree.
+/// Trees fill entries that have no contents yet. Others are not changed, which is an error at the tree.
 #[test]
-fn trees_fill_what_is_empty() {
+fn trees_fill_empty_entries() {
     let filled =
         json!({"path": "/a", "mode": 0o755, "contents": {"compression": "", "source": "data:,x"}});
     for contents in ["", ", contents: {}", ", contents: {source: \"\"}"] {

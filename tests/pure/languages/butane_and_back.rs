@@ -1,4 +1,4 @@
-//! What comes out of any language becomes Butane, and that becomes the same config again.
+//! Round trip: a config translated from any language is converted to Butane and back to the same config.
 
 use crate::common::meaning::{meaning, parsed};
 use kindling::language::{self, Language, Surroundings, butane};
@@ -30,7 +30,7 @@ fn every_case_that_is_translated() {
             let surroundings = Surroundings::default();
             let translation = language::translate("case", &text, language, &surroundings, false);
             if let Ok(json) = translation.outcome {
-                there_and_back(&path.display().to_string(), &json);
+                check_round_trip(&path.display().to_string(), &json);
                 count += 1;
             }
         }
@@ -38,11 +38,15 @@ fn every_case_that_is_translated() {
     assert!(count > 50, "only {count} cases are translated");
 }
 
-fn there_and_back(name: &str, json: &str) {
+fn check_round_trip(name: &str, json: &str) {
     let (document, version) = parsed(name, json.as_bytes());
     let text = butane::from_ignition(&document, version, None)
         .unwrap_or_else(|findings| panic!("{name}: {findings:#?}"));
-    let (back, of_butane) = parsed(name, text.as_bytes());
-    assert_eq!(of_butane, version, "{name}:\n{text}");
-    assert_eq!(meaning(&back), meaning(&document), "{name}:\n{text}");
+    let (round_tripped, butane_version) = parsed(name, text.as_bytes());
+    assert_eq!(butane_version, version, "{name}:\n{text}");
+    assert_eq!(
+        meaning(&round_tripped),
+        meaning(&document),
+        "{name}:\n{text}"
+    );
 }

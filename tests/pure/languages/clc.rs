@@ -12,7 +12,7 @@ fn shown(text: &str, surroundings: &Surroundings<'_>) -> String {
     language_cases::shown(text.as_bytes(), Language::ContainerLinux, surroundings)
 }
 
-/// Fields of the machine become variables of the platform, and the service waits for who knows them.
+/// Fields of the machine become variables of the platform, and the service waits for the agent that provides them.
 #[test]
 fn dynamic_data_is_that_of_the_platform() {
     let text = "etcd:\n  version: 3.3.8\n  name: \"{HOSTNAME}\"\n  discovery: \"a{b\"\n";
@@ -28,9 +28,9 @@ fn dynamic_data_is_that_of_the_platform() {
     assert_eq!(shown(text, &ec2), want);
 }
 
-/// What is not offered, or not known, is refused at its place.
+/// Unavailable and unknown fields are refused.
 #[test]
-fn dynamic_data_that_is_not_there() {
+fn unavailable_dynamic_data_is_refused() {
     let text = "etcd:\n  name: \"{PUBLIC_IPV6}\"\n";
     for (platform, want) in [
         (None, "which is not known"),
@@ -51,9 +51,9 @@ fn dynamic_data_that_is_not_there() {
     assert!(!found.contains("coreos-metadata"), "{found}");
 }
 
-/// Platforms whose agent has to be told where it is, and the agent of later systems.
+/// Platforms whose agent needs an option for its provider, and the agent of later systems.
 #[test]
-fn the_agent_is_told_its_platform() {
+fn the_agent_gets_its_platform() {
     let with = |platform, distribution| {
         let target = Target {
             distribution,
@@ -87,7 +87,7 @@ fn the_agent_is_told_its_platform() {
     }
 }
 
-/// A shell that reads the settings of updates, as the client does, finds the values of the config.
+/// A shell that sources the update settings, as the client does, gets the values of the config.
 #[test]
 fn a_shell_reads_the_settings_of_updates() {
     let config = "update:\n  group: beta\n  server: https://updates.example/v1/update/\n\
@@ -116,18 +116,18 @@ fn a_shell_reads_the_settings_of_updates() {
         ("LOCKSMITHD_REBOOT_WINDOW_LENGTH", "1h30m"),
     ];
     let script = names.map(|(name, _)| format!("printf '%s\\n' \"${name}\""));
-    let done = std::process::Command::new("sh")
+    let output = std::process::Command::new("sh")
         .arg("-euc")
         .arg(format!(". \"$0\"; {}", script.join("; ")))
         .arg(&path)
         .output()
         .expect("a shell");
-    let said = String::from_utf8_lossy(&done.stdout);
-    let values: Vec<&str> = said.lines().collect();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let values: Vec<&str> = stdout.lines().collect();
     assert_eq!(
         values,
         names.map(|(_, value)| value),
         "{}",
-        String::from_utf8_lossy(&done.stderr)
+        String::from_utf8_lossy(&output.stderr)
     );
 }

@@ -1,4 +1,4 @@
-//! `#cloud-config` of cloud-init, and its other forms of user data.
+//! `#cloud-config` and other user data formats of cloud-init.
 
 use crate::common::language_cases::{check, shown};
 use kindling::language::{
@@ -85,7 +85,7 @@ fn conventions_are_those_of_the_system() {
 }
 
 #[test]
-fn chrony_is_told_of_a_file_that_it_does_not_read_by_itself() {
+fn chrony_includes_a_file_that_it_does_not_read_by_default() {
     let text = "#cloud-config\nusers: []\nntp: {servers: [n]}\n";
     for (distribution, is_told) in [
         (Distribution::Suse, false),
@@ -109,7 +109,7 @@ fn chrony_is_told_of_a_file_that_it_does_not_read_by_itself() {
 }
 
 #[test]
-fn what_is_made_from_red_hat_has_default_accounts_of_its_own() {
+fn derivatives_of_red_hat_have_their_own_default_accounts() {
     let text = "#cloud-config\nfqdn: h.example.com\nca_certs: {trusted: [x]}\n";
     for (distribution, name) in [
         (Distribution::RedHat, "cloud-user"),
@@ -173,7 +173,7 @@ fn what_the_platform_says_counts_where_the_config_says_nothing() {
 
 #[test]
 fn vendor_data_is_below_the_user_data() {
-    let told = |text: &str, vendor: &str| {
+    let translate = |text: &str, vendor: &str| {
         let surroundings = Surroundings {
             instance: InstanceData {
                 vendor_data: Some(vendor.as_bytes()),
@@ -184,12 +184,12 @@ fn vendor_data_is_below_the_user_data() {
         translated(text, &surroundings)
     };
     let vendor = "#cloud-config\nhostname: theirs\nruncmd: [theirs]\npackages: [agent]\n";
-    let out = told("#cloud-config\nruncmd: [own]\n", vendor);
+    let out = translate("#cloud-config\nruncmd: [own]\n", vendor);
     for (line, is_there) in [
         ("  |theirs", true),
         ("  |own", true),
         (
-            "warning at $, line 2 col 1: of the vendor data of the platform is left out: packages",
+            "warning at $, line 2 col 1: left out of the vendor data of the platform: packages",
             true,
         ),
     ] {
@@ -200,12 +200,12 @@ fn vendor_data_is_below_the_user_data() {
         );
     }
     assert_eq!(out.matches("theirs").count(), 1, "{out}");
-    let off = told("#cloud-config\nvendor_data: {enabled: false}\n", vendor);
+    let off = translate("#cloud-config\nvendor_data: {enabled: false}\n", vendor);
     assert!(!off.contains("theirs"), "{off}");
-    let script = told("#!/bin/sh\necho own\n", "#!/bin/sh\necho theirs\n");
+    let script = translate("#!/bin/sh\necho own\n", "#!/bin/sh\necho theirs\n");
     let (theirs, own) = (script.find("echo theirs"), script.find("echo own"));
     assert!(theirs.is_some() && theirs < own, "{script}");
-    let broken = told("#cloud-config\nhostname: own\n", "#cloud-config\na: [\n");
+    let broken = translate("#cloud-config\nhostname: own\n", "#cloud-config\na: [\n");
     assert!(
         broken.contains("cannot be read; it is left out"),
         "{broken}"
@@ -277,7 +277,7 @@ fn parts_are_bounded() {
     assert!(translated(&deep, &Surroundings::default()).ends_with("refused\n"));
 }
 
-/// The table of the documentation is made from that of the code; `KINDLING_WRITE_SCHEMAS=1` writes it.
+/// The table of the documentation is generated from that of the code; `KINDLING_WRITE_SCHEMAS=1` updates it.
 #[test]
 fn the_documentation_has_the_table_of_modules() {
     use kindling::language::{MODULES, Support};

@@ -9,7 +9,7 @@ fn cases() {
     language_cases::check("coreos_cloudinit", language, &Surroundings::default());
 }
 
-/// Addresses that the platform tells are in the text before it is read.
+/// Addresses that the platform provides are substituted before the text is parsed.
 #[test]
 fn addresses_that_are_known() {
     let variables = [("private_ipv4".to_owned(), "192.0.2.7".to_owned())];

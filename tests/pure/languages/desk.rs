@@ -1,10 +1,10 @@
-//! What a person at a desk tells of the system and of the machine that a config is for.
+//! Options that describe the system and the machine that a config is for.
 
 use crate::common::folder::Folder;
 use crate::common::run::{self, Ended};
 use std::path::Path;
 
-/// Runs the program; its exit code and both of its outputs.
+/// Runs the program; returns its exit code and its output.
 fn kindling(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
     let ended = Ended::of(run::kindling().args(arguments).current_dir(directory));
     (ended.code, ended.all())
@@ -30,15 +30,15 @@ fn sizes_in_percent_are_those_of_the_image() {
 #[test]
 fn the_name_and_the_keys_are_in_a_file() {
     let meta = "instance-id: i-1\nlocal-hostname: web\npublic-keys: [ssh-rsa A]\n";
-    let told = r#"{"version": 1, "platform": "aws", "hostname": "web", "sshKeys": ["ssh-rsa A"],
+    let json = r#"{"version": 1, "platform": "aws", "hostname": "web", "sshKeys": ["ssh-rsa A"],
         "attributes": {"AWS_INSTANCE_ID": "i-1"}}"#;
     let desk = Folder::with(&[
         ("c.yaml", "#cloud-config\nbootcmd: [a]\n"),
         ("meta-data", meta),
-        ("told.json", told),
+        ("metadata.json", json),
         ("bad", "- a"),
     ]);
-    for file in ["meta-data", "told.json"] {
+    for file in ["meta-data", "metadata.json"] {
         let command = ["translate", "--to", "butane", "--metadata", file, "c.yaml"];
         let (code, out) = kindling(desk.directory(), &command);
         assert_eq!(code, Some(0), "{out}");
@@ -106,7 +106,7 @@ fn the_system_is_that_of_a_tree() {
     assert!(unknown.contains("web\n") && unknown.contains("/bin/zsh"));
     let known = of("c.yaml", &["--system", "system"]);
     assert!(known.contains("web.example.com\n"), "{known}");
-    // The account is there, so its shell stays.
+    // The account exists, so its shell is kept.
     let want = "shell does nothing for ada, which exists already";
     assert!(known.contains(want), "{known}");
     let zone = ["validate", "--system", "system", "zone.yaml"];
@@ -122,7 +122,7 @@ fn the_system_is_that_of_a_tree() {
     assert!(k3os.contains("token:"), "{k3os}");
 }
 
-/// Findings show the line that they are about, but nothing secret in it, whatever the language.
+/// Findings show the line that they are about without its secrets, in all languages.
 #[test]
 fn lines_are_shown_without_their_secrets() {
     let texts = [
@@ -166,9 +166,9 @@ fn lines_are_shown_without_their_secrets() {
     }
 }
 
-/// What programs read is JSON, and still harmless where a person reads it.
+/// JSON output is valid, and harmless on a terminal as well.
 #[test]
-fn findings_in_json_control_no_terminal() {
+fn json_findings_do_not_control_terminals() {
     let config = "variant: fcos\nversion: 1.5.0\n\"k\\u202e\\x9b2J\": 1\n";
     let desk = Folder::with(&[("c.bu", config)]);
     for command in ["validate", "translate"] {
@@ -189,7 +189,7 @@ fn findings_in_json_control_no_terminal() {
 }
 
 #[test]
-fn keys_of_megabytes_are_told_in_brief() {
+fn huge_keys_are_truncated() {
     let key = "k\u{e9}".repeat(500_000);
     let ign = format!(r#"{{"ignition": {{"version": "3.4.0"}}, "{key}": 1}}"#);
     let bu = format!("variant: fcos\nversion: 1.5.0\n? {key}\n: 1\n");

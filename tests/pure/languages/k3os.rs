@@ -164,7 +164,7 @@ fn long_command_lines_are_broken() {
     assert!(!out.contains("refused"), "{out}");
 }
 
-/// What comes of `text` between configs of the system, arguments of the kernel and what the platform says.
+/// Translates `text` together with configs of the system, kernel arguments and instance metadata.
 fn between(
     text: &str,
     configs: &[(&str, Layer)],
@@ -227,7 +227,7 @@ fn sources_are_merged_in_the_order_of_k3os() {
     assert_eq!(name(&all[..2], "", line, instance), "platform");
     assert_eq!(name(&all[..2], "hostname: text", line, instance), "text");
     assert_eq!(name(&all, "hostname: text", line, instance), "last");
-    // What is empty replaces as well, and a key without a value.
+    // An empty value, or a key without a value, replaces earlier ones as well.
     assert_eq!(name(&all[..2], "hostname:", line, instance), "");
     assert_eq!(name(&all[..2], "hostname: \"\"", line, instance), "");
 

@@ -1,4 +1,4 @@
-//! Configs in other languages, and what becomes of them.
+//! Configs in other languages and their translation.
 
 mod butane;
 mod butane_and_back;

@@ -1,5 +1,5 @@
-//! Ignition 1 and 2. Each `NAME.ign` of the folder has a `NAME.expected`: findings as `severity line path: message`,
-//! then, if the config can be translated, a line `---` and the translation.
+//! Ignition 1 and 2. For each `NAME.ign` in the folder, `NAME.expected` has the findings as `severity line path:
+//! message` and, if the config can be translated, a line `---` and the translation.
 
 use kindling::language::{Language, Surroundings, translate};
 use serde_json::Value;
@@ -12,7 +12,7 @@ const FOLDER: &str = concat!(
 );
 
 #[test]
-fn configs_are_judged_and_translated() {
+fn configs_are_checked_and_translated() {
     let filesystems = [
         ("data".to_owned(), "/var/data".to_owned()),
         ("other".to_owned(), "/srv/".to_owned()),
@@ -74,7 +74,7 @@ fn check(name: &str, surroundings: &Surroundings<'_>) {
 }
 
 #[test]
-fn what_is_no_json_is_told() {
+fn text_that_is_not_json_is_reported() {
     for (text, line) in [("", 1), ("{", 1), ("{}\n{}", 2), ("{\n'a': 1}", 2)] {
         let surroundings = Surroundings::default();
         let old = Language::OldIgnition;
@@ -86,7 +86,7 @@ fn what_is_no_json_is_told() {
     }
 }
 
-/// What goes further than the converters of old can be refused.
+/// Translations that older converters do not support can be refused.
 #[test]
 fn extensions_can_be_refused() {
     let extended = [

@@ -1,4 +1,4 @@
-//! A disk as it was observed, and what planning says to a storage section for it.
+//! An observed disk, and the results of planning a storage section for it.
 
 use kindling::config;
 use kindling::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table, TableFacts};
@@ -126,7 +126,7 @@ pub fn observed(facts: DiskFacts) -> Observed {
     }
 }
 
-/// With what is checked once all devices have their uses.
+/// Plans with the checks that follow once all devices have their uses.
 pub fn plan_whole_storage(storage: &str) -> Planned {
     let text = format!("{{\"ignition\": {{\"version\": \"3.4.0\"}},\n\"storage\": {storage}}}");
     let document = config::parse("disks.ign", text.as_bytes()).outcome;

@@ -1,4 +1,4 @@
-//! The order of operations on disks: who waits for whom, and the one wait for udev behind all.
+//! The order of operations on disks: what waits for what, and the single wait for udev after everything.
 
 use kindling::config;
 use kindling::disk::gpt::{Table, TableFacts};
@@ -116,13 +116,13 @@ fn an_array_over_rotating_disks_has_their_heads() {
     assert!(waits(&plan, array, partition) || waits(&plan, partition, array));
 }
 
-/// Claims of these operations are part of what programs are promised.
+/// Checks the plan against its documented format, which includes the claims.
 fn check_schema(plan: &Plan) {
-    let whole: serde_json::Value =
+    let schema_file: serde_json::Value =
         serde_json::from_str(include_str!("../../../schemas/plan.json")).expect("JSON");
     let operations = serde_json::json!({
-        "$defs": whole["$defs"],
-        "items": whole["properties"]["operations"]["items"],
+        "$defs": schema_file["$defs"],
+        "items": schema_file["properties"]["operations"]["items"],
     });
     let schema = jsonschema::validator_for(&operations).expect("a schema");
     let value = serde_json::to_value(&plan.operations).expect("it serialises");
@@ -151,7 +151,7 @@ fn keys_are_derived_one_by_one() {
 }
 
 #[test]
-fn udev_is_waited_for_once_behind_everything() {
+fn udev_is_awaited_once_after_everything() {
     let plan = plan(
         &four_file_systems(),
         vec![blank("/dev/sda"), blank("/dev/sdb")],
@@ -175,19 +175,19 @@ fn udev_is_waited_for_once_behind_everything() {
 }
 
 #[test]
-fn what_changes_nothing_waits_for_nobody() {
+fn a_plan_without_changes_does_not_wait_for_udev() {
     let storage = r#"{"disks": [{"device": "/dev/sda", "partitions": []}]}"#;
     let plan = plan(storage, vec![blank("/dev/sda")]);
     assert!(settles(&plan).is_empty(), "{plan:#?}");
 }
 
 #[test]
-fn nobody_looks_at_an_image() {
+fn images_do_not_wait_for_udev() {
     let disk = |node: &str| DiskFacts {
         image: Some(ImageFacts {
             path: format!("{}.img", &node[1..]).into(),
             present_bytes: Some(1 << 30),
-            wanted_bytes: 1 << 30,
+            requested_bytes: 1 << 30,
         }),
         ..blank(node)
     };
@@ -199,9 +199,9 @@ fn nobody_looks_at_an_image() {
 }
 
 #[test]
-fn udev_is_kept_from_old_members_under_new_partitions() {
+fn old_members_under_new_partitions_are_exposed() {
     let storage = r#"{"disks": [{"device": "/dev/sda", "wipeTable": true, "partitions": [{"number": 1, "sizeMiB": 100}]}]}"#;
-    let shows = |kind: &str| {
+    let exposes = |kind: &str| {
         let superblock = SuperblockFacts {
             kind: Some(kind.into()),
             ..SuperblockFacts::default()
@@ -211,17 +211,17 @@ fn udev_is_kept_from_old_members_under_new_partitions() {
                 table: Table::empty(512, 1024 * MIB).expect("large enough"),
                 health: Default::default(),
             },
-            beneath: BTreeMap::from([(MIB, superblock)]),
+            leftovers: BTreeMap::from([(MIB, superblock)]),
             ..blank("/dev/sda")
         };
         let plan = plan(storage, vec![disk]);
         let written = plan.operations.iter().find_map(|op| match &op.kind {
-            OpKind::WriteTable(write) => Some(write.shows_members),
+            OpKind::WriteTable(write) => Some(write.exposes_members),
             _ => None,
         });
         written.expect("a table is written")
     };
-    assert!(shows("linux_raid_member"));
-    assert!(shows("LVM2_member"));
-    assert!(!shows("ext4"));
+    assert!(exposes("linux_raid_member"));
+    assert!(exposes("LVM2_member"));
+    assert!(!exposes("ext4"));
 }

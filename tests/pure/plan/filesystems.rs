@@ -1,4 +1,4 @@
-//! File systems: which are kept, how new ones are made, and which are refused.
+//! File systems: which are kept, how new ones are created, and which are refused.
 
 use super::disk::{DISK, MIB, Planned, disk, observed, plan_storage};
 use kindling::disk::DeviceRef;
@@ -163,7 +163,7 @@ fn a_missing_program_is_refused_with_its_package() {
 }
 
 #[test]
-fn a_new_partition_shows_what_lies_beneath_it() {
+fn a_new_partition_exposes_old_content() {
     let storage = format!(
         r#"{{"disks": [{{"device": "{DISK}", "wipeTable": true, "partitions": [{{"number": 3, "startMiB": 1, "sizeMiB": 9}}]}}],
 "filesystems": [{{"device": "/dev/vda3", "format": "ext4"}}]}}"#
@@ -175,13 +175,13 @@ fn a_new_partition_shows_what_lies_beneath_it() {
         planned.refusals[0]
     );
     let mut facts = disk();
-    facts.beneath.insert(MIB, SuperblockFacts::default());
+    facts.leftovers.insert(MIB, SuperblockFacts::default());
     let planned = plan_storage(&storage, &observed(facts));
     assert!(planned.refusals.is_empty(), "{:#?}", planned.refusals);
 }
 
 #[test]
-fn an_unfinished_file_system_is_made_again() {
+fn an_unfinished_file_system_is_created_again() {
     let mut facts = disk();
     if let Some(found) = facts.partitions.get_mut(&1) {
         found.incomplete = true;

@@ -1,5 +1,5 @@
 //! Random layouts of partitions, arrays, encrypted volumes, file systems, mounts and files: whatever the config
-//! asks for, its operations can be ordered, and each comes after what it stands on.
+//! requests, its operations can be ordered, and each comes after what it depends on.
 
 use fastrand::Rng;
 use kindling::config;
@@ -148,15 +148,15 @@ impl Layout {
         }
     }
 
-    /// A device, now and then one that has a use already.
+    /// A device; occasionally one that already has a use.
     fn take(&mut self) -> Option<String> {
         if self.free.is_empty() {
             return None;
         }
-        let place = self.random.usize(0..self.free.len());
+        let index = self.random.usize(0..self.free.len());
         match self.random.u8(0..40) {
-            0 => Some(self.free[place].clone()),
-            _ => Some(self.free.swap_remove(place)),
+            0 => Some(self.free[index].clone()),
+            _ => Some(self.free.swap_remove(index)),
         }
     }
 
@@ -217,11 +217,11 @@ impl Layout {
                 "wipeFilesystem": self.random.u8(0..3) > 0,
             });
             if !matches!(format, Some("swap" | "none")) && self.random.u8(0..4) > 0 {
-                let place = match self.random.bool() {
+                let index = match self.random.bool() {
                     true => 0,
                     false => self.random.usize(0..points.len()),
                 };
-                filesystem["path"] = json!(points.swap_remove(place));
+                filesystem["path"] = json!(points.swap_remove(index));
             }
             self.add("filesystems", filesystem);
         }
@@ -292,7 +292,7 @@ impl<'p> Waits<'p> {
         self.before[later.id.0 as usize].contains(&earlier.id.0)
     }
 
-    /// Complains about a pair in the wrong order.
+    /// Returns an error if the pair is in the wrong order.
     fn check(&self, later: &Operation, earlier: &Operation) -> Result<(), String> {
         match later.id == earlier.id || self.waits(later, earlier) {
             true => Ok(()),
@@ -323,18 +323,18 @@ fn devices(operation: &Operation, access: Access) -> impl Iterator<Item = &Devic
 fn check_order(plan: &Plan) -> Result<(), String> {
     let waits = Waits::of(plan);
     for later in &plan.operations {
-        let stands_on: Vec<&DeviceRef> = devices(later, Access::Change)
+        let depends_on: Vec<&DeviceRef> = devices(later, Access::Change)
             .chain(devices(later, Access::Use))
             .collect();
         for earlier in &plan.operations {
             let made: Vec<&DeviceRef> = devices(earlier, Access::Make).collect();
-            if stands_on.iter().any(|device| made.contains(device)) {
+            if depends_on.iter().any(|device| made.contains(device)) {
                 waits.check(later, earlier)?;
             }
             let ordered = match (&later.kind, &earlier.kind) {
                 (_, OpKind::WriteTable(write)) => {
                     !matches!(later.kind, OpKind::WriteTable(_))
-                        && stands_on
+                        && depends_on
                             .iter()
                             .any(|device| device.disk() == Some(write.disk.as_str()))
                 }
@@ -359,13 +359,13 @@ fn check_order(plan: &Plan) -> Result<(), String> {
     Ok(())
 }
 
-/// Plans one layout. True if it could be planned.
+/// Plans one layout. Returns true if it could be planned.
 fn round(seed: u64) -> Result<bool, String> {
     let mut layout = Layout::new(Rng::with_seed(seed));
     let options = layout.options();
     let config = json!({"ignition": {"version": "3.4.0"}, "storage": layout.storage});
     let parsed = config::parse("layout.ign", config.to_string().as_bytes());
-    // A device named twice is found by then.
+    // A device that is named twice is found by validation.
     let Ok(document) = parsed.outcome else {
         return Ok(false);
     };
@@ -461,7 +461,7 @@ fn a_label_that_two_partitions_have_names_neither() {
 }
 
 #[test]
-fn each_device_has_one_use_and_none_lies_on_itself() {
+fn each_device_has_one_use_and_none_is_on_itself() {
     let array =
         |name: &str, devices: &[&str]| json!({"name": name, "level": "raid1", "devices": devices});
     let disks = json!([{"device": "/dev/sda", "partitions": [{"number": 1, "label": "one"}]}]);

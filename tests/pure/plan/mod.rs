@@ -1,11 +1,11 @@
-//! Planning: a config and what was observed in, operations or refusals out. Nothing is touched.
+//! Planning turns a config and observed facts into operations or refusals, without touching anything.
 
-mod ahead;
 mod disk;
 mod disk_order;
 mod filesystems;
 mod layouts;
 mod partition_refusals;
 mod partitions;
+mod prerequisites;
 mod raid;
 mod tables;

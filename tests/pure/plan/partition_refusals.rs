@@ -1,4 +1,4 @@
-//! What is refused of partitions and disks: with the reason, the place in the config, and what to do.
+//! Refusals for partitions and disks: with the cause, the place in the config, and what to do.
 
 use super::disk::{DISK, blank, disk, observed, plan_partitions, plan_storage, refused};
 use kindling::disk::gpt::{GptHealth, TableFacts};
@@ -113,7 +113,7 @@ fn refusals_say_what_where_and_what_to_do() {
     }
 }
 
-/// What the remedy asks for, and that it helps.
+/// The remedy is specific, and it helps.
 #[test]
 fn remedies_for_missing_space_name_what_helps() {
     let cases = [
@@ -138,16 +138,16 @@ fn remedies_for_missing_space_name_what_helps() {
             r#"{"number": 1, "sizeMiB": 100}, {"number": 2, "sizeMiB": 100}"#,
         ),
     ];
-    for (partitions, remedy, mended) in cases {
+    for (partitions, remedy, fixed) in cases {
         let planned = plan_partitions(partitions, blank());
         let [refusal] = &planned.refusals[..] else {
             panic!("{partitions}: {:?}", planned.refusals);
         };
         assert!(refusal.remedy.contains(remedy), "{partitions}: {refusal}");
-        let planned = plan_partitions(mended, blank());
+        let planned = plan_partitions(fixed, blank());
         assert!(
             planned.refusals.is_empty(),
-            "{mended}: {:?}",
+            "{fixed}: {:?}",
             planned.refusals
         );
     }
@@ -195,11 +195,11 @@ fn partitions_in_use_are_not_touched() {
         "{}",
         planned.refusals[0]
     );
-    let whole = DiskFacts {
+    let superblock = DiskFacts {
         held_by: vec!["mounted at /data".into()],
         ..blank()
     };
-    let planned = plan_partitions(r#"{"number": 1}"#, whole);
+    let planned = plan_partitions(r#"{"number": 1}"#, superblock);
     assert_eq!(
         planned.refusals[0].cause,
         "the disk itself is in use: mounted at /data"
@@ -207,7 +207,7 @@ fn partitions_in_use_are_not_touched() {
 }
 
 #[test]
-fn disks_that_are_none_or_are_taken_are_refused() {
+fn devices_that_are_no_disks_or_in_use_are_refused() {
     let ext4 = SuperblockFacts {
         kind: Some("ext4".into()),
         ..SuperblockFacts::default()
@@ -252,14 +252,14 @@ fn disks_that_are_none_or_are_taken_are_refused() {
         ),
         (
             DiskFacts {
-                whole: ext4.clone(),
+                superblock: ext4.clone(),
                 ..blank()
             },
             "it holds ext4 on the whole disk and has no partition table",
         ),
         (
             DiskFacts {
-                whole: ext4.clone(),
+                superblock: ext4.clone(),
                 table: damaged(GptHealth::MbrDamaged),
                 ..disk()
             },
@@ -267,7 +267,7 @@ fn disks_that_are_none_or_are_taken_are_refused() {
         ),
         (
             DiskFacts {
-                whole: ext4,
+                superblock: ext4,
                 table: damaged(GptHealth::PrimaryDamaged),
                 ..disk()
             },
@@ -275,7 +275,7 @@ fn disks_that_are_none_or_are_taken_are_refused() {
         ),
         (
             DiskFacts {
-                whole: member,
+                superblock: member,
                 table: damaged(GptHealth::BackupNotAtEnd),
                 ..disk()
             },

@@ -17,7 +17,7 @@ fn matching_partitions_are_left_alone() {
         r#"{"number": 1, "guid": "02020202-0202-0202-0202-020202020202"}"#,
         r#"{"number": 1, "wipePartitionEntry": true, "startMiB": 1, "sizeMiB": 100}"#,
         r#"{"number": 7, "shouldExist": false}"#,
-        // Known by its label when there is no number.
+        // Identified by its label if there is no number.
         r#"{"label": "c"}"#,
         r#"{"label": "c", "sizeMiB": 100}"#,
         r#"{"number": 5, "label": "c", "sizeMiB": 100, "resize": true}"#,
@@ -35,7 +35,7 @@ fn matching_partitions_are_left_alone() {
 #[test]
 fn new_partitions_get_number_and_place() {
     let cases: &[(&str, (u32, u64, u64))] = &[
-        // The largest free block is behind partition 5; its last, unusable MiB is not whole.
+        // The largest free block is after partition 5; its last, unusable MiB is incomplete.
         (r#"{"label": "n"}"#, (3, 601, 422)),
         (r#"{"label": "n", "sizeMiB": 10}"#, (3, 601, 10)),
         (r#"{"number": 9, "sizeMiB": 10}"#, (9, 601, 10)),
@@ -44,9 +44,9 @@ fn new_partitions_get_number_and_place() {
             r#"{"number": 9, "startMiB": 0, "sizeMiB": 0}"#,
             (9, 601, 422),
         ),
-        // No partition with this label that is as asked for: a second one.
+        // No partition with this label is as requested: a second one.
         (r#"{"label": "c", "sizeMiB": 10}"#, (3, 601, 10)),
-        // The number of a partition that goes is free again.
+        // The number of a deleted partition is free again.
         (
             r#"{"number": 1, "shouldExist": false, "wipePartitionEntry": true},
                {"label": "n", "startMiB": 1, "sizeMiB": 50, "wipePartitionEntry": true}"#,
@@ -92,7 +92,7 @@ fn changes_keep_what_they_do_not_change() {
 }
 
 #[test]
-fn what_is_lost_is_told() {
+fn losses_are_listed() {
     let cases: &[(&str, &[&str])] = &[
         (
             r#"{"number": 1, "shouldExist": false, "wipePartitionEntry": true}"#,
@@ -146,9 +146,9 @@ fn places_that_a_run_chose_are_kept_by_the_next() {
     }
 }
 
-/// A file system over a whole disk and a use of its partitions contradict each other.
+/// A file system on a whole disk and a use of its partitions contradict each other.
 #[test]
-fn partitions_that_are_as_wanted_are_not_destroyed() {
+fn partitions_that_match_are_not_destroyed() {
     let filesystem = r#"{"device": "/dev/vda", "format": "ext4", "wipeFilesystem": true}"#;
     for storage in [
         format!(
@@ -162,18 +162,19 @@ fn partitions_that_are_as_wanted_are_not_destroyed() {
         ),
     ] {
         let planned = plan_whole_storage(&storage);
-        let told = planned.refusals.iter().map(ToString::to_string);
-        let told: Vec<String> = told.collect();
+        let messages = planned.refusals.iter().map(ToString::to_string);
+        let messages: Vec<String> = messages.collect();
         assert!(
-            told.iter()
+            messages
+                .iter()
                 .any(|text| text.contains("it would destroy a partition of /dev/vda")),
-            "{storage}: {told:#?}"
+            "{storage}: {messages:#?}"
         );
     }
 }
 
 #[test]
-fn what_the_kernel_does_not_see_is_told_to_it() {
+fn the_kernel_is_told_about_partitions_it_does_not_see() {
     let place = |start: u64, size: u64| (start * MIB, size * MIB);
     let seen = BTreeMap::from([
         (1, place(1, 100)),
@@ -184,11 +185,11 @@ fn what_the_kernel_does_not_see_is_told_to_it() {
         kernel_view: Some(seen.clone()),
         ..disk()
     };
-    let wish = r#"{"number": 1}, {"number": 5}"#;
-    assert!(plan_partitions(wish, facts(&seen)).nothing_to_do());
+    let partitions = r#"{"number": 1}, {"number": 5}"#;
+    assert!(plan_partitions(partitions, facts(&seen)).nothing_to_do());
     let mut fewer = seen.clone();
     fewer.remove(&5);
-    let planned = plan_partitions(wish, facts(&fewer));
+    let planned = plan_partitions(partitions, facts(&fewer));
     assert_eq!(planned.layout().len(), 3);
     let change = &planned.write().changes[2];
     assert_eq!(change.effect, Effect::Change);
@@ -203,7 +204,7 @@ fn what_the_kernel_does_not_see_is_told_to_it() {
         partitions_held_by: BTreeMap::from([(1, vec!["active swap".into()])]),
         ..facts(&moved)
     };
-    let cause = &plan_partitions(wish, busy).refusals[0].cause;
+    let cause = &plan_partitions(partitions, busy).refusals[0].cause;
     assert!(
         cause.starts_with("the table has partition 1 elsewhere than the kernel"),
         "{cause}"

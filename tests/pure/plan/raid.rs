@@ -1,4 +1,4 @@
-//! Decisions about arrays: kept, assembled, made, refused. A config and facts in, operations out.
+//! Decisions about arrays: kept, assembled, created, refused.
 
 use kindling::config;
 use kindling::disk::superblock::raid::{Level, MemberRole, MetadataVersion, RaidMember};
@@ -208,7 +208,7 @@ fn a_running_array_is_kept() {
     let mut observed = stopped(Level::Raid1, 2);
     kernel_array(&mut observed, "/dev/md127", true, &DEVICES[..2]);
     named(&mut observed, "/dev/md127");
-    // What a running array wrote last need not be seen on its members.
+    // The last writes of a running array need not be visible on its members.
     change(&mut observed, "/dev/vdb", |m| m.events = 0);
     change(&mut observed, "/dev/vdc", |m| m.events = 0);
     let (operations, refusals) = plan("raid1", 2, "", &observed);
@@ -216,7 +216,7 @@ fn a_running_array_is_kept() {
 }
 
 #[test]
-fn an_array_under_another_name_gives_way_when_idle() {
+fn an_idle_array_under_another_name_is_stopped() {
     let mut observed = stopped(Level::Raid1, 2);
     kernel_array(&mut observed, "/dev/md127", true, &DEVICES[..2]);
     let act = assembled(plan("raid1", 2, "", &observed));
@@ -232,7 +232,7 @@ fn an_array_under_another_name_gives_way_when_idle() {
 }
 
 #[test]
-fn a_half_assembled_array_gives_way() {
+fn a_half_assembled_array_is_stopped() {
     let mut observed = stopped(Level::Raid1, 2);
     kernel_array(&mut observed, "/dev/md127", false, &DEVICES[..1]);
     let act = assembled(plan("raid1", 2, "", &observed));
@@ -270,7 +270,7 @@ fn missing_members() {
 }
 
 #[test]
-fn an_array_that_never_ran_is_made() {
+fn an_array_that_never_ran_is_created() {
     let mut observed = stopped(Level::Raid5, 3);
     for name in &DEVICES[..3] {
         change(&mut observed, name, |m| m.events = 0);
@@ -323,7 +323,7 @@ fn spares_are_members_too() {
 }
 
 #[test]
-fn an_array_that_cannot_be_looked_into_is_left_alone() {
+fn an_array_that_cannot_be_inspected_is_left_alone() {
     let mut observed = stopped(Level::Raid1, 2);
     observed.raid.contents.clear();
     let text = refused(plan("raid1", 2, "", &observed));
@@ -377,7 +377,7 @@ fn a_name_that_is_taken_is_refused() {
 }
 
 #[test]
-fn impossible_wishes_are_refused() {
+fn impossible_arrays_are_refused() {
     let observed = stopped(Level::Raid1, 0);
     for (level, devices, more, cause) in [
         (
@@ -413,7 +413,7 @@ fn impossible_wishes_are_refused() {
 }
 
 #[test]
-fn names_that_programs_take_for_options_are_refused() {
+fn names_that_look_like_options_are_refused() {
     for storage in [
         r#"{"raid": [{"name": "-x", "level": "raid1", "devices": ["/dev/vdb", "/dev/vdc"]}]}"#,
         r#"{"luks": [{"name": "--help", "device": "/dev/vdb"}]}"#,

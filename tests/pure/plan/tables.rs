@@ -73,7 +73,7 @@ fn a_grown_disk_is_used_to_its_end() {
 }
 
 #[test]
-fn a_missing_protective_mbr_is_written_with_the_partitions_that_are_wanted() {
+fn a_missing_protective_mbr_is_written_with_the_requested_partitions() {
     let damaged = || {
         let mut damaged = disk();
         if let TableFacts::Gpt { health, .. } = &mut damaged.table {

@@ -31,7 +31,7 @@ fn distribution() -> Target {
     target
 }
 
-/// All below a directory: path, mode and owner.
+/// Everything below a directory: path, mode and owner.
 pub(crate) fn listing(target: &Target, path: &str) -> Vec<String> {
     let mut entries = vec![format!("{path} {}", target.owner_and_mode(path))];
     let at = target.at(path);
@@ -127,7 +127,7 @@ fn a_home_full_of_links_gains_nothing() {
         planned.refused(),
         "cannot write ssh keys of user eve: the user may not write to /root"
     );
-    // Whatever appears after planning, the rights are the user's.
+    // Whatever appears after planning, the permissions are those of the user.
     let honest = Target::blank();
     honest.write("/etc/passwd", &target.read("/etc/passwd"));
     honest.mkdir("/home/eve");
@@ -147,8 +147,8 @@ fn a_home_full_of_links_gains_nothing() {
 
 #[test]
 fn homes_and_entries_agree_on_order() {
-    // A wish for a directory above the home, owned by number, comes before the home; one owned by
-    // the new user comes after.
+    // A directory above the home that is owned by an id comes before the home; one that is owned by the new user comes
+    // after.
     for (entry, want) in [
         (json!({"path": "/var/home", "mode": 0o711}), "0711 0 0"),
         (
@@ -177,7 +177,7 @@ fn refusals_hide_hashes() {
 }
 
 #[test]
-fn a_deleted_user_takes_the_home_along() {
+fn deleting_a_user_removes_the_home() {
     let target = distribution();
     target.apply(&passwd(json!({ "users": [{"name": "core"}] })));
     target.link("/home/core/out", "/etc");
@@ -291,7 +291,7 @@ fn impossible_accounts_are_refused() {
 }
 
 #[test]
-fn what_cannot_be_counted_on_is_refused() {
+fn unusable_databases_are_refused() {
     let user = passwd(json!({"users": [{"name": "u"}]}));
     let target = distribution();
     target.write(
@@ -324,7 +324,7 @@ fn what_cannot_be_counted_on_is_refused() {
 }
 
 #[test]
-fn one_fault_is_one_refusal() {
+fn one_error_is_refused_once() {
     let planned = distribution().plan(&json!({
         "passwd": {
             "groups": [{"name": "g", "gid": 27}],
@@ -388,7 +388,7 @@ fn keys_are_written_below_private_directories() {
     });
     let private = distribution();
     private.chmod("/", 0o700).chmod("/home", 0o700);
-    // A home that the image brings belongs to root.
+    // A home that is part of the image belongs to root.
     let foreign = distribution();
     foreign.mkdir("/home/core");
     // Links that stay in the home are followed there.
@@ -433,7 +433,7 @@ fn homes_move() {
 }
 
 #[test]
-fn what_is_in_a_moved_home_counts() {
+fn the_content_of_a_moved_home_counts() {
     let moved = json!({"name": "a", "homeDir": "/srv/a", "sshAuthorizedKeys": ["k"]});
     let target = distribution();
     target.apply(&passwd(json!({"users": [{"name": "a"}]})));
@@ -486,7 +486,7 @@ fn keys_go_into_a_home_that_follows_new_ids() {
 }
 
 #[test]
-fn a_home_of_a_user_of_the_image_is_made() {
+fn a_home_of_a_user_of_the_image_is_created() {
     let target = distribution();
     target
         .write("/etc/nsswitch.conf", "passwd: files altfiles\n")
@@ -499,7 +499,7 @@ fn a_home_of_a_user_of_the_image_is_made() {
 }
 
 #[test]
-fn databases_in_which_owners_are_looked_up_stay() {
+fn databases_in_which_owners_are_looked_up_are_kept() {
     let owned = |entry: Value| {
         let mut config = json!({"storage": {"files": [
             {"path": "/srv/f", "user": {"name": "mail"}, "contents": {"source": "data:,f"}}
@@ -534,7 +534,7 @@ fn databases_in_which_owners_are_looked_up_stay() {
     distribution().apply(&owned(same));
 }
 
-/// Accounts put a new file in the place of a database, so what else is done to it comes after them.
+/// Changing accounts replaces the database by a new file, so other changes to it come after them.
 #[test]
 fn the_mode_of_a_database_is_set_after_the_accounts() {
     let target = distribution();
@@ -553,8 +553,8 @@ fn the_mode_of_a_database_is_set_after_the_accounts() {
 }
 
 #[test]
-fn homes_that_stay() {
-    // One of somebody else, one with another home in it, and the root directory.
+fn homes_that_are_kept() {
+    // A home of another user, one with another home in it, and the root directory.
     for (homes, stays) in [
         (["/srv/a", "/srv/b"], "/srv/a"),
         (["/home/a", "/home/a/b"], "/home/a"),
@@ -575,7 +575,7 @@ fn homes_that_stay() {
 }
 
 #[test]
-fn links_and_foreign_bytes_of_databases_stay() {
+fn links_and_foreign_bytes_of_databases_are_kept() {
     let target = distribution();
     let mut text = target.read("/etc/passwd").into_bytes();
     text.extend(b"# note\nold:x:50:50:M\xfcller:/:/bin/sh\n+::::::\n");
@@ -609,7 +609,7 @@ fn a_skeleton_of_any_shape_is_copied() {
     assert_eq!(std::fs::read_to_string(copy).expect("the copy"), "odd");
     let deepest = format!("/home/core{}", "/deep".repeat(300));
     assert_eq!(target.owner_and_mode(&deepest), "0755 1000 1000");
-    // All of it follows the user's new number, and no other name of a foreign file.
+    // All of it follows the user's new uid, except other names of a foreign file.
     std::os::unix::fs::chown(target.at("/etc/skel/.profile"), Some(5), Some(5)).expect("an owner");
     let linked = target.at("/home/core/.other");
     std::fs::hard_link(target.at("/etc/skel/.profile"), linked).expect("a hard link");
@@ -640,7 +640,7 @@ fn homes_without_a_usable_skeleton_are_empty() {
 }
 
 #[test]
-fn databases_are_made_where_etc_leads() {
+fn databases_are_created_where_etc_leads() {
     for (to, place) in [
         ("nowhere/at/all", "/nowhere/at/all"),
         ("/srv/etc", "/srv/etc"),
@@ -671,9 +671,9 @@ fn a_skeleton_that_holds_the_home_is_refused() {
     }
 }
 
-/// The label of SELinux, and a list that lets user 7 read and shuts out the group.
+/// An SELinux label, and an ACL that lets user 7 read and denies the group everything.
 #[test]
-fn what_is_replaced_keeps_its_label_and_access_list() {
+fn replaced_files_keep_label_and_access_list() {
     const LIST: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\x07\0\0\0\
         \x04\0\0\0\xff\xff\xff\xff\x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
     let attributes = [
@@ -687,7 +687,7 @@ fn what_is_replaced_keeps_its_label_and_access_list() {
     let mut kept = Vec::new();
     for place in places {
         for (name, value) in attributes {
-            // Not every file system has both.
+            // Not every file system supports both.
             if sys::set_extended_attribute(&open(place), name, value).is_ok() {
                 kept.push((place, name, value));
             }

@@ -1,4 +1,4 @@
-//! What planning refuses since writing it would fail, or would undo what the same config asks for.
+//! What planning refuses because writing it would fail, or would undo other parts of the same config.
 
 use super::{Target, texts};
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 
 const ACCOUNTS: &str = "root:x:0:0::/root:/bin/sh\nalice:x:1000:1000::/home/alice:/bin/sh\n";
 
-/// A tree with one user, and `/home` behind a link.
+/// A tree with one user, and a link at `/home`.
 fn tree() -> Target {
     let target = Target::blank();
     target
@@ -17,7 +17,7 @@ fn tree() -> Target {
     target
 }
 
-/// A tree whose databases are behind a link.
+/// A tree whose databases are reached through links.
 fn linked() -> Target {
     let target = Target::blank();
     target
@@ -28,7 +28,7 @@ fn linked() -> Target {
     target
 }
 
-/// A tree that can have no databases.
+/// A tree that cannot have databases.
 fn without_etc() -> Target {
     let target = Target::blank();
     target.write("/etc", "");
@@ -43,11 +43,11 @@ fn users(users: Value) -> Value {
     json!({ "users": users })
 }
 
-/// A tree, a config for it, and what its refusal says.
+/// A tree, a config for it, and a text of its refusal.
 type Case<'c> = (fn() -> Target, Value, &'c str);
 
 #[test]
-fn what_cannot_be_done_is_refused() {
+fn impossible_requests_are_refused() {
     let owned = json!({"path": "/srv/a", "user": {"name": "alice"}});
     let core = || users(json!([{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 A"]}]));
     let shared = json!([
@@ -121,10 +121,10 @@ fn what_cannot_be_done_is_refused() {
 #[track_caller]
 fn assert_refused(cases: Vec<Case<'_>>) {
     for (make, config, words) in cases {
-        let told = texts(&make().plan(&config).refusals).join("\n");
+        let refusals = texts(&make().plan(&config).refusals).join("\n");
         assert!(
-            told.contains(words),
-            "{words:?} is not in\n{told}\n{config}"
+            refusals.contains(words),
+            "{words:?} is not in\n{refusals}\n{config}"
         );
     }
 }
@@ -144,7 +144,7 @@ fn keys_go_into_a_home_that_follows_its_user() {
     assert_eq!(target.owner_and_mode(path), "0600 3001 1000");
 }
 
-/// A home holds more than the config says; that is no reason to empty the directory again.
+/// A home holds more than the config requests, which is no reason to empty the directory again.
 #[test]
 fn an_emptied_directory_keeps_the_homes_of_the_config() {
     let target = tree();
@@ -159,7 +159,7 @@ fn an_emptied_directory_keeps_the_homes_of_the_config() {
     assert_eq!(target.plan(&config).changes(), Vec::<String>::new());
 }
 
-/// A link in a home that goes with its user leads nowhere afterwards.
+/// A link in a home that is deleted with its user leads nowhere afterwards.
 #[test]
 fn what_a_deleted_home_held_is_not_followed() {
     let target = tree();
@@ -187,7 +187,7 @@ fn names_that_are_not_utf8_do_not_matter() {
     assert!(planned.refusals.is_empty());
 }
 
-/// A tree whose accounts are in the image.
+/// A tree with accounts in the image.
 fn layered() -> Target {
     let target = Target::blank();
     target
@@ -199,7 +199,7 @@ fn layered() -> Target {
 }
 
 #[test]
-fn files_with_accounts_of_the_image_stay() {
+fn files_with_accounts_of_the_image_are_kept() {
     let carol = || users(json!([{"name": "carol", "passwordHash": "*"}]));
     let owned = json!([{"path": "/srv/x", "user": {"name": "carol"}}]);
     let order = json!({"path": "/etc/nsswitch.conf", "overwrite": true,
@@ -231,9 +231,9 @@ fn files_with_accounts_of_the_image_stay() {
     assert!(target.read("/etc/passwd").contains("carol:x:1002:"));
 }
 
-/// Nothing is drafted for an entry of root where no account changes.
+/// Nothing is drafted for an entry of root if no account changes.
 #[test]
-fn a_home_that_is_made_brings_no_user_back() {
+fn creating_a_home_does_not_restore_a_user() {
     let target = tree();
     target.apply(&json!({"passwd": users(json!([
         {"name": "root", "shouldExist": false},
@@ -244,7 +244,7 @@ fn a_home_that_is_made_brings_no_user_back() {
 }
 
 #[test]
-fn databases_that_accounts_make_are_no_directories() {
+fn databases_that_accounts_create_are_no_directories() {
     let groups = json!({"groups": [{"name": "wheel", "gid": 2000}]});
     assert_refused(vec![
         (
@@ -313,7 +313,7 @@ fn a_home_that_follows_new_ids_keeps_its_mode() {
     ]);
 }
 
-/// What says how accounts are made is written when they are.
+/// Settings for the creation of accounts are written after the accounts.
 #[test]
 fn settings_for_accounts_come_after_the_accounts() {
     let config = json!({
@@ -333,9 +333,9 @@ fn settings_for_accounts_come_after_the_accounts() {
     }
 }
 
-/// Nothing of it is in `/etc`, and nobody can take it out of the image.
+/// Nothing of it is in `/etc`, and it cannot be removed from the image.
 #[test]
-fn accounts_of_the_image_that_shall_not_exist_stay_with_a_warning() {
+fn accounts_of_the_image_that_should_not_exist_stay_with_a_warning() {
     let target = layered();
     target
         .write(
@@ -352,17 +352,17 @@ fn accounts_of_the_image_that_shall_not_exist_stay_with_a_warning() {
     let warnings: Vec<String> = planned.warnings.iter().map(|w| w.line()).collect();
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
     for name in ["user carol", "group staff"] {
-        let said = format!("{name}: it stays, since the image has it in /usr/lib/");
+        let start = format!("{name}: it stays, since the image has it in /usr/lib/");
         assert!(
-            warnings.iter().any(|line| line.starts_with(&said)),
+            warnings.iter().any(|line| line.starts_with(&start)),
             "{warnings:#?}"
         );
     }
 }
 
-/// A loop of links leads to no text, wherever one is looked for; a database that is one cannot be written.
+/// A loop of links has no text, wherever a file is read; a database that is one cannot be written.
 #[test]
-fn loops_of_links_hold_nothing() {
+fn loops_of_links_count_as_empty() {
     let looped = |path: &'static str| {
         let target = tree();
         let at = target.at(path);
@@ -382,18 +382,18 @@ fn loops_of_links_hold_nothing() {
         ]))});
         looped(path).apply(&config);
     }
-    let told = texts(
+    let refusals = texts(
         &looped("/etc/group")
             .plan(&json!({"passwd": users(json!([{"name": "core"}]))}))
             .refusals,
     );
     let cause = "/etc/group of the target is not a regular file";
-    assert!(told.join("\n").contains(cause), "{told:#?}");
+    assert!(refusals.join("\n").contains(cause), "{refusals:#?}");
 }
 
-/// Whether there is an ssh server is asked of the target as the config leaves it, so the next run says the same.
+/// The ssh server is looked for in the target as the config leaves it, so that the next run has the same result.
 #[test]
-fn what_is_no_configuration_of_a_server_chooses_no_file_for_keys() {
+fn only_a_server_configuration_selects_the_file_for_keys() {
     let core = users(json!([{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 A"]}]));
     let path = "/etc/ssh/sshd_config";
     for (storage, is_server) in [
@@ -412,18 +412,21 @@ fn what_is_no_configuration_of_a_server_chooses_no_file_for_keys() {
     }
 }
 
-/// A NUL in the line of an account that nobody asks for is none of our business; it stays.
+/// A NUL in the line of an account that is not in the config does not matter; the line is kept.
 #[test]
-fn lines_with_a_nul_stay_as_they_are() {
+fn lines_with_a_nul_are_kept() {
     let target = tree();
     let odd = "odd:x:7:7:\0:/:/bin/sh\n";
     target.write("/etc/passwd", &format!("{ACCOUNTS}{odd}"));
     target.apply(&json!({"passwd": users(json!([{"name": "core"}]))}));
     assert!(target.read("/etc/passwd").contains(odd));
-    let told = texts(
+    let refusals = texts(
         &target
             .plan(&json!({"passwd": users(json!([{"name": "odd", "shell": "/bin/a"}]))}))
             .refusals,
     );
-    assert!(told.join("\n").contains("has a NUL character"), "{told:#?}");
+    assert!(
+        refusals.join("\n").contains("has a NUL character"),
+        "{refusals:#?}"
+    );
 }

@@ -1,6 +1,6 @@
 //! The target tree end to end: observe, plan, execute, and plan again, on real directories.
 //!
-//! Needs root (owners, setuid bits, the rights of users); without it every test fails.
+//! Needs root (owners, setuid bits, permissions of users); without it every test fails.
 
 mod accounts;
 mod foreseen;
@@ -26,7 +26,7 @@ struct Target {
     directory: tempfile::TempDir,
 }
 
-/// What planning said.
+/// The result of planning.
 struct Planned {
     operations: Vec<Operation>,
     refusals: Vec<Failure>,
@@ -92,7 +92,7 @@ impl Target {
         self.at(path).symlink_metadata().is_ok()
     }
 
-    /// `mode uid gid` of a node, links not followed.
+    /// `mode uid gid` of a node, without following links.
     fn owner_and_mode(&self, path: &str) -> String {
         let at = self.at(path);
         let stat = at
@@ -107,8 +107,13 @@ impl Target {
 
     fn plan_scope(&self, config: &Value, scope: Scope, ignore_unsupported: bool) -> Planned {
         let document = document(config);
-        let view = observe::options::ObserveOptions::default();
-        let root = observe::root::observe(document.config(), &self.root(), &fetcher(), &view);
+        let observe_options = observe::options::ObserveOptions::default();
+        let root = observe::root::observe(
+            document.config(),
+            &self.root(),
+            &fetcher(),
+            &observe_options,
+        );
         let observed = Observed {
             root: root.unwrap_or_else(|error| panic!("cannot observe: {error:#}")),
             tools: TOOLS.map(str::to_owned).into(),
@@ -153,7 +158,7 @@ impl Target {
             scheduler::Width::all(2),
             &stop,
             &Silent,
-            &|operation| self.act(operation),
+            &|operation| self.execute_one(operation),
         );
         for (record, operation) in records.iter().zip(&plan.operations) {
             if let scheduler::OperationOutcome::Failed(error) = &record.outcome {
@@ -163,7 +168,7 @@ impl Target {
         Ok(())
     }
 
-    fn act(&self, operation: &Operation) -> anyhow::Result<Done> {
+    fn execute_one(&self, operation: &Operation) -> anyhow::Result<Done> {
         let (root, devices, fetcher) = (self.root(), Devices::default(), fetcher());
         let keys = execute::VolumeKeys::default();
         let context = Context {
@@ -192,7 +197,7 @@ impl Target {
         }
     }
 
-    /// Plans and executes; then planning again must find nothing to do and no leftovers.
+    /// Plans and executes, and checks that planning again finds nothing to do and that no temporary files are left.
     fn apply(&self, config: &Value) -> Planned {
         let planned = self.plan(config);
         assert_eq!(texts(&planned.refusals), Vec::<String>::new());
@@ -219,7 +224,7 @@ impl Target {
 }
 
 impl Planned {
-    /// Operations that change something, in words.
+    /// Descriptions of operations that change something.
     fn changes(&self) -> Vec<String> {
         let changes = self
             .operations
@@ -230,7 +235,6 @@ impl Planned {
             .collect()
     }
 
-    /// What the plan says about losses.
     /// The only refusal, without its place and remedy.
     fn refused(&self) -> String {
         assert_eq!(self.refusals.len(), 1, "{:#?}", self.refusals);
@@ -238,6 +242,7 @@ impl Planned {
         format!("cannot {}: {}", refusal.operation(), refusal.cause)
     }
 
+    /// The data that the plan destroys.
     fn losses(&self) -> Vec<String> {
         self.operations
             .iter()

@@ -233,7 +233,7 @@ fn present_nodes_are_kept_corrected_or_refused() {
 }
 
 #[test]
-fn losses_are_told() {
+fn losses_are_listed() {
     let target = Target::blank();
     target.write("/f", "12345").write("/d/x", "").mkdir("/e");
     let planned = target.apply(&storage(json!({
@@ -248,7 +248,7 @@ fn losses_are_told() {
 }
 
 #[test]
-fn an_overwritten_directory_holds_only_what_is_asked_for() {
+fn an_overwritten_directory_holds_only_what_is_requested() {
     let target = Target::blank();
     target
         .write("/d/foreign/deep", "")
@@ -336,9 +336,9 @@ fn a_link_swapped_in_after_planning_gains_nothing() {
     assert_eq!(count, 0, "nothing may be written outside");
 }
 
-/// The owner of a directory swaps what is in it for links, again and again.
+/// The owner of a directory replaces its content by links while kindling runs.
 #[test]
-fn links_swapped_in_all_the_time_lead_to_no_change_outside() {
+fn links_swapped_in_during_a_run_lead_to_no_change_outside() {
     let outside = tempfile::tempdir().expect("a temporary directory");
     let private = std::fs::Permissions::from_mode(0o700);
     std::fs::set_permissions(outside.path(), private).expect("a mode");
@@ -374,7 +374,7 @@ fn links_swapped_in_all_the_time_lead_to_no_change_outside() {
     }
 }
 
-/// Whoever can make hard links in a directory must not get the files changed that they lead to.
+/// Hard links that a user creates in a directory must not get their targets changed.
 #[test]
 fn a_file_with_other_names_is_replaced() {
     let target = Target::blank();
@@ -422,7 +422,7 @@ fn an_overwritten_directory_may_hold_anything() {
     assert_eq!(left, 0);
 }
 
-/// What the planner keeps of a path grows with the path.
+/// The planner's data about a path must not grow with the square of its depth.
 #[test]
 fn a_deep_path_is_planned_with_few_claims() {
     let target = Target::blank();
@@ -430,15 +430,12 @@ fn a_deep_path_is_planned_with_few_claims() {
     let planned = target.plan(&storage(
         json!({ "files": [{"path": path}, {"path": format!("{path}2")}] }),
     ));
-    let most = planned
+    let max = planned
         .operations
         .iter()
         .map(|op| op.claims.len() + op.after.len())
         .max();
-    assert!(
-        most.is_some_and(|most| most <= 6),
-        "{most:?} claims and waits"
-    );
+    assert!(max.is_some_and(|max| max <= 6), "{max:?} claims and waits");
     target
         .execute(planned.operations)
         .unwrap_or_else(|error| panic!("{error}"));
@@ -487,12 +484,12 @@ fn a_failed_fetch_leaves_no_file() {
 
 const RECORD: &str = "/etc/.kindling-unfinished";
 
-/// A file that a power cut left without its end, after a run that was creating these files.
-fn cut_short(listed: &[&str], there: &str) -> Target {
+/// A file that a power cut left incomplete, after a run that was creating these files.
+fn interrupted(listed: &[&str], present: &str) -> Target {
     let target = Target::blank();
     let record = json!({"version": 1, "files": listed});
     target
-        .write("/f", there)
+        .write("/f", present)
         .chmod("/f", 0o600)
         .write(RECORD, &record.to_string());
     std::os::unix::fs::chown(target.at("/f"), Some(12), Some(34)).expect("an owner");
@@ -522,12 +519,16 @@ fn a_file_of_an_unfinished_run_is_finished_and_becomes_no_more_open_than_it_is()
         (json!({"contents": source}), "he\0\0\0", "0600 12 34"),
         (json!({"append": [source]}), "\0\0\0\0\0", "0600 12 34"),
     ];
-    for (wish, there, want) in cases {
-        let target = cut_short(&["/f"], there);
-        target.apply(&file(wish.clone()));
-        assert_eq!(target.read("/f"), "hello", "{wish} over {there:?}");
-        assert_eq!(target.owner_and_mode("/f"), want, "{wish} over {there:?}");
-        assert!(!target.exists(RECORD), "{wish} over {there:?}");
+    for (entry, present, want) in cases {
+        let target = interrupted(&["/f"], present);
+        target.apply(&file(entry.clone()));
+        assert_eq!(target.read("/f"), "hello", "{entry} over {present:?}");
+        assert_eq!(
+            target.owner_and_mode("/f"),
+            want,
+            "{entry} over {present:?}"
+        );
+        assert!(!target.exists(RECORD), "{entry} over {present:?}");
     }
 }
 
@@ -541,8 +542,8 @@ fn a_file_that_no_run_was_creating_is_never_finished() {
         (&["/f"], "hex"),
         (&["/f"], "\0\0\0\0\0\0"),
     ];
-    for (listed, there) in cases {
-        let target = cut_short(listed, there);
+    for (listed, present) in cases {
+        let target = interrupted(listed, present);
         let refusals = target.refusals(&config);
         assert!(
             refusals[0].contains("a file with different content already exists"),
@@ -551,7 +552,7 @@ fn a_file_that_no_run_was_creating_is_never_finished() {
     }
 }
 
-/// A directory in the way of a file makes a run fail half-way that planning did not foresee.
+/// A directory at the path of a file makes a run fail in a way that planning did not foresee.
 #[test]
 fn a_run_that_fails_leaves_the_record_of_what_it_was_creating() {
     let target = Target::blank();
@@ -571,7 +572,7 @@ fn a_run_that_fails_leaves_the_record_of_what_it_was_creating() {
     assert!(!target.exists(RECORD));
 }
 
-/// Whoever can write to the directory may have made it between plan and run.
+/// A user who can write to the directory may have created it between plan and run.
 #[test]
 fn another_name_of_a_file_is_not_taken_for_the_record() {
     let target = Target::blank();
@@ -597,7 +598,7 @@ fn the_name_of_the_record_is_reserved() {
         json!({"links": [{"path": "/.kindling-unfinished", "target": "/x"}]}),
     ];
     for is_there in [false, true] {
-        // Those that can be as wanted already are the directory and the link.
+        // Only the directory and the link can already be as requested.
         for entry in &entries[if is_there { 2 } else { 0 }..] {
             let target = Target::blank();
             target.mkdir("/etc");
@@ -609,7 +610,7 @@ fn the_name_of_the_record_is_reserved() {
             assert!(refusals[0].contains(reserved), "{entry}: {refusals:?}");
         }
     }
-    // Where there is never a record it is a name like any other.
+    // Where there is never a record, the name is not reserved.
     let elsewhere = json!({"files": [{"path": "/data/.kindling-unfinished"}]});
     let planned = Target::blank().plan(&storage(elsewhere));
     assert_eq!(super::texts(&planned.refusals), Vec::<String>::new());
@@ -630,8 +631,8 @@ fn entries_at_one_place_are_refused() {
 
 #[test]
 fn files_below_links_of_the_same_config() {
-    // Validation refuses paths through links of the config by their text; a link of the target can
-    // still bring the two together.
+    // Validation refuses paths through links of the config by their text; a link of the target can still make two paths
+    // the same.
     let target = Target::blank();
     target.link("/alias", "/var").mkdir("/var");
     let config = storage(json!({
@@ -698,7 +699,7 @@ fn a_stale_temporary_name_is_reused() {
     let target = Target::blank();
     target.link("/l", "old");
     let config = storage(json!({ "links": [{"path": "/l", "target": "new", "overwrite": true}] }));
-    // The name a killed run would have left; learnt by making one fail to rename.
+    // A killed run would leave the temporary name; a rename that fails must not.
     let planned = target.plan(&config);
     std::fs::remove_file(target.at("/l")).expect("removed");
     target.mkdir("/l");
@@ -755,7 +756,7 @@ fn bare_trees_refuse_disks_unless_told_to_skip() {
 }
 
 #[test]
-fn account_databases_are_not_replaced_beside_accounts() {
+fn account_databases_are_not_replaced_together_with_accounts() {
     let passwd = json!({"users": [{"name": "core"}]});
     let file = |path: &str, rest: Value| {
         let mut file = json!({"path": path, "overwrite": true, "contents": {"source": "data:,x"}});
@@ -788,11 +789,11 @@ fn account_databases_are_not_replaced_beside_accounts() {
         target
             .write("/etc/group", "root:x:0:\n")
             .link("/link", "etc");
-        let told = texts(&target.plan(&config).refusals).join("\n");
-        let wanted = refused.map(|path| format!("cannot replace {path}"));
-        match wanted {
-            Some(wanted) => assert!(told.contains(&wanted), "{told}\n{config}"),
-            None => assert!(!told.contains("cannot replace"), "{told}\n{config}"),
+        let refusals = texts(&target.plan(&config).refusals).join("\n");
+        let expected = refused.map(|path| format!("cannot replace {path}"));
+        match expected {
+            Some(expected) => assert!(refusals.contains(&expected), "{refusals}\n{config}"),
+            None => assert!(!refusals.contains("cannot replace"), "{refusals}\n{config}"),
         }
     }
 }

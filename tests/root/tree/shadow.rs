@@ -1,22 +1,23 @@
-//! Random requests through the shadow tools, as Ignition runs them, and through us: the same databases and homes.
+//! Random requests through the shadow tools, as Ignition runs them, and through kindling: the databases and homes must
+//! be the same.
 //!
-//! `KINDLING_SHADOW_SEED` asks for other rounds, `KINDLING_SHADOW_ROUNDS` for another number of them.
+//! `KINDLING_SHADOW_SEED` sets the seed, `KINDLING_SHADOW_ROUNDS` the number of rounds.
 //!
-//! What differs on purpose, and is left out here:
-//! - Backups (`passwd-`) and locks (`.pwd.lock`) are not made: every file is replaced as a whole.
+//! Intended differences, which are not compared here:
+//! - Backups (`passwd-`) and locks (`.pwd.lock`) are not created: every file is replaced as a whole.
 //! - `lastlog` and `faillog` are left alone.
-//! - Where the target has no `shadow` or `gshadow`, hashes do not go to the file that all can read: the secret one is
-//!   made. So every target here has a `shadow`, and groups get no hash where there is no `gshadow`.
+//! - If the target has no `shadow` or `gshadow`, hashes are not written to the world-readable file: the secret one is
+//!   created. So every target here has a `shadow`, and groups get no hash if there is no `gshadow`.
 //! - An entry of `passwd` without one in `shadow` gets one with a new hash; the tools leave the hash in `passwd`.
 //! - Names that Debian's tools allow and upstream's do not (digits only, quotes) are refused.
-//! - A home that is to be moved to a directory that exists stays, and the directory is the new home; the tools fail.
-//! - A home that has to be made for a user that exists is made; the tools do not.
-//! - An unused group with the name and number of a new user, which a run that was killed may have left, becomes the
-//!   user's own; useradd fails.
-//! - Directories above a home that is moved are made; usermod fails. So they are there in every target here.
-//! - A password that is set already keeps its date.
-//! - Blanks around names in the list of members go when the list changes.
-//! - A home of somebody else stays when its user is deleted; the tools do the same, and fail.
+//! - A home that should be moved to an existing directory stays, and that directory is the new home; the tools fail.
+//! - A missing home of an existing user is created; the tools do not create it.
+//! - An unused group with the name and id of a new user, which a killed run may have left, becomes the user's own;
+//!   useradd fails.
+//! - Directories above a home that is moved are created; usermod fails. So they exist in every target here.
+//! - A password that is already set keeps its date.
+//! - Blanks around names in the list of members are removed when the list changes.
+//! - A home that another user owns is kept when its user is deleted; so it is by the tools, which fail.
 
 use super::Target;
 use crate::common::run::stderr;
@@ -25,7 +26,7 @@ use std::process::Command;
 
 const SEED: u64 = 0x5EED_ACC0;
 const ROUNDS: u64 = 150;
-const REQUESTS_A_ROUND: usize = 6;
+const REQUESTS_PER_ROUND: usize = 6;
 const DATABASES: [&str; 6] = [
     "/etc/passwd",
     "/etc/group",
@@ -34,8 +35,8 @@ const DATABASES: [&str; 6] = [
     "/etc/subuid",
     "/etc/subgid",
 ];
-/// What useradd says of a group of the user's name.
-const GROUP_LEFT: &str = "exists - if you want to add this user to that group, use -g";
+/// Message of useradd about an existing group with the user's name.
+const GROUP_EXISTS: &str = "exists - if you want to add this user to that group, use -g";
 const NAMES: [&str; 6] = ["a", "b", "core", "ops", "mail", "sudo"];
 const IDS: [u32; 9] = [0, 8, 27, 100, 500, 998, 1000, 1001, 1003];
 
@@ -46,8 +47,8 @@ fn number_from(variable: &str) -> Option<u64> {
 struct Random(fastrand::Rng);
 
 impl Random {
-    fn chance(&mut self, one_in: u32) -> bool {
-        self.0.u32(0..one_in) == 0
+    fn one_in(&mut self, count: u32) -> bool {
+        self.0.u32(0..count) == 0
     }
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.0.usize(0..from.len())]
@@ -71,18 +72,18 @@ fn target(random: &mut Random) -> Target {
         .mkdir("/srv")
         .mkdir("/var/mail")
         .mkdir("/root");
-    let group = match random.chance(2) {
+    let group = match random.one_in(2) {
         true => "root:x:0:\nmail:x:8:\nusers:x:100:\nsudo:x:27:mail\nadm:x:4:mail\n",
         false => {
             "root:x:0:\nmail:x:8:\nusers:x:100:\nsudo:x:27:\n# note\nodd:line\nadm:x:4:mail,x\n+:::\n"
         }
     };
     target.write("/etc/group", group);
-    if !random.chance(4) {
+    if !random.one_in(4) {
         let text = "root:*::\nmail:*::\nusers:*::\nsudo:*:a,mail:mail\nadm:*::mail\n";
         target.write("/etc/gshadow", text);
     }
-    if random.chance(2) {
+    if random.one_in(2) {
         let ranges = random.pick(&["", "x:165536:65536\ny:100000:65536\n", "x:100000:70000\n"]);
         target.write("/etc/subuid", ranges);
         target.write("/etc/subgid", ranges);
@@ -103,7 +104,7 @@ fn target(random: &mut Random) -> Target {
         ("SUB_UID_COUNT", &["65536", "1000"]),
     ];
     for (key, values) in settings {
-        if !random.chance(3) {
+        if !random.one_in(3) {
             policy += &format!("{key} {}\n", random.pick(values));
         }
     }
@@ -117,7 +118,7 @@ fn target(random: &mut Random) -> Target {
         ("HOME", &["/home"]),
     ];
     for (key, values) in settings {
-        if random.chance(2) {
+        if random.one_in(2) {
             defaults += &format!("{key}={}\n", random.pick(values));
         }
     }
@@ -126,35 +127,35 @@ fn target(random: &mut Random) -> Target {
 }
 
 fn group(random: &mut Random, has_secrets: bool) -> Value {
-    let mut wish = Map::new();
-    wish.insert("name".into(), json!(random.pick(&NAMES)));
-    if random.chance(4) {
-        wish.insert("shouldExist".into(), json!(false));
-        return wish.into();
+    let mut entry = Map::new();
+    entry.insert("name".into(), json!(random.pick(&NAMES)));
+    if random.one_in(4) {
+        entry.insert("shouldExist".into(), json!(false));
+        return entry.into();
     }
-    if random.chance(2) {
-        wish.insert("gid".into(), json!(random.pick(&IDS)));
+    if random.one_in(2) {
+        entry.insert("gid".into(), json!(random.pick(&IDS)));
     }
-    if random.chance(3) {
-        wish.insert("system".into(), json!(true));
+    if random.one_in(3) {
+        entry.insert("system".into(), json!(true));
     }
-    if has_secrets && random.chance(4) {
-        wish.insert("passwordHash".into(), json!("$6$g$hash"));
+    if has_secrets && random.one_in(4) {
+        entry.insert("passwordHash".into(), json!("$6$g$hash"));
     }
-    wish.into()
+    entry.into()
 }
 
 fn user(random: &mut Random) -> Value {
-    let mut wish = Map::new();
+    let mut entry = Map::new();
     let name = random.pick(&NAMES);
-    wish.insert("name".into(), json!(name));
-    if random.chance(4) {
-        wish.insert("shouldExist".into(), json!(false));
-        return wish.into();
+    entry.insert("name".into(), json!(name));
+    if random.one_in(4) {
+        entry.insert("shouldExist".into(), json!(false));
+        return entry.into();
     }
     let mut set = |random: &mut Random, one_in: u32, key: &str, value: Value| {
-        if random.chance(one_in) {
-            wish.insert(key.into(), value);
+        if random.one_in(one_in) {
+            entry.insert(key.into(), value);
         }
     };
     let id = random.pick(&IDS);
@@ -178,12 +179,12 @@ fn user(random: &mut Random) -> Value {
     set(random, 4, "shell", json!("/bin/zsh"));
     let hash = random.pick(&["", "$6$salt$hash"]);
     set(random, 2, "passwordHash", json!(hash));
-    wish.into()
+    entry.into()
 }
 
-/// The command that Ignition runs; `None` where there is nothing to do.
-fn command(target: &Target, list: &str, wish: &Value) -> Option<Command> {
-    let name = wish["name"].as_str().expect("a name");
+/// The command that Ignition runs; `None` if there is nothing to do.
+fn command(target: &Target, list: &str, entry: &Value) -> Option<Command> {
+    let name = entry["name"].as_str().expect("a name");
     let (kind, file) = match list {
         "groups" => ("group", "/etc/group"),
         _ => ("user", "/etc/passwd"),
@@ -193,7 +194,7 @@ fn command(target: &Target, list: &str, wish: &Value) -> Option<Command> {
         .read(file)
         .lines()
         .any(|line| line.starts_with(&start));
-    let verb = match (wish["shouldExist"] == json!(false), is_there) {
+    let verb = match (entry["shouldExist"] == json!(false), is_there) {
         (true, false) => return None,
         (true, true) => "del",
         (false, true) => "mod",
@@ -205,14 +206,14 @@ fn command(target: &Target, list: &str, wish: &Value) -> Option<Command> {
         command.arg("--remove");
     }
     if verb != "del" {
-        options(&mut command, kind, verb, wish);
+        options(&mut command, kind, verb, entry);
     }
     command.arg(name);
     Some(command)
 }
 
-fn options(command: &mut Command, kind: &str, verb: &str, wish: &Value) {
-    let is_set = |key: &str| wish[key] == json!(true);
+fn options(command: &mut Command, kind: &str, verb: &str, entry: &Value) {
+    let is_set = |key: &str| entry[key] == json!(true);
     let texts: &[(&str, &str)] = match kind {
         "group" => &[("--gid", "gid")],
         _ => &[
@@ -223,7 +224,7 @@ fn options(command: &mut Command, kind: &str, verb: &str, wish: &Value) {
         ],
     };
     for (option, key) in texts {
-        match &wish[*key] {
+        match &entry[*key] {
             Value::Null => {}
             Value::String(text) => {
                 command.args([*option, text.as_str()]);
@@ -233,17 +234,17 @@ fn options(command: &mut Command, kind: &str, verb: &str, wish: &Value) {
             }
         }
     }
-    if let Some(groups) = wish["groups"].as_array() {
+    if let Some(groups) = entry["groups"].as_array() {
         let groups: Vec<&str> = groups.iter().filter_map(Value::as_str).collect();
         command.args(["--groups", &groups.join(",")]);
     }
-    if let Some(home) = wish["homeDir"].as_str() {
+    if let Some(home) = entry["homeDir"].as_str() {
         command.args(["--home", home]);
         if verb == "mod" {
             command.arg("--move-home");
         }
     }
-    let hash = match wish["passwordHash"].as_str() {
+    let hash = match entry["passwordHash"].as_str() {
         None if kind == "user" && verb == "add" => Some("*"),
         Some("") => Some("*"),
         other => other,
@@ -268,9 +269,9 @@ fn options(command: &mut Command, kind: &str, verb: &str, wish: &Value) {
     }
 }
 
-/// True if a request has another outcome on purpose; see the head of this file.
-fn differs_on_purpose(ours: &Target, list: &str, wish: &Value) -> bool {
-    let name = wish["name"].as_str().expect("a name");
+/// True if a request has an intentionally different outcome; see the head of this file.
+fn differs_on_purpose(ours: &Target, list: &str, entry: &Value) -> bool {
+    let name = entry["name"].as_str().expect("a name");
     let line = ours.read("/etc/passwd");
     let start = format!("{name}:");
     let present = line
@@ -280,7 +281,7 @@ fn differs_on_purpose(ours: &Target, list: &str, wish: &Value) -> bool {
         return false;
     };
     let uid: Option<u32> = present.and_then(|line| line.split(':').nth(2)?.parse().ok());
-    if wish["shouldExist"] == json!(false) {
+    if entry["shouldExist"] == json!(false) {
         let owner = ours.exists(home).then(|| ours.owner_and_mode(home));
         let is_own =
             |owner: &String| owner.split(' ').nth(1) == uid.map(|uid| uid.to_string()).as_deref();
@@ -290,7 +291,7 @@ fn differs_on_purpose(ours: &Target, list: &str, wish: &Value) -> bool {
             .any(|other| other == home);
         return is_shared || owner.is_some_and(|owner| !is_own(&owner));
     }
-    match wish["homeDir"].as_str() {
+    match entry["homeDir"].as_str() {
         Some(new) if new != home => ours.exists(new) || !ours.exists(home),
         _ => !ours.exists(home),
     }
@@ -303,7 +304,7 @@ fn undated(path: &str, line: &str) -> String {
     kept.map(|(_, field)| field).collect::<Vec<_>>().join(":")
 }
 
-/// Every line of every database, every node of a home.
+/// All lines of all databases, and all nodes of homes.
 fn state(target: &Target) -> Vec<String> {
     let mut state = Vec::new();
     for path in DATABASES {
@@ -324,7 +325,7 @@ fn state(target: &Target) -> Vec<String> {
     state
 }
 
-/// Makes one target like the other.
+/// Copies one target to another.
 fn copy(from: &Target, to: &Target) {
     for path in ["/etc", "/home", "/srv", "/var", "/root"] {
         let _ = std::fs::remove_dir_all(to.at(path));
@@ -339,10 +340,10 @@ fn copy(from: &Target, to: &Target) {
     }
 }
 
-/// One request both ways. Both targets are the same before and after.
-fn request(ours: &Target, theirs: &Target, list: &str, wish: &Value) -> Result<(), String> {
-    let skipped = differs_on_purpose(ours, list, wish);
-    let config = json!({"passwd": {list: [wish]}});
+/// Runs one request both ways. Both targets are the same before and after.
+fn request(ours: &Target, theirs: &Target, list: &str, entry: &Value) -> Result<(), String> {
+    let skipped = differs_on_purpose(ours, list, entry);
+    let config = json!({"passwd": {list: [entry]}});
     let planned = ours.plan(&config);
     let refused = planned
         .refusals
@@ -351,13 +352,13 @@ fn request(ours: &Target, theirs: &Target, list: &str, wish: &Value) -> Result<(
     if refused.is_none() {
         let done = ours.execute(planned.operations);
         done.map_err(|error| format!("planned, and failed: {error}"))?;
-        let again = ours.plan(&config);
-        let changes = again.changes();
-        if !again.refusals.is_empty() || !changes.is_empty() {
-            return Err(format!("planned again: {changes:?} {:?}", again.refusals));
+        let second = ours.plan(&config);
+        let changes = second.changes();
+        if !second.refusals.is_empty() || !changes.is_empty() {
+            return Err(format!("planned again: {changes:?} {:?}", second.refusals));
         }
     }
-    let output = command(theirs, list, wish)
+    let output = command(theirs, list, entry)
         .map(|mut command| command.output().expect("the shadow tools run"));
     let failed = output
         .as_ref()
@@ -369,7 +370,7 @@ fn request(ours: &Target, theirs: &Target, list: &str, wish: &Value) -> Result<(
     }
     match (refused, failed) {
         (Some(cause), None) => return Err(format!("only we refuse: {cause}")),
-        (None, Some(error)) if error.contains(GROUP_LEFT) => {
+        (None, Some(error)) if error.contains(GROUP_EXISTS) => {
             copy(ours, theirs);
             return Ok(());
         }
@@ -403,18 +404,18 @@ fn the_shadow_tools_do_the_same() {
         let ours = target(&mut random);
         let theirs = Target::blank();
         copy(&ours, &theirs);
-        let mut wishes = Vec::new();
-        for _ in 0..REQUESTS_A_ROUND {
-            let (list, wish) = match random.chance(3) {
+        let mut entries = Vec::new();
+        for _ in 0..REQUESTS_PER_ROUND {
+            let (list, entry) = match random.one_in(3) {
                 true => ("groups", group(&mut random, ours.exists("/etc/gshadow"))),
                 false => ("users", user(&mut random)),
             };
-            wishes.push(format!("{list}: {wish}"));
-            if let Err(failure) = request(&ours, &theirs, list, &wish) {
+            entries.push(format!("{list}: {entry}"));
+            if let Err(failure) = request(&ours, &theirs, list, &entry) {
                 let policy = ours.read("/etc/login.defs") + &ours.read("/etc/default/useradd");
                 failures.push(format!(
                     "round {round} of seed {seed}:\n{}\n{policy}{failure}",
-                    wishes.join("\n")
+                    entries.join("\n")
                 ));
                 break;
             }

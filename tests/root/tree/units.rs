@@ -96,9 +96,9 @@ fn enabled_units_are_disabled() {
     );
 }
 
-/// Of the root directory and the topmost slice.
+/// Such as those of the root directory and of the root slice.
 #[test]
-fn names_that_begin_with_a_dash_are_no_options() {
+fn unit_names_with_a_leading_dash_are_not_options() {
     let target = Target::blank();
     let link = format!("{UNITS}/a.target.wants/-.mount");
     target
@@ -111,7 +111,7 @@ fn names_that_begin_with_a_dash_are_no_options() {
     assert!(!target.exists(&link));
 }
 
-/// `systemctl disable` leaves the links of a masked unit, which start nothing: there would be something to do in every run.
+/// `systemctl disable` keeps the links of a masked unit, which start nothing: every run would have something to do.
 #[test]
 fn masked_units_are_not_disabled() {
     let target = Target::blank();
@@ -128,9 +128,9 @@ fn masked_units_are_not_disabled() {
     assert!(target.exists(&link));
 }
 
-/// `systemctl disable` removes links only: a file there would be something to do in every run.
+/// `systemctl disable` removes only links: with a file there, every run would have something to do.
 #[test]
-fn files_where_links_belong_enable_nothing() {
+fn files_in_place_of_links_enable_nothing() {
     let target = Target::blank();
     target.write(&format!("{UNITS}/multi-user.target.wants/on.service"), "");
     let planned = target.plan(&units(json!([{"name": "on.service", "enabled": false}])));
@@ -173,7 +173,7 @@ fn present_units_are_replaced_and_unmasked() {
 }
 
 #[test]
-fn a_unit_wins_over_a_file_entry() {
+fn a_unit_takes_precedence_over_a_file_entry() {
     let target = Target::blank();
     target.link("/alias", UNITS).mkdir(UNITS);
     target.apply(&json!({

@@ -1,5 +1,5 @@
-"""Azure Blob Storage with Azurite behind a front, and the service that gives a machine tokens of its identity.
-Azurite itself judges the tokens, which is why it has to be spoken to over TLS."""
+"""Azure Blob Storage with Azurite behind a front end, and the service that gives a machine tokens for its identity.
+Azurite itself checks the tokens, which is why it must be reached over TLS."""
 import base64
 import datetime
 import json

@@ -1,8 +1,8 @@
-"""What the stores of the test have in common: a metadata service, a front over TLS, and a control for the test.
+"""What the stores of the test have in common: a metadata service, a front end over TLS, and control for the test.
 
-The front stands where the names of a store resolve to. It judges what comes in as the real store does where the
-emulator behind it does not, and makes answers fail as the test asks for. Control: PUT /state with JSON begins a case;
-GET /log gives what was asked since.
+The names of a store resolve to the front end. It checks requests like the real store if the emulator behind it does
+not, and makes responses fail as the test requests. Control: PUT /state with JSON begins a case; GET /log returns the
+requests since then.
 """
 import http.client
 import http.server
@@ -17,13 +17,13 @@ from email.utils import formatdate
 
 CONTROL_PORT = 8099
 METADATA_ADDRESS = "169.254.169.254"
-PATIENCE_S = 60
-# Not for us to hand on.
+START_TIMEOUT_S = 60
+# Not to be forwarded.
 HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "content-length", "date", "server"}
 
 
 class Cloud:
-    """State of the case that runs, and what was asked in it."""
+    """State of the current case, and the requests in it."""
 
     def __init__(self):
         self.lock = threading.Lock()
@@ -38,12 +38,12 @@ class Cloud:
     def get(self, name, default=None):
         return self.state.get(name, default)
 
-    def note(self, **entry):
+    def record(self, **entry):
         with self.lock:
             self.log.append(entry)
 
     def take(self, name):
-        """The next of a list, if one is left."""
+        """Removes and returns the next item of a list, if one is left."""
         with self.lock:
             left = self.state.get(name) or []
             return left.pop(0) if left else None
@@ -88,7 +88,7 @@ def handler(cloud, side, answer_of):
                 answer = Answer.of_error(fault["status"], "SlowDown", "Please reduce your request rate.")
             if side != "control":
                 names = {name.lower(): value for name, value in self.headers.items()}
-                cloud.note(side=side, method=self.command, host=names.get("host", ""), path=self.path,
+                cloud.record(side=side, method=self.command, host=names.get("host", ""), path=self.path,
                            headers=names, status=answer.status)
             if fault and "drop" in fault:
                 self.close_connection = True
@@ -142,7 +142,7 @@ class Server(http.server.ThreadingHTTPServer):
                 pass
 
     def handle_error(self, request, client_address):
-        # Connections that break are part of the test; anything else is told.
+        # Broken connections are part of the test; anything else is reported.
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
 
@@ -153,7 +153,7 @@ def start(address, port, handler_class, certificate=None):
 
 
 def wait_for(port):
-    end = time.time() + PATIENCE_S
+    end = time.time() + START_TIMEOUT_S
     while time.time() < end:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -164,7 +164,7 @@ def wait_for(port):
 
 
 def ask(port, method, path, body=None, headers=(), context=None):
-    """Asks an emulator; the answer with all its headers."""
+    """Sends a request to an emulator; returns the answer with all its headers."""
     if context:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=context)
     else:
@@ -185,7 +185,7 @@ def ask(port, method, path, body=None, headers=(), context=None):
 
 def expect(answer, *statuses):
     if answer.status not in statuses:
-        sys.exit(f"the emulator said {answer.status}: {answer.body[:500]!r}")
+        sys.exit(f"the emulator answered {answer.status}: {answer.body[:500]!r}")
     return answer
 
 

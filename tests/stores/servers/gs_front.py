@@ -1,4 +1,4 @@
-"""Google Cloud Storage with its emulator behind a front that wants tokens, and the service that gives them."""
+"""Google Cloud Storage with its emulator behind a front end that requires tokens, and the service that issues them."""
 import sys
 from urllib.parse import quote
 

@@ -1,4 +1,4 @@
-"""Amazon S3 with moto behind a front that checks signatures with Amazon's own code, and the service that gives an
+"""Amazon S3 with moto behind a front end that checks signatures with Amazon's own code, and the service that gives an
 instance the credentials of its role."""
 import datetime
 import re
@@ -28,7 +28,7 @@ cloud = Cloud()
 
 
 def moto(method, path, body=None, headers=(), region="us-east-1"):
-    """Asks moto, which gives owners more than others and does not look who they are: that was done here."""
+    """Sends a request to moto, which gives owners more rights but does not authenticate them: that is done here."""
     scope = f"AWS4-HMAC-SHA256 Credential=x/20260101/{region}/s3/aws4_request, SignedHeaders=host, Signature=x"
     return ask(MOTO_PORT, method, path, body, {**dict(headers), "Authorization": scope})
 
@@ -51,7 +51,7 @@ def seed():
 
 
 def signature_problem(request, region):
-    """What is wrong with a signed request; None if nothing is."""
+    """The error for a signed request; None if the signature is valid."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     pattern = (r"^AWS4-HMAC-SHA256 Credential=([^/]+)/(\d{8})/([^/]+)/s3/aws4_request, "
                r"SignedHeaders=([a-z0-9;-]+), Signature=([0-9a-f]{64})$")
@@ -75,11 +75,11 @@ def signature_problem(request, region):
     if abs((now - at).total_seconds()) > 900 or not stamp.startswith(day):
         return Answer.of_error(403, "RequestTimeTooSkewed", "The difference is too large.")
     url = f"https://{headers['host']}{request.path}"
-    again = AWSRequest(request.command, url, headers={name: headers[name] for name in names})
-    again.context["timestamp"] = stamp
+    rebuilt = AWSRequest(request.command, url, headers={name: headers[name] for name in names})
+    rebuilt.context["timestamp"] = stamp
     signer = S3SigV4Auth(Credentials(key_id, SECRET, SESSION_TOKEN), "s3", region)
-    text = signer.string_to_sign(again, signer.canonical_request(again))
-    if signer.signature(text, again) != signature:
+    text = signer.string_to_sign(rebuilt, signer.canonical_request(rebuilt))
+    if signer.signature(text, rebuilt) != signature:
         return Answer.of_error(403, "SignatureDoesNotMatch", f"expected for {request.path}")
     return None
 
@@ -119,7 +119,7 @@ def front(request):
     answer = moto(request.command, path + query, None, wanted)
     if request.command == "HEAD":
         answer.headers += region
-    # Nobody may be sure of what a real store does about this header.
+    # We must not rely on what a real store does with this header.
     if "If-Range" in request.headers:
         return Answer(400, "If-Range")
     etag = cloud.take("etags")

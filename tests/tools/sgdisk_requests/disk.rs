@@ -1,4 +1,4 @@
-//! What a round happens on, and a reader of tables that shares nothing with ours.
+//! The disk of a round, and a reader of tables that shares no code with ours.
 
 use super::Slots;
 use kindling::disk::gpt::{self, Table, TableFacts};
@@ -13,7 +13,7 @@ pub struct Slot {
     pub start: u64,
     pub sectors: u64,
     pub kind: String,
-    /// Empty = chosen when it is written.
+    /// Empty = generated when the table is written.
     pub guid: String,
     pub label: String,
     pub attributes: u64,
@@ -50,13 +50,13 @@ impl Medium {
             .arg(&medium.path)
             .output()
             .expect("losetup is installed (package mount)");
-        let said = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+        let device = String::from_utf8_lossy(&done.stdout).trim().to_owned();
         assert!(
             done.status.success(),
             "a loop device with sectors of 4096 bytes, for which this must run as root: {}",
             String::from_utf8_lossy(&done.stderr)
         );
-        medium.path = said.into();
+        medium.path = device.into();
         medium.sector_bytes = 4096;
         medium.sectors = bytes / 4096;
         medium
@@ -69,14 +69,14 @@ impl Medium {
         }
         .expect("a temporary directory")
     }
-    /// True if its size can be chosen.
+    /// True for an image file, whose size can be chosen.
     pub fn is_file(&self) -> bool {
         self.path.starts_with(self.directory.path())
     }
     pub fn sectors_per_mib(&self) -> u64 {
         (1 << 20) / u64::from(self.sector_bytes)
     }
-    /// Blank but for a table.
+    /// Makes the disk blank except for a table.
     pub fn reset(&mut self, table: Option<&Table>) {
         let mut file = File::options();
         let mut file = file
@@ -103,7 +103,7 @@ impl Medium {
         let mut file = File::open(&self.path).expect("the disk");
         gpt::read(&mut file, self.sector_bytes, self.sectors).expect("readable")
     }
-    /// The primary table, byte by byte; empty if there is none.
+    /// The partitions in the primary table, parsed from its bytes; empty if there is none.
     pub fn slots(&self) -> Slots {
         let sector = self.sector_bytes as usize;
         let mut bytes = vec![0; 34 * sector.max(4096)];

@@ -1,16 +1,16 @@
-//! Random tables and random configs: the table our planner computes is the one that sgdisk leaves on
-//! an image file when it is called as Ignition calls it, or both refuse.
+//! Random tables and random configs: the table that our planner computes is the one that sgdisk leaves on an image file
+//! when it is called as Ignition calls it, or both reject the config.
 //!
-//! Where we differ on purpose, and what each difference is held to:
+//! We differ on purpose in these cases, which have these requirements:
 //! - An entry without number that describes a partition exactly is that partition ([`adopt`]); sgdisk
-//!   would make a second one at every run. The result must be that of the entry with the number.
+//!   would create another one in every run. The result must be that of the entry with the number.
 //! - A partition that keeps its start and its type keeps its attribute bits when it is resized or replaced; sgdisk clears them.
-//! - A given start with an open size: sgdisk takes the end of the largest free block and fails when
-//!   the start is in another one. The result must be that of sgdisk with the size written out.
-//! - A start that sgdisk moves when it commits, so that Ignition's check fails behind a table that is
-//!   already written: we place it where it was resolved, or refuse.
+//! - A given start with an open size: sgdisk uses the end of the largest free block and fails if
+//!   the start is in another one. The result must be that of sgdisk with an explicit size.
+//! - A start that sgdisk moves when it commits, so that Ignition's check fails after the table has
+//!   been written: we place it where it was resolved, or reject the config.
 //!
-//! `KINDLING_SGDISK_SEED` asks for other rounds, `KINDLING_SGDISK_ROUND` repeats one of them.
+//! `KINDLING_SGDISK_SEED` selects other rounds, `KINDLING_SGDISK_ROUND` repeats one of them.
 #![allow(
     clippy::print_stdout,
     reason = "a test that fails shows how far it came"
@@ -23,7 +23,7 @@ mod reference;
 
 use disk::{Medium, Slot};
 use random::Numbers;
-use reference::{Outcome, Sgdisk, Want};
+use reference::{Outcome, RequestedPartition, Sgdisk};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,7 +33,7 @@ const SEED: u64 = 0x5EED_0F56_17D1_5C00;
 /// A table by slot.
 type Slots = BTreeMap<u32, Slot>;
 
-/// How often what was seen; a test that only sees refusals shows nothing.
+/// How often each case occurred; a test with only refusals would prove nothing.
 #[derive(Debug, Default)]
 struct Tally {
     equal: AtomicU32,
@@ -64,7 +64,7 @@ fn sectors_of_512_bytes() {
     files(3000);
 }
 
-/// About a minute on two processors that have nothing else to do.
+/// Takes about a minute on two idle processors.
 #[test]
 #[ignore = "the same as sectors_of_512_bytes, longer"]
 fn ten_thousand_rounds() {
@@ -73,7 +73,7 @@ fn ten_thousand_rounds() {
 
 fn files(count: u32) {
     let tally = rounds(count, Medium::file);
-    judge(&tally, count);
+    check_tally(&tally, count);
     for (name, counter) in [
         ("adopted", &tally.adopted),
         ("resized", &tally.resized),
@@ -83,13 +83,13 @@ fn files(count: u32) {
     }
 }
 
-/// sgdisk takes the sectors of a file to have 512 bytes; so these are loop devices.
+/// sgdisk assumes sectors of 512 bytes for files, so these are loop devices.
 #[test]
 fn sectors_of_4096_bytes() {
-    judge(&rounds(400, Medium::loop_device), 400);
+    check_tally(&rounds(400, Medium::loop_device), 400);
 }
 
-fn judge(tally: &Tally, count: u32) {
+fn check_tally(tally: &Tally, count: u32) {
     println!("{count} rounds: {tally:?}");
     for (name, counter) in [
         ("equal", &tally.equal),
@@ -125,7 +125,7 @@ fn rounds(count: u32, medium: fn() -> Medium) -> Tally {
                         return;
                     }
                     let numbers = Numbers::of_round(seed, round);
-                    if let Err(failure) = one(numbers, &mut medium, &sgdisk, &tally) {
+                    if let Err(failure) = run_round(numbers, &mut medium, &sgdisk, &tally) {
                         let mut all = failures.lock().expect("no panic");
                         all.push(format!("round {round} of seed {seed}: {failure}"));
                     }
@@ -138,8 +138,8 @@ fn rounds(count: u32, medium: fn() -> Medium) -> Tally {
     tally
 }
 
-/// One round; the error tells everything about it.
-fn one(
+/// Runs one round; the error describes all of it.
+fn run_round(
     mut numbers: Numbers,
     medium: &mut Medium,
     sgdisk: &Sgdisk,
@@ -151,23 +151,25 @@ fn one(
     let (config, disk) = random::config(&mut numbers, &before, medium);
 
     let ours = ours::plan(&config, medium);
-    let mut wanted = reference::wanted(&disk, medium.sector_bytes);
+    let mut requested = reference::requested_partitions(&disk, medium.sector_bytes);
     let wiped = disk.wipe_table == Some(true);
     let present = if wiped { Slots::new() } else { before.clone() };
-    if adopt(&mut wanted, &present) {
+    if adopt(&mut requested, &present) {
         Tally::count(&tally.adopted);
     }
     let mut log = Vec::new();
-    let theirs = sgdisk.ignition(&wanted, wiped, medium, &mut log);
+    let theirs = sgdisk.ignition(&requested, wiped, medium, &mut log);
 
-    let verdict = match (&ours, &theirs) {
-        (Ok(ours), Outcome::Made(theirs)) => same(ours, theirs, &before, tally).map(|()| {
-            Tally::count(if *ours == before {
-                &tally.equal
-            } else {
-                &tally.changed
-            });
-        }),
+    let result = match (&ours, &theirs) {
+        (Ok(ours), Outcome::Made(theirs)) => {
+            compare_tables(ours, theirs, &before, tally).map(|()| {
+                Tally::count(if *ours == before {
+                    &tally.equal
+                } else {
+                    &tally.changed
+                });
+            })
+        }
         (Err(_), Outcome::Refused(_)) => {
             Tally::count(&tally.refused);
             Ok(())
@@ -178,20 +180,20 @@ fn one(
         }
         (Ok(ours), Outcome::Moved(resolved)) => {
             Tally::count(&tally.moved);
-            places(ours, resolved)
+            check_places(ours, resolved)
         }
         (Ok(ours), Outcome::Refused(_)) => {
             Tally::count(&tally.better);
             medium.reset(table.as_ref());
-            written_out(
-                ours, &before, &present, &wanted, wiped, medium, sgdisk, &mut log, tally,
+            check_with_explicit_sizes(
+                ours, &before, &present, &requested, wiped, medium, sgdisk, &mut log, tally,
             )
         }
-        (Err(why), Outcome::Made(_)) => Err(format!("we alone refuse: {why}")),
+        (Err(reason), Outcome::Made(_)) => Err(format!("we alone refuse: {reason}")),
     };
-    verdict.map_err(|why| {
+    result.map_err(|reason| {
         format!(
-            "{why}\nsectors of {} bytes, {} of them\ntable: {before:#?}\nconfig: {config}\nsgdisk:\n{}\nours: {ours:#?}\ntheirs: {theirs:#?}",
+            "{reason}\nsectors of {} bytes, {} of them\ntable: {before:#?}\nconfig: {config}\nsgdisk:\n{}\nours: {ours:#?}\ntheirs: {theirs:#?}",
             medium.sector_bytes,
             medium.sectors,
             log.join("\n")
@@ -199,40 +201,45 @@ fn one(
     })
 }
 
-/// Names the partitions that entries without number stand for. True if there is one.
-fn adopt(wanted: &mut [Want], present: &Slots) -> bool {
-    let mut taken: Vec<u32> = wanted.iter().map(|want| want.number).collect();
+/// Assigns existing partitions to entries without number that describe them. True if there is one.
+fn adopt(requested: &mut [RequestedPartition], present: &Slots) -> bool {
+    let mut taken: Vec<u32> = requested.iter().map(|partition| partition.number).collect();
     let mut adopted = Vec::new();
-    for want in wanted
+    for partition in requested
         .iter_mut()
-        .filter(|want| want.number == 0 && want.should_exist)
+        .filter(|partition| partition.number == 0 && partition.should_exist)
     {
         let is =
             |given: Option<u64>, own: u64| matches!(given, None | Some(0)) || given == Some(own);
         let text = |given: &str, own: &str| given.is_empty() || given.eq_ignore_ascii_case(own);
         let own = present.iter().find(|(number, slot)| {
             !taken.contains(number)
-                && want.label.as_ref() == Some(&slot.label)
-                && is(want.start, slot.start)
-                && is(want.size, slot.sectors)
-                && text(&want.kind, &slot.kind)
-                && text(&want.guid, &slot.guid)
+                && partition.label.as_ref() == Some(&slot.label)
+                && is(partition.start, slot.start)
+                && is(partition.size, slot.sectors)
+                && text(&partition.kind, &slot.kind)
+                && text(&partition.guid, &slot.guid)
         });
         if let Some((number, slot)) = own {
             taken.push(*number);
-            want.number = *number;
-            want.start = Some(slot.start);
-            want.size = Some(slot.sectors);
+            partition.number = *number;
+            partition.start = Some(slot.start);
+            partition.size = Some(slot.sectors);
             adopted.push(*number);
         }
     }
-    // What is there already stands before anything is placed.
-    wanted.sort_by_key(|want| !adopted.contains(&want.number));
+    // Existing partitions come before any that are to be placed.
+    requested.sort_by_key(|partition| !adopted.contains(&partition.number));
     !adopted.is_empty()
 }
 
-/// Two tables, but for GUIDs that chance chose and the attribute bits of what keeps its start and its type.
-fn same(ours: &Slots, theirs: &Slots, before: &Slots, tally: &Tally) -> Result<(), String> {
+/// Compares two tables, except for random GUIDs and the attribute bits of partitions that keep their start and type.
+fn compare_tables(
+    ours: &Slots,
+    theirs: &Slots,
+    before: &Slots,
+    tally: &Tally,
+) -> Result<(), String> {
     let numbers = |slots: &Slots| slots.keys().copied().collect::<Vec<u32>>();
     if numbers(ours) != numbers(theirs) {
         return Err(format!(
@@ -274,8 +281,8 @@ fn same(ours: &Slots, theirs: &Slots, before: &Slots, tally: &Tally) -> Result<(
     Ok(())
 }
 
-/// Every resolved partition lies where it was resolved.
-fn places(ours: &Slots, resolved: &BTreeMap<u32, (u64, u64)>) -> Result<(), String> {
+/// Checks that every resolved partition is where it was resolved.
+fn check_places(ours: &Slots, resolved: &BTreeMap<u32, (u64, u64)>) -> Result<(), String> {
     for (number, place) in resolved {
         let own = ours.get(number).map(|slot| (slot.start, slot.sectors));
         if own != Some(*place) {
@@ -285,13 +292,13 @@ fn places(ours: &Slots, resolved: &BTreeMap<u32, (u64, u64)>) -> Result<(), Stri
     Ok(())
 }
 
-/// Where sgdisk fails only because an open size is not the largest block's: it must make of our sizes what we do.
+/// If sgdisk fails only because an open size is not that of the largest block, it must give our result with our sizes.
 #[allow(clippy::too_many_arguments, reason = "all of a round")]
-fn written_out(
+fn check_with_explicit_sizes(
     ours: &Slots,
     before: &Slots,
     present: &Slots,
-    wanted: &[Want],
+    requested: &[RequestedPartition],
     wiped: bool,
     medium: &Medium,
     sgdisk: &Sgdisk,
@@ -299,13 +306,13 @@ fn written_out(
     tally: &Tally,
 ) -> Result<(), String> {
     let is_open = |value: Option<u64>| matches!(value, None | Some(0));
-    let mut full = wanted.to_vec();
+    let mut full = requested.to_vec();
     let mut any = false;
-    let resolved = reference::numbered(wanted, present);
-    for (want, resolved) in full
+    let resolved = reference::assign_numbers(requested, present);
+    for (partition, resolved) in full
         .iter_mut()
         .zip(resolved)
-        .filter(|(want, _)| want.should_exist)
+        .filter(|(partition, _)| partition.should_exist)
     {
         let Some(slot) = ours.get(&resolved.number) else {
             return Err(format!(
@@ -313,10 +320,10 @@ fn written_out(
                 resolved.number
             ));
         };
-        if is_open(want.size) {
+        if is_open(partition.size) {
             any = true;
-            want.start = Some(slot.start);
-            want.size = Some(slot.sectors);
+            partition.start = Some(slot.start);
+            partition.size = Some(slot.sectors);
         }
     }
     if !any {
@@ -324,7 +331,7 @@ fn written_out(
     }
     log.push("with sizes written out:".into());
     match sgdisk.ignition(&full, wiped, medium, log) {
-        Outcome::Made(theirs) => same(ours, &theirs, before, tally),
+        Outcome::Made(theirs) => compare_tables(ours, &theirs, before, tally),
         other => Err(format!(
             "sgdisk refuses with sizes written out, too: {other:?}"
         )),

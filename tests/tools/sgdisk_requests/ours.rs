@@ -1,4 +1,4 @@
-//! Our side of a round: the planner on a disk of that table.
+//! Our side of a round: the planner on a disk with the table.
 
 use super::Slots;
 use super::disk::{Medium, Slot};

@@ -1,4 +1,4 @@
-//! Tables and configs by chance, the same on every machine.
+//! Random tables and configs, the same on every machine.
 
 use super::Slots;
 use super::disk::Medium;
@@ -7,7 +7,7 @@ use kindling::config::model::Disk;
 use kindling::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table};
 use serde_json::{Value, json};
 
-/// A small generator.
+/// A small random number generator.
 pub struct Numbers(u64);
 
 impl Numbers {
@@ -55,7 +55,7 @@ const KINDS: &[&str] = &[
     "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
 ];
 
-/// A table for the medium, which gets another size if it can; now and then none.
+/// A table for the medium, whose size is changed if it is a file; `None` now and then.
 pub fn table(numbers: &mut Numbers, medium: &mut Medium) -> Option<Table> {
     if medium.is_file() {
         medium.sectors = 2048 * (4 + numbers.below(150)) + numbers.pick(&[0, 0, 1, 7, 500]);
@@ -66,7 +66,7 @@ pub fn table(numbers: &mut Numbers, medium: &mut Medium) -> Option<Table> {
     let mib = medium.sectors_per_mib();
     let mut table = Table::empty(medium.sector_bytes, medium.sectors).expect("large enough");
     table.disk_guid = GuidChoice::Given(Guid([7; 16]));
-    // Mostly whole MiB, as a config can ask for.
+    // Mostly whole MiB, as a config can request.
     let (step, unit) = match numbers.one_in(4) {
         true => (1 << numbers.below(mib.ilog2().into()), 1),
         false => (mib, mib),
@@ -117,11 +117,11 @@ fn guid(number: u32) -> Guid {
     Guid(bytes)
 }
 
-/// A config that is valid, as text and as the disk in it.
+/// A valid config as text, and the disk in it.
 pub fn config(numbers: &mut Numbers, present: &Slots, medium: &Medium) -> (String, Disk) {
     loop {
-        let most = numbers.pick(&[1, 2, 4]);
-        let partitions: Vec<Value> = (0..1 + numbers.below(most))
+        let limit = numbers.pick(&[1, 2, 4]);
+        let partitions: Vec<Value> = (0..1 + numbers.below(limit))
             .map(|_| partition(numbers, present, medium))
             .collect();
         let disk = json!({"device": "/dev/vda", "wipeTable": numbers.one_in(15), "partitions": partitions});
@@ -142,16 +142,16 @@ fn partition(numbers: &mut Numbers, present: &Slots, medium: &Medium) -> Value {
         8 => numbers.pick(&[1, 2, 5, 127, 128, 129]),
         _ => 1 + numbers.below(8) as u32,
     };
-    let mut wish = json!({"number": number});
+    let mut requested = json!({"number": number});
     if numbers.percent(45) {
-        wish["wipePartitionEntry"] = json!(numbers.percent(90));
+        requested["wipePartitionEntry"] = json!(numbers.percent(90));
     }
     if number > 0 && numbers.one_in(7) {
-        wish["shouldExist"] = json!(false);
-        return wish;
+        requested["shouldExist"] = json!(false);
+        return requested;
     }
-    // An entry that is near to a partition says more than one that is not.
-    let near = match number {
+    // An entry that is similar to a partition is a better test than one that is not.
+    let similar = match number {
         0 if !existing.is_empty() => present.get(&numbers.pick(&existing)),
         number => present.get(&number),
     };
@@ -159,41 +159,41 @@ fn partition(numbers: &mut Numbers, present: &Slots, medium: &Medium) -> Value {
     let all = medium.sectors / mib;
     let own = |sectors: u64| sectors.is_multiple_of(mib).then_some(sectors / mib);
     if numbers.percent(35) {
-        let start = near
+        let start = similar
             .and_then(|slot| own(slot.start))
             .filter(|_| numbers.percent(70));
         let start = start.unwrap_or_else(|| numbers.below(all + 3));
-        wish["startMiB"] = json!(if numbers.one_in(6) { 0 } else { start });
+        requested["startMiB"] = json!(if numbers.one_in(6) { 0 } else { start });
     }
     if numbers.percent(50) {
-        let size = near
+        let size = similar
             .and_then(|slot| own(slot.sectors))
             .filter(|_| numbers.percent(60));
         let size = size.unwrap_or_else(|| 1 + numbers.below(all / 3 + 3));
-        wish["sizeMiB"] = json!(if numbers.one_in(6) { 0 } else { size });
+        requested["sizeMiB"] = json!(if numbers.one_in(6) { 0 } else { size });
     }
     if number == 0 || numbers.percent(40) {
-        let label = near
+        let label = similar
             .map(|slot| slot.label.clone())
             .filter(|_| numbers.percent(75));
-        wish["label"] = json!(label.unwrap_or_else(|| numbers.pick(LABELS).into()));
+        requested["label"] = json!(label.unwrap_or_else(|| numbers.pick(LABELS).into()));
     }
     if numbers.one_in(5) {
-        let guid = near
+        let guid = similar
             .map(|slot| slot.guid.to_lowercase())
             .filter(|_| numbers.percent(60));
-        wish["guid"] = json!(guid.unwrap_or_else(|| guid_text(numbers)));
+        requested["guid"] = json!(guid.unwrap_or_else(|| guid_text(numbers)));
     }
     if numbers.one_in(4) {
-        let kind = near
+        let kind = similar
             .map(|slot| slot.kind.clone())
             .filter(|_| numbers.percent(60));
-        wish["typeGuid"] = json!(kind.unwrap_or_else(|| numbers.pick(KINDS).into()));
+        requested["typeGuid"] = json!(kind.unwrap_or_else(|| numbers.pick(KINDS).into()));
     }
     if numbers.one_in(3) {
-        wish["resize"] = json!(true);
+        requested["resize"] = json!(true);
     }
-    wish
+    requested
 }
 
 fn guid_text(numbers: &mut Numbers) -> String {

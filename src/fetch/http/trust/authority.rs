@@ -1,10 +1,10 @@
-//! Server certificates that webpki does not judge: those that are authorities themselves (`CA:TRUE`, as
-//! `openssl req -x509` makes them), and those that are listed as trusted although somebody else issued them.
+//! Server certificates that webpki always refuses: those that are authorities themselves (`CA:TRUE`, as
+//! `openssl req -x509` makes them), and those that are listed as trusted although they are not self-signed.
 //!
-//! Other TLS libraries accept both. What has to be right otherwise is checked here: validity, purpose, names, and
-//! a chain of signatures to a trusted certificate.
+//! Other TLS libraries accept both. Everything else is checked here: validity, purpose, names, and a chain of
+//! signatures to a trusted certificate.
 
-use super::certificate::{authority_name, decoded};
+use super::certificate::{authority_name, decode};
 use rustls::client::verify_server_name;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use rustls::server::ParsedCertificate;
@@ -18,27 +18,27 @@ use x509_cert::ext::pkix::{
     BasicConstraints, ExtendedKeyUsage, KeyUsage, NameConstraints, SubjectAltName,
 };
 
-/// Intermediate certificates between the certificate of a server and a trusted one, at most.
+/// Maximum number of intermediate certificates between the certificate of a server and a trusted one.
 const MAX_DEPTH: usize = 6;
-/// Signatures that are checked for one server, at most.
+/// Maximum number of signatures that are checked for one server.
 const MAX_SIGNATURES: usize = 64;
-/// Shorter RSA keys are within reach of those who would break them.
+/// Shorter RSA keys can be broken.
 const MIN_RSA_BITS: u32 = 2048;
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 const ANY_PURPOSE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.29.37.0");
 
-/// What a server presents, and what it is compared with.
+/// The certificates that a server presents, and what they are verified against.
 pub(super) struct PresentedChain<'a> {
     /// The certificate of the server.
     pub end_entity: &'a CertificateDer<'a>,
-    /// What else the server sent.
+    /// The other certificates that the server sent.
     pub intermediates: &'a [CertificateDer<'a>],
     pub trusted: &'a [CertificateDer<'static>],
     /// How signatures are verified.
     pub algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
-    /// The name the server was asked for by.
+    /// The requested server name.
     pub name: &'a ServerName<'a>,
-    /// What the clock says.
+    /// The current time.
     pub now: UnixTime,
 }
 
@@ -48,12 +48,12 @@ impl PresentedChain<'_> {
         self.trusted.contains(self.end_entity)
     }
 
-    /// Judges the certificate.
+    /// Verifies the certificate.
     ///
     /// # Errors
-    /// It is not valid now, not for this purpose or name, or neither it nor its issuer is trusted.
-    pub(super) fn judge(&self) -> Result<(), Error> {
-        let certificate = decoded(self.end_entity)?;
+    /// If it is not valid now, not valid for this purpose or name, or neither it nor an issuer of it is trusted.
+    pub(super) fn verify(&self) -> Result<(), Error> {
+        let certificate = decode(self.end_entity)?;
         check_validity(&certificate, self.now)?;
         check_extensions(&certificate)?;
         if !self.is_listed() {
@@ -66,27 +66,27 @@ impl PresentedChain<'_> {
     }
 }
 
-/// A search for a chain of signatures.
+/// A search for a chain of signatures to a trusted certificate.
 struct Search<'a> {
     trusted: Vec<Certificate>,
     intermediates: Vec<Certificate>,
     algorithms: &'a [&'static dyn SignatureVerificationAlgorithm],
     now: UnixTime,
-    signatures: Cell<usize>,
+    remaining_signatures: Cell<usize>,
 }
 
 impl<'a> Search<'a> {
-    fn new(case: &PresentedChain<'a>) -> Self {
+    fn new(chain: &PresentedChain<'a>) -> Self {
         let all = |certificates: &[CertificateDer<'_>]| {
-            let decoded = certificates.iter().filter_map(|c| decoded(c).ok());
+            let decoded = certificates.iter().filter_map(|c| decode(c).ok());
             decoded.collect()
         };
         Search {
-            trusted: all(case.trusted),
-            intermediates: all(case.intermediates),
-            algorithms: case.algorithms,
-            now: case.now,
-            signatures: Cell::new(MAX_SIGNATURES),
+            trusted: all(chain.trusted),
+            intermediates: all(chain.intermediates),
+            algorithms: chain.algorithms,
+            now: chain.now,
+            remaining_signatures: Cell::new(MAX_SIGNATURES),
         }
     }
 
@@ -94,7 +94,7 @@ impl<'a> Search<'a> {
         let issuer = certificate.tbs_certificate().issuer();
         let is_issuer = |c: &&Certificate| c.tbs_certificate().subject() == issuer;
         for trusted in self.trusted.iter().filter(is_issuer) {
-            if !constrains_names(trusted) && self.signed(certificate, trusted)? {
+            if !constrains_names(trusted) && self.is_signed_by(certificate, trusted)? {
                 return Ok(true);
             }
         }
@@ -102,8 +102,8 @@ impl<'a> Search<'a> {
             return Ok(false);
         }
         for next in self.intermediates.iter().filter(is_issuer) {
-            if may_issue(next, depth) && self.signed(certificate, next)? {
-                // A clock that is wrong must not look like an unknown issuer.
+            if may_issue(next, depth) && self.is_signed_by(certificate, next)? {
+                // A wrong clock must not be reported as an unknown issuer.
                 check_validity(next, self.now)?;
                 if self.reaches_trusted(next, depth + 1)? {
                     return Ok(true);
@@ -113,39 +113,39 @@ impl<'a> Search<'a> {
         Ok(false)
     }
 
-    /// Whether `issuer` signed `certificate`.
-    fn signed(&self, certificate: &Certificate, issuer: &Certificate) -> Result<bool, Error> {
-        let left = self.signatures.get().checked_sub(1);
-        self.signatures.set(
+    /// True if `issuer` signed `certificate`.
+    fn is_signed_by(&self, certificate: &Certificate, issuer: &Certificate) -> Result<bool, Error> {
+        let left = self.remaining_signatures.get().checked_sub(1);
+        self.remaining_signatures.set(
             left.ok_or_else(|| Error::General("the server sent too many certificates".into()))?,
         );
         Ok(self
-            .signature_is_right(certificate, issuer)
+            .has_valid_signature(certificate, issuer)
             .unwrap_or(false))
     }
 
-    /// `None` where something of it cannot be read.
-    fn signature_is_right(&self, certificate: &Certificate, issuer: &Certificate) -> Option<bool> {
+    /// `None` if a part of it cannot be parsed.
+    fn has_valid_signature(&self, certificate: &Certificate, issuer: &Certificate) -> Option<bool> {
         let key = issuer.tbs_certificate().subject_public_key_info();
-        let key_algorithm = content(&key.algorithm)?;
-        let algorithm = content(certificate.signature_algorithm())?;
-        if algorithm != content(certificate.tbs_certificate().signature())? {
+        let key_algorithm = sequence_content(&key.algorithm)?;
+        let algorithm = sequence_content(certificate.signature_algorithm())?;
+        if algorithm != sequence_content(certificate.tbs_certificate().signature())? {
             return Some(false);
         }
         let message = certificate.tbs_certificate().to_der().ok()?;
         let signature = certificate.signature().as_bytes()?;
         let key = key.subject_public_key.as_bytes()?;
-        let fitting = self.algorithms.iter().filter(|known| {
+        let matching = self.algorithms.iter().filter(|known| {
             known.public_key_alg_id().as_ref() == key_algorithm
                 && known.signature_alg_id().as_ref() == algorithm
         });
-        let mut verdicts = fitting.map(|known| known.verify_signature(key, &message, signature));
+        let mut verdicts = matching.map(|known| known.verify_signature(key, &message, signature));
         Some(verdicts.any(|verdict| verdict.is_ok()))
     }
 }
 
-/// An algorithm as the verifiers name it: without the header of the sequence.
-fn content(algorithm: &impl Encode) -> Option<Vec<u8>> {
+/// An algorithm identifier in the form of the verifiers: without the header of the DER sequence.
+fn sequence_content(algorithm: &impl Encode) -> Option<Vec<u8>> {
     let der = algorithm.to_der().ok()?;
     Some(AnyRef::from_der(&der).ok()?.value().to_vec())
 }
@@ -171,7 +171,7 @@ fn check_validity(certificate: &Certificate, now: UnixTime) -> Result<(), Error>
     Ok(())
 }
 
-/// The purpose, and that nothing critical is in it that is not looked at.
+/// Checks the purpose, and that there are no unhandled critical extensions.
 fn check_extensions(certificate: &Certificate) -> Result<(), Error> {
     let known = [
         BasicConstraints::OID,
@@ -198,14 +198,14 @@ fn check_extensions(certificate: &Certificate) -> Result<(), Error> {
     }
 }
 
-/// An extension, if it is there.
+/// The extension of type `T`, if present.
 fn extension<T>(certificate: &Certificate) -> Result<Option<T>, Error>
 where
     T: for<'a> Decode<'a> + AssociatedOid,
 {
     let extensions = certificate.tbs_certificate().extensions();
-    let mut own = extensions.into_iter().flatten();
-    let Some(found) = own.find(|extension| extension.extn_id == T::OID) else {
+    let mut extensions = extensions.into_iter().flatten();
+    let Some(found) = extensions.find(|extension| extension.extn_id == T::OID) else {
         return Ok(None);
     };
     match T::from_der(found.extn_value.as_bytes()) {
@@ -214,18 +214,17 @@ where
     }
 }
 
-/// Names that an authority may not issue certificates for are not compared here, so that one with such limits is
-/// not followed.
+/// Name constraints are not evaluated here, so an authority that has any is not followed.
 fn constrains_names(certificate: &Certificate) -> bool {
     !matches!(extension::<NameConstraints>(certificate), Ok(None))
 }
 
-/// Whether an intermediate certificate may issue others, with `below` of its kind between it and the server.
+/// True if an intermediate certificate may issue others, with `below` intermediates between it and the server.
 fn may_issue(certificate: &Certificate, below: usize) -> bool {
     let is_authority = match extension::<BasicConstraints>(certificate) {
         Ok(Some(constraints)) => {
-            let longest = constraints.path_len_constraint.map(usize::from);
-            constraints.ca && longest.is_none_or(|longest| below <= longest)
+            let max_length = constraints.path_len_constraint.map(usize::from);
+            constraints.ca && max_length.is_none_or(|max_length| below <= max_length)
         }
         _ => false,
     };
@@ -239,11 +238,11 @@ fn may_issue(certificate: &Certificate, below: usize) -> bool {
         && check_extensions(certificate).is_ok()
 }
 
-/// Why an RSA key of the server, or of who issued its certificate, is too short to be trusted, if one is.
-pub(super) fn weak_key(case: &PresentedChain<'_>) -> Option<String> {
-    let sent = std::iter::once(case.end_entity).chain(case.intermediates);
-    let sent: Vec<Certificate> = sent.filter_map(|c| decoded(c).ok()).collect();
-    let trusted = case.trusted.iter().filter_map(|c| decoded(c).ok());
+/// Describes a too short RSA key of the server, or of an issuer of its certificate, if there is one.
+pub(super) fn weak_key(chain: &PresentedChain<'_>) -> Option<String> {
+    let sent = std::iter::once(chain.end_entity).chain(chain.intermediates);
+    let sent: Vec<Certificate> = sent.filter_map(|c| decode(c).ok()).collect();
+    let trusted = chain.trusted.iter().filter_map(|c| decode(c).ok());
     let is_issuer = |c: &Certificate| {
         let subject = c.tbs_certificate().subject();
         sent.iter().any(|s| s.tbs_certificate().issuer() == subject)
@@ -252,9 +251,9 @@ pub(super) fn weak_key(case: &PresentedChain<'_>) -> Option<String> {
     sent.iter().chain(&issuers).find_map(weakness)
 }
 
-/// The same of the server alone.
-pub(super) fn weak_server_key(case: &PresentedChain<'_>) -> Option<String> {
-    weakness(&decoded(case.end_entity).ok()?)
+/// The same for the key of the server only.
+pub(super) fn weak_server_key(chain: &PresentedChain<'_>) -> Option<String> {
+    weakness(&decode(chain.end_entity).ok()?)
 }
 
 fn weakness(certificate: &Certificate) -> Option<String> {
@@ -272,8 +271,8 @@ fn rsa_bits(certificate: &Certificate) -> Option<u32> {
         return None;
     }
     let key = AnyRef::from_der(key.subject_public_key.as_bytes()?).ok()?;
-    let mut inside = x509_cert::der::SliceReader::new(key.value()).ok()?;
-    let modulus = x509_cert::der::asn1::UintRef::decode(&mut inside).ok()?;
+    let mut reader = x509_cert::der::SliceReader::new(key.value()).ok()?;
+    let modulus = x509_cert::der::asn1::UintRef::decode(&mut reader).ok()?;
     let (first, rest) = modulus.as_bytes().split_first()?;
     Some(u8::BITS - first.leading_zeros() + u32::try_from(rest.len()).ok()? * u8::BITS)
 }

@@ -1,4 +1,4 @@
-//! A certificate, read, and the names in it.
+//! Decodes certificates, and formats the names in them.
 
 use rustls::pki_types::CertificateDer;
 use rustls::{CertificateError, Error};
@@ -6,15 +6,15 @@ use x509_cert::Certificate;
 use x509_cert::der::Decode;
 use x509_cert::name::Name;
 
-/// Reads a certificate.
+/// Decodes a certificate.
 ///
 /// # Errors
-/// It is not in the encoding of certificates.
-pub(super) fn decoded(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
+/// If it is not valid DER of a certificate.
+pub(super) fn decode(certificate: &CertificateDer<'_>) -> Result<Certificate, Error> {
     Certificate::from_der(certificate).map_err(|_| CertificateError::BadEncoding.into())
 }
 
-/// A name in a certificate, for messages.
+/// Formats a name in a certificate for messages.
 pub(super) fn authority_name(name: &Name) -> String {
     format!("{:?}", name.to_string())
 }

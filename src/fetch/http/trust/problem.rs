@@ -1,14 +1,14 @@
-//! Failures of TLS: which of them end a fetch, and what to do about them.
+//! TLS errors: which of them end a fetch, and what to do about them.
 //!
-//! Whatever another attempt cannot change is final: who issued the certificate of a server, what it is for, what
-//! both sides have in common. The clock of a machine may be set while it waits, so that certificates that are not
-//! valid yet, or no longer, are asked for again.
+//! Errors that a retry cannot change are final: an issuer that is not trusted, a certificate for another purpose,
+//! nothing in common between both sides. The clock of a machine may be set while it waits, so a certificate that has
+//! expired or is not valid yet is worth a retry.
 
 use super::CertificateRefusal;
 use rustls::{AlertDescription, CertificateError, Error, OtherError};
 use std::io;
 
-/// A failure of TLS that another attempt cannot change.
+/// A TLS error that a retry cannot change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::fetch::http) struct TlsProblem {
     /// What to do about it.
@@ -21,19 +21,19 @@ const NAME: &str =
 const SET_CLOCK: &str =
     "set the clock of this machine (firmware, hypervisor), or renew the certificate of the server";
 const REPLACE: &str = "give the server another certificate";
-/// What to do about a key that is too short.
+/// Remedy for a key that is too short.
 pub(super) const STRONG_KEY: &str =
     "give the server (or its authority) an RSA key with 2048 bits or more, or an ECDSA key";
 const SUITES: &str =
     "let the server offer TLS 1.3, or TLS 1.2 with ECDHE and AES-GCM or ChaCha20-Poly1305";
 
-/// The final failure of TLS somewhere in an error of a connection, if there is one.
+/// The final TLS error somewhere in a connection error, if there is one.
 pub(in crate::fetch::http) fn of(error: &(dyn std::error::Error + 'static)) -> Option<TlsProblem> {
     let remedy = final_remedy(first_tls_error(error)?)?;
     Some(TlsProblem { remedy })
 }
 
-/// What to do about a certificate that is not valid at the time that the clock of this machine tells.
+/// Remedy for a certificate that is not valid according to the clock of this machine.
 pub(in crate::fetch::http) fn clock_remedy(
     error: &(dyn std::error::Error + 'static),
 ) -> Option<&'static str> {
@@ -55,7 +55,7 @@ fn is_about_time(error: &Error) -> bool {
     }
 }
 
-/// Errors of the connection are wrapped more than once.
+/// Connection errors are wrapped more than once.
 fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
     if let Some(error) = error.downcast_ref::<Error>() {
         return Some(error);
@@ -68,7 +68,7 @@ fn final_remedy(error: &Error) -> Option<&'static str> {
         Error::InvalidCertificate(CertificateError::Other(OtherError(why))) => {
             why.downcast_ref::<CertificateRefusal>()?.remedy
         }
-        Error::InvalidCertificate(cause) => certificate(cause),
+        Error::InvalidCertificate(cause) => certificate_remedy(cause),
         Error::AlertReceived(
             AlertDescription::HandshakeFailure
             | AlertDescription::ProtocolVersion
@@ -83,7 +83,7 @@ fn final_remedy(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// True if the certificate is, was or will be good, by the clock of this machine.
+/// True if only the validity period is wrong, according to the clock of this machine.
 pub(super) fn depends_on_time(cause: &CertificateError) -> bool {
     matches!(
         cause,
@@ -94,8 +94,8 @@ pub(super) fn depends_on_time(cause: &CertificateError) -> bool {
     )
 }
 
-/// What to do about a certificate that stays wrong; `None` where waiting may help.
-pub(super) fn certificate(cause: &CertificateError) -> Option<&'static str> {
+/// Remedy for a certificate that will stay invalid; `None` if waiting may help.
+pub(super) fn certificate_remedy(cause: &CertificateError) -> Option<&'static str> {
     match cause {
         about_time if depends_on_time(about_time) => None,
         CertificateError::UnknownIssuer | CertificateError::BadSignature => Some(LIST_AUTHORITY),
@@ -106,7 +106,7 @@ pub(super) fn certificate(cause: &CertificateError) -> Option<&'static str> {
     }
 }
 
-/// Says of failures what both sides of the connection would have needed; `None` where the words of the library do.
+/// Describes what both sides of the connection would have needed; `None` if the message of the library is good enough.
 pub(super) fn describe(error: &Error) -> Option<String> {
     Some(match error {
         Error::AlertReceived(AlertDescription::HandshakeFailure) | Error::PeerIncompatible(_) => {

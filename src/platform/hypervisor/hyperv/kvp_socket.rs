@@ -1,6 +1,6 @@
-//! The KVP device of the kernel: a program registers, and receives the messages of the host.
+//! The KVP device of the kernel: a program registers and receives the messages of the host.
 
-use super::message::{self, BYTES, KvpMessage, Pair};
+use super::message::{self, KvpMessage, MESSAGE_BYTES, Pair};
 use anyhow::{Context, bail, ensure};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -8,20 +8,20 @@ use nix::unistd::{read, write};
 use std::os::fd::AsFd;
 
 /// Number of pools.
-pub(super) const POOLS: usize = 5;
+pub(super) const POOL_COUNT: usize = 5;
 /// After this time without a message the host has sent all pairs.
 const QUIET_TIMEOUT_MS: u16 = 1000;
-/// Limit of pairs; a host has some tens of them.
+/// Maximum number of messages; a host has a few dozen pairs.
 const MAX_MESSAGES: usize = 100_000;
 
-/// Pairs of every pool, in the order they came.
+/// Pairs of every pool, in the order they were received.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Pools(pub [Vec<Pair>; POOLS]);
+pub(super) struct Pools(pub [Vec<Pair>; POOL_COUNT]);
 
-/// Registers, and receives all pairs.
+/// Registers and receives all pairs.
 ///
 /// # Errors
-/// The kernel does not follow the protocol.
+/// If the kernel does not follow the protocol.
 pub(super) fn read_all(device: &impl AsFd) -> anyhow::Result<Pools> {
     let mut pools = Pools::default();
     send(device, &message::register()).context("cannot register")?;
@@ -59,11 +59,14 @@ fn is_ready(device: &impl AsFd) -> anyhow::Result<bool> {
 }
 
 /// Reads one message; `None` if there is none.
-fn receive(device: &impl AsFd) -> anyhow::Result<Option<[u8; BYTES]>> {
-    let mut bytes = [0; BYTES];
+fn receive(device: &impl AsFd) -> anyhow::Result<Option<[u8; MESSAGE_BYTES]>> {
+    let mut bytes = [0; MESSAGE_BYTES];
     match read(device, &mut bytes) {
         Ok(length) => {
-            ensure!(length == BYTES, "a message had {length} of {BYTES} bytes");
+            ensure!(
+                length == MESSAGE_BYTES,
+                "a message had {length} of {MESSAGE_BYTES} bytes"
+            );
             Ok(Some(bytes))
         }
         Err(Errno::EAGAIN | Errno::EINTR) => Ok(None),
@@ -75,7 +78,7 @@ fn send(device: &impl AsFd, bytes: &[u8]) -> anyhow::Result<()> {
     let length = write(device, bytes).context("cannot send a message")?;
     ensure!(
         length == bytes.len(),
-        "only {length} of {BYTES} bytes of a message were taken"
+        "only {length} of {MESSAGE_BYTES} bytes of a message were taken"
     );
     Ok(())
 }
@@ -88,14 +91,14 @@ mod tests {
     use std::os::fd::OwnedFd;
     use std::thread;
 
-    /// A socket that keeps messages apart, as the device does; the other end is the kernel's.
+    /// A socket that preserves message boundaries, as the device does; the other end plays the kernel.
     fn sockets() -> (OwnedFd, OwnedFd) {
         let kind = SockType::SeqPacket;
         socketpair(AddressFamily::Unix, kind, None, SockFlag::empty()).expect("sockets")
     }
 
     fn take(kernel: &OwnedFd) -> Vec<u8> {
-        let mut bytes = vec![0; BYTES + 1];
+        let mut bytes = vec![0; MESSAGE_BYTES + 1];
         let length = read(kernel, &mut bytes).expect("a message");
         bytes.truncate(length);
         bytes
@@ -107,9 +110,9 @@ mod tests {
     }
 
     #[test]
-    fn all_pairs_until_the_host_is_silent() {
+    fn pairs_are_read_until_the_host_is_silent() {
         let (ours, kernel) = sockets();
-        let speaker = thread::spawn(move || {
+        let kernel_thread = thread::spawn(move || {
             assert_eq!(take(&kernel), message::register());
             write(&kernel, &message::register()).expect("sent");
             let mut delete = set(0, "a", "");
@@ -120,15 +123,15 @@ mod tests {
                 (set(4, "b", "v"), true),
                 (set(9, "no such pool", "v"), true),
             ];
-            for (message, is_done) in messages {
+            for (message, succeeded) in messages {
                 write(&kernel, &message).expect("sent");
-                assert_eq!(take(&kernel), message::reply(is_done));
+                assert_eq!(take(&kernel), message::reply(succeeded));
             }
             kernel
         });
         let pools = read_all(&ours).expect("read");
-        // It lives until here, as a device does.
-        speaker.join().expect("it was understood");
+        // The kernel's end stays open until here, as that of a device does.
+        kernel_thread.join().expect("it was understood");
         let mut want = Pools::default();
         want.0[0].push(pair("ignition.config", "{}"));
         want.0[4].push(pair("b", "v"));
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_host_that_says_nothing_has_no_pairs() {
+    fn a_silent_host_has_no_pairs() {
         let (ours, _kernel) = sockets();
         assert_eq!(read_all(&ours).expect("read"), Pools::default());
     }

@@ -1,13 +1,14 @@
-//! Messages of the kernel about key-value pairs (`struct hv_kvp_msg` of linux/hyperv.h), and records of the daemon's files.
+//! Messages of the kernel about key-value pairs (`struct hv_kvp_msg` in linux/hyperv.h), and records in the daemon's
+//! files.
 
 /// Size of every message in both directions.
-pub(super) const BYTES: usize = 7432;
+pub(super) const MESSAGE_BYTES: usize = 7432;
 
-const KEY_SIZE_AT: usize = 8;
-const VALUE_SIZE_AT: usize = 12;
-const KEY_AT: usize = 16;
+const KEY_SIZE_OFFSET: usize = 8;
+const VALUE_SIZE_OFFSET: usize = 12;
+const KEY_OFFSET: usize = 16;
 const KEY_BYTES: usize = 512;
-const VALUE_AT: usize = KEY_AT + KEY_BYTES;
+const VALUE_OFFSET: usize = KEY_OFFSET + KEY_BYTES;
 const VALUE_BYTES: usize = 2048;
 
 const SET: u8 = 1;
@@ -24,10 +25,10 @@ pub(super) struct Pair {
     pub value: Vec<u8>,
 }
 
-/// A message of the kernel.
+/// A message from the kernel.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum KvpMessage {
-    /// The registration is confirmed; there is no reply to that.
+    /// The registration is confirmed; no reply is expected.
     Registered,
     /// The host sets a pair.
     Set {
@@ -35,50 +36,55 @@ pub(super) enum KvpMessage {
         pool: u8,
         pair: Pair,
     },
-    /// Another request of the host.
+    /// Any other request from the host.
     Other,
 }
 
 /// The message that registers the program.
 pub(super) fn register() -> Vec<u8> {
-    let mut message = vec![0; BYTES];
+    let mut message = vec![0; MESSAGE_BYTES];
     message[0] = REGISTER;
     message
 }
 
 /// The reply to a message.
-pub(super) fn reply(is_done: bool) -> Vec<u8> {
-    let mut message = vec![0; BYTES];
-    let status = if is_done { 0 } else { FAILED };
+pub(super) fn reply(succeeded: bool) -> Vec<u8> {
+    let mut message = vec![0; MESSAGE_BYTES];
+    let status = if succeeded { 0 } else { FAILED };
     message[..4].copy_from_slice(&status.to_ne_bytes());
     message
 }
 
-/// Parses a message. Sizes out of range are reduced to the largest valid ones.
-pub(super) fn read(message: &[u8; BYTES]) -> KvpMessage {
+/// Parses a message. Sizes out of range are clamped to the maximum.
+pub(super) fn read(message: &[u8; MESSAGE_BYTES]) -> KvpMessage {
     match message[0] {
         REGISTER => KvpMessage::Registered,
         SET => KvpMessage::Set {
             pool: message[1],
             pair: Pair {
-                key: text(message, KEY_SIZE_AT, KEY_AT, KEY_BYTES),
-                value: text(message, VALUE_SIZE_AT, VALUE_AT, VALUE_BYTES),
+                key: text(message, KEY_SIZE_OFFSET, KEY_OFFSET, KEY_BYTES),
+                value: text(message, VALUE_SIZE_OFFSET, VALUE_OFFSET, VALUE_BYTES),
             },
         },
         _ => KvpMessage::Other,
     }
 }
 
-/// Bytes of a field whose size includes a trailing NUL.
-fn text(message: &[u8; BYTES], size_at: usize, at: usize, room: usize) -> Vec<u8> {
+/// The contents of a field whose size includes a trailing NUL.
+fn text(
+    message: &[u8; MESSAGE_BYTES],
+    size_offset: usize,
+    offset: usize,
+    capacity: usize,
+) -> Vec<u8> {
     let mut size = [0; 4];
-    size.copy_from_slice(&message[size_at..size_at + 4]);
-    let size = usize::try_from(u32::from_ne_bytes(size)).unwrap_or(room);
-    let length = size.min(room).saturating_sub(1);
-    message[at..at + length].into()
+    size.copy_from_slice(&message[size_offset..size_offset + 4]);
+    let size = usize::try_from(u32::from_ne_bytes(size)).unwrap_or(capacity);
+    let length = size.min(capacity).saturating_sub(1);
+    message[offset..offset + length].into()
 }
 
-/// A record of the pool files: both parts padded with NULs.
+/// A record in the pool files: key and value, padded with NULs.
 pub(super) fn record(pair: &Pair) -> Vec<u8> {
     let mut record = pair.key.clone();
     record.resize(KEY_BYTES, 0);
@@ -89,16 +95,19 @@ pub(super) fn record(pair: &Pair) -> Vec<u8> {
 
 #[cfg(test)]
 pub(super) mod testing {
-    use super::{BYTES, KEY_AT, KEY_SIZE_AT, SET, VALUE_AT, VALUE_SIZE_AT};
+    use super::{KEY_OFFSET, KEY_SIZE_OFFSET, MESSAGE_BYTES, SET, VALUE_OFFSET, VALUE_SIZE_OFFSET};
 
-    /// What the kernel sends when the host sets a pair.
+    /// The message that the kernel sends when the host sets a pair.
     pub(crate) fn set(pool: u8, key: &str, value: &str) -> Vec<u8> {
-        let mut message = vec![0; BYTES];
+        let mut message = vec![0; MESSAGE_BYTES];
         (message[0], message[1]) = (SET, pool);
-        for (size_at, at, text) in [(KEY_SIZE_AT, KEY_AT, key), (VALUE_SIZE_AT, VALUE_AT, value)] {
+        for (size_offset, offset, text) in [
+            (KEY_SIZE_OFFSET, KEY_OFFSET, key),
+            (VALUE_SIZE_OFFSET, VALUE_OFFSET, value),
+        ] {
             let size = text.len() as u32 + 1;
-            message[size_at..size_at + 4].copy_from_slice(&size.to_ne_bytes());
-            message[at..at + text.len()].copy_from_slice(text.as_bytes());
+            message[size_offset..size_offset + 4].copy_from_slice(&size.to_ne_bytes());
+            message[offset..offset + text.len()].copy_from_slice(text.as_bytes());
         }
         message
     }
@@ -133,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_cannot_be() {
+    fn invalid_sizes_are_clamped() {
         for (size, want) in [(0, 0), (1, 0), (512, 511), (513, 511), (u32::MAX, 511)] {
             let mut message = testing::set(0, "", "");
             message[8..12].copy_from_slice(&size.to_ne_bytes());
@@ -146,8 +155,8 @@ mod tests {
 
     #[test]
     fn replies_have_a_status() {
-        assert_eq!(reply(true), vec![0; BYTES]);
+        assert_eq!(reply(true), vec![0; MESSAGE_BYTES]);
         assert_eq!(reply(false)[..4], 0x8000_4005_u32.to_ne_bytes());
-        assert_eq!(reply(false).len(), BYTES);
+        assert_eq!(reply(false).len(), MESSAGE_BYTES);
     }
 }

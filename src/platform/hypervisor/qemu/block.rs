@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 
 /// The disk with serial number `ignition`.
 const DISK: &str = "/dev/disk/by-id/virtio-ignition";
-/// Exists once the kernel has the driver.
+/// Exists once the driver is loaded.
 const DRIVER: &str = "/sys/bus/virtio/drivers/virtio_blk";
 const TIMEOUT: Duration = Duration::from_secs(300);
-const PAUSE: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Waits for the disk, and reads the config.
 pub(super) fn fetch(log: &Log) -> anyhow::Result<Answer> {
     log.warning("fetching the config from a block device is experimental");
-    kernel_module::load_without(Path::new(DRIVER), "virtio_blk", log)?;
-    let text = wait_and_read(Path::new(DISK), TIMEOUT, PAUSE, log)?;
+    kernel_module::load_unless_exists(Path::new(DRIVER), "virtio_blk", log)?;
+    let text = wait_and_read(Path::new(DISK), TIMEOUT, POLL_INTERVAL, log)?;
     Ok(Answer::of(DISK, without_padding(text)))
 }
 
@@ -50,7 +50,7 @@ fn wait_and_read(
     }
 }
 
-/// Removes the zeros that fill the last sector.
+/// Removes the zeros that pad the last sector.
 fn without_padding(mut text: Vec<u8>) -> Vec<u8> {
     let end = text
         .iter()
@@ -66,14 +66,14 @@ mod tests {
     use crate::log::Sink;
 
     #[test]
-    fn padding_goes() {
+    fn padding_is_removed() {
         for (text, want) in [("{}\0\0", "{}"), ("\0\0", ""), ("", ""), ("a\0b", "a\0b")] {
             assert_eq!(without_padding(text.into()), want.as_bytes());
         }
     }
 
     #[test]
-    fn a_disk_may_come_late_or_never() {
+    fn a_disk_may_appear_late_or_never() {
         let dir = tempfile::tempdir().expect("a directory");
         let disk = dir.path().join("disk");
         let log = Log::new(Sink::memory().0);
@@ -91,7 +91,7 @@ mod tests {
                 sleep(Duration::from_millis(30));
                 fs::write(&disk, "{}").expect("written");
             });
-            // It may be read between its creation and its content, which disks do not have.
+            // The file may be read before its content is written, which cannot happen with a disk.
             assert!(read(60).is_ok());
         });
     }

@@ -1,20 +1,20 @@
 //! fw_cfg through the I/O ports of x86.
 //!
-//! A number written to the first port selects an item; bytes read from the second one give it from its start.
-//! The first items are a signature and, for files, a directory. The kernel uses the same ports, so the item
-//! is read twice: had the kernel selected another one meanwhile, the two would differ.
+//! Writing a number to the first port selects an item, which is then read from the second port, from its start. The
+//! first items are a signature and, for files, a directory. The kernel uses the same ports, so the item is read twice:
+//! if the kernel selected another one in between, the two reads differ.
 
 use anyhow::{Context, bail};
 
 const SIGNATURE: (u16, &[u8]) = (0x0000, b"QEMU");
 const DIRECTORY: u16 = 0x0019;
-/// Limit of files; no version of QEMU has room for more.
+/// Maximum number of files; no version of QEMU supports more.
 const MAX_FILES: usize = 4096;
-/// Size, number of the item and 2 unused bytes, then the name, filled with zeros.
+/// Size, number of the item, 2 unused bytes, and the name, padded with zeros.
 const ENTRY_BYTES: usize = 64;
-const NAME_AT: usize = 8;
+const NAME_OFFSET: usize = 8;
 
-/// Items of fw_cfg: each selection gives its item from the start, as many bytes as asked for.
+/// Items of fw_cfg: after each selection, the item is read from its start.
 trait Items {
     /// Selects an item.
     fn select(&mut self, item: u16) -> anyhow::Result<()>;
@@ -22,7 +22,7 @@ trait Items {
     fn read(&mut self, buffer: &mut [u8]) -> anyhow::Result<()>;
 }
 
-/// Reads a key of `bytes` bytes.
+/// Reads a key that has `bytes` bytes.
 pub(super) fn read(key: &str, bytes: usize) -> anyhow::Result<Vec<u8>> {
     let mut device = device::FwCfgDevice::open()?;
     read_key(&mut device, key, bytes)
@@ -53,7 +53,7 @@ fn read_item(items: &mut impl Items, item: u16, bytes: usize) -> anyhow::Result<
     Ok(text)
 }
 
-/// Number and size of the item with this name.
+/// Looks up the number and size of the item with this name.
 fn find(items: &mut impl Items, key: &str) -> anyhow::Result<Option<(u16, u32)>> {
     let mut count = [0; 4];
     items.select(DIRECTORY)?;
@@ -67,16 +67,16 @@ fn find(items: &mut impl Items, key: &str) -> anyhow::Result<Option<(u16, u32)>>
     let entry = entries
         .chunks_exact(ENTRY_BYTES)
         .find(|entry| name(entry) == key.as_bytes());
-    entry.map(place).transpose()
+    entry.map(item_and_size).transpose()
 }
 
 fn name(entry: &[u8]) -> &[u8] {
-    let name = &entry[NAME_AT..];
+    let name = &entry[NAME_OFFSET..];
     let end = name.iter().position(|byte| *byte == 0);
     &name[..end.unwrap_or(name.len())]
 }
 
-fn place(entry: &[u8]) -> anyhow::Result<(u16, u32)> {
+fn item_and_size(entry: &[u8]) -> anyhow::Result<(u16, u32)> {
     let size = entry.first_chunk().context("too short")?;
     let item = entry[4..].first_chunk().context("too short")?;
     Ok((u16::from_be_bytes(*item), u32::from_be_bytes(*size)))
@@ -116,7 +116,7 @@ mod device {
     use super::Items;
     use anyhow::bail;
 
-    /// No device: on other processors it is memory-mapped, where programs cannot access it.
+    /// Does not exist: on other processors the device is memory-mapped, and programs cannot access it.
     pub enum FwCfgDevice {}
 
     impl FwCfgDevice {
@@ -145,14 +145,14 @@ mod tests {
     struct Memory {
         items: BTreeMap<u16, Vec<u8>>,
         selected: u16,
-        at: usize,
+        offset: usize,
         /// Something else selects the signature before this many reads.
         disturbed_in: Option<u32>,
     }
 
     impl Items for Memory {
         fn select(&mut self, item: u16) -> anyhow::Result<()> {
-            (self.selected, self.at) = (item, 0);
+            (self.selected, self.offset) = (item, 0);
             Ok(())
         }
 
@@ -166,8 +166,8 @@ mod tests {
             let empty = Vec::new();
             let item = self.items.get(&self.selected).unwrap_or(&empty);
             for byte in buffer {
-                *byte = item.get(self.at).copied().unwrap_or(0);
-                self.at += 1;
+                *byte = item.get(self.offset).copied().unwrap_or(0);
+                self.offset += 1;
             }
             Ok(())
         }
@@ -195,7 +195,7 @@ mod tests {
         Memory {
             items: items.into(),
             selected: 0,
-            at: 0,
+            offset: 0,
             disturbed_in: None,
         }
     }
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn doubt_ends_it() {
+    fn inconsistencies_are_errors() {
         assert!(failure(memory(), "opt", 3).contains("does not list opt"));
         assert!(failure(memory(), "opt/a", 4).contains("has 3 bytes, but sysfs says 4"));
         let mut other = memory();

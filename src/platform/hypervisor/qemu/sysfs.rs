@@ -1,12 +1,12 @@
 //! fw_cfg through sysfs.
 
-use crate::fetch::BUFFER_LIMIT_BYTES;
+use crate::fetch::MAX_BUFFER_BYTES;
 use anyhow::{Context, bail};
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
-/// Size of a key in bytes; `None` if there is none.
+/// Size of a key in bytes; `None` if the key does not exist.
 pub(super) fn size(firmware: &Path, key: &str) -> anyhow::Result<Option<usize>> {
     let path = file(firmware, key, "size");
     let shown = path.display();
@@ -18,20 +18,18 @@ pub(super) fn size(firmware: &Path, key: &str) -> anyhow::Result<Option<usize>> 
     let bytes: u64 = text
         .parse()
         .with_context(|| format!("{shown}: {text:?} is not a number"))?;
-    if bytes > BUFFER_LIMIT_BYTES {
-        bail!(
-            "fw_cfg {key} has {bytes} bytes; a config cannot be larger than {BUFFER_LIMIT_BYTES}"
-        );
+    if bytes > MAX_BUFFER_BYTES {
+        bail!("fw_cfg {key} has {bytes} bytes; a config cannot be larger than {MAX_BUFFER_BYTES}");
     }
     usize::try_from(bytes)
         .map(Some)
         .with_context(|| format!("{shown}: {bytes} bytes"))
 }
 
-/// Reads a key of `bytes` bytes, reporting the bytes read so far to `progress`.
+/// Reads a key that has `bytes` bytes, and reports the bytes read so far to `progress`.
 ///
-/// The kernel starts from the first byte again at each read, so reads are as large as it takes them (a
-/// page), and as few as possible: one more byte is asked for, to see that the last read was the last.
+/// The kernel starts from the first byte again for each read, so reads are as large as it allows (a page) and as few
+/// as possible: the buffer has one extra byte, so that the last read also detects excess data.
 pub(super) fn read(
     firmware: &Path,
     key: &str,
@@ -39,12 +37,12 @@ pub(super) fn read(
     progress: &mut dyn FnMut(usize),
 ) -> anyhow::Result<Vec<u8>> {
     let path = file(firmware, key, "raw");
-    let act = || format!("cannot read {}", path.display());
-    let mut file = File::open(&path).with_context(act)?;
+    let context = || format!("cannot read {}", path.display());
+    let mut file = File::open(&path).with_context(context)?;
     let mut text = vec![0; bytes + 1];
     let mut done = 0;
     while done < bytes {
-        let count = file.read(&mut text[done..]).with_context(act)?;
+        let count = file.read(&mut text[done..]).with_context(context)?;
         if count == 0 {
             bail!("fw_cfg {key} ends after {done} of {bytes} bytes");
         }

@@ -1,4 +1,4 @@
-//! The receiver of requests: the driver of the kernel, or in tests a peer in memory.
+//! The receiver of requests: the kernel's driver or, in tests, a host in memory.
 
 use super::layout::IoctlRequest;
 use crate::host::sys::{self, PointedBytes};
@@ -9,10 +9,10 @@ const DEVICE: &str = "/dev/vboxguest";
 
 /// A receiver of requests.
 pub(super) trait Driver {
-    /// Performs a request; the results are in the request and in what it points to.
+    /// Performs a request; results are returned in the request and in the buffers that it points to.
     ///
     /// # Errors
-    /// The driver rejects it. The status of the host is in the request.
+    /// If the driver rejects it. The status of the host is in the request.
     fn request(
         &mut self,
         request: &mut IoctlRequest,
@@ -20,18 +20,18 @@ pub(super) trait Driver {
     ) -> anyhow::Result<()>;
 }
 
-/// The driver of the kernel.
+/// The kernel's driver.
 pub(super) struct Guest(File);
 
 impl Guest {
     /// Opens the device.
     ///
     /// # Errors
-    /// It does not exist, or may not be used.
+    /// If it does not exist, or access is denied.
     pub(super) fn open() -> anyhow::Result<Self> {
         let opened = File::options().read(true).write(true).open(DEVICE);
-        let act = || format!("cannot open {DEVICE}; the kernel needs the module vboxguest");
-        Ok(Self(opened.with_context(act)?))
+        let context = || format!("cannot open {DEVICE}; the kernel needs the module vboxguest");
+        Ok(Self(opened.with_context(context)?))
     }
 }
 
@@ -49,7 +49,7 @@ impl Driver for Guest {
 
 #[cfg(test)]
 pub(super) mod peer {
-    //! A host in memory: it reads requests byte by byte, as the driver does.
+    //! A host in memory: it parses requests byte by byte, as the driver does.
 
     use super::{Driver, IoctlRequest, PointedBytes};
     use std::cell::RefCell;
@@ -113,31 +113,35 @@ pub(super) mod peer {
         }
     }
 
-    fn word(bytes: &[u8], at: usize) -> u32 {
+    fn read_u32(bytes: &[u8], at: usize) -> u32 {
         u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
     }
 
-    fn put(bytes: &mut [u8], at: usize, value: u32) {
+    fn write_u32(bytes: &mut [u8], at: usize, value: u32) {
         bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
     }
 
     impl FakeHostState {
         fn call(&mut self, bytes: &mut [u8], pointed: &mut [PointedBytes<'_>]) -> i32 {
             assert!(
-                self.clients.contains(&word(bytes, 24)),
+                self.clients.contains(&read_u32(bytes, 24)),
                 "a connected client"
             );
             if self.call != 0 {
                 return self.call;
             }
             for PointedBytes { at, bytes: buffer } in pointed.iter() {
-                assert_eq!(word(bytes, at - 4) as usize, buffer.len(), "length at {at}");
+                assert_eq!(
+                    read_u32(bytes, at - 4) as usize,
+                    buffer.len(),
+                    "length at {at}"
+                );
             }
             let (name, rest) = pointed.split_first_mut().expect("a name");
-            assert_eq!(word(bytes, 40), 5, "the name is only read");
+            assert_eq!(read_u32(bytes, 40), 5, "the name is only read");
             let name = name.bytes.strip_suffix(b"\0").expect("it ends with NUL");
             let name = String::from_utf8(name.into()).expect("text");
-            match word(bytes, 28) {
+            match read_u32(bytes, 28) {
                 1 => self.get(&name, bytes, rest),
                 4 if self.is_read_only => -10,
                 4 => {
@@ -152,11 +156,15 @@ pub(super) mod peer {
             let Some(value) = self.values.get(name) else {
                 return -78;
             };
-            let whole = [value.as_bytes(), b"\0TRANSIENT\0"].concat();
-            put(bytes, 92, self.announced.unwrap_or(whole.len() as u32));
-            match rest[0].bytes.get_mut(..whole.len()) {
-                Some(room) => {
-                    room.copy_from_slice(&whole);
+            let value_and_flags = [value.as_bytes(), b"\0TRANSIENT\0"].concat();
+            write_u32(
+                bytes,
+                92,
+                self.announced.unwrap_or(value_and_flags.len() as u32),
+            );
+            match rest[0].bytes.get_mut(..value_and_flags.len()) {
+                Some(target) => {
+                    target.copy_from_slice(&value_and_flags);
                     0
                 }
                 None => -41,
@@ -172,25 +180,25 @@ pub(super) mod peer {
         ) -> anyhow::Result<()> {
             let mut state = self.0.borrow_mut();
             let bytes = &mut request.bytes;
-            assert_eq!(word(bytes, 4), 0x0001_0001, "the version of the header");
+            assert_eq!(read_u32(bytes, 4), 0x0001_0001, "the version of the header");
             let status = match request.number {
                 0xc02c_5600 => state.version,
                 0xc09c_5604 if state.connect != 0 => state.connect,
                 0xc09c_5604 => {
                     let client = 40 + state.clients.len() as u32;
                     state.clients.push(client);
-                    put(bytes, 24, client);
+                    write_u32(bytes, 24, client);
                     0
                 }
                 0xc01c_5605 => {
-                    let client = word(bytes, 24);
+                    let client = read_u32(bytes, 24);
                     state.clients.retain(|other| *other != client);
                     0
                 }
                 number if number & 0xffff == 0x5607 => state.call(bytes, pointed),
                 number => panic!("request {number:#x}"),
             };
-            put(bytes, 12, status.cast_unsigned());
+            write_u32(bytes, 12, status.cast_unsigned());
             Ok(())
         }
     }

@@ -1,19 +1,19 @@
-//! Layout of requests to the driver `vboxguest` (linux/vboxguest.h). Numbers have the byte order of the machine.
+//! Layout of requests to the driver `vboxguest` (linux/vboxguest.h). Numbers are in native byte order.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct IoctlRequest {
-    /// Number of the ioctl, which includes the size.
+    /// The ioctl number, which includes the size.
     pub number: u32,
-    /// Header and arguments, in which results are returned.
+    /// Header and arguments; results are returned in them.
     pub bytes: Vec<u8>,
 }
 
 /// A parameter of a call to a service of the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Parameter {
-    /// A number; result.
+    /// A 32-bit number, for a result.
     Number32,
-    /// A number; result.
+    /// A 64-bit number, for a result.
     Number64,
     /// A buffer of this size that the service reads.
     In(usize),
@@ -24,8 +24,8 @@ pub(super) enum Parameter {
 const HEADER_BYTES: usize = 24;
 const HEADER_VERSION: u32 = 0x0001_0001;
 const PROTOCOL_VERSION: u32 = 0x0001_0000;
-const STATUS_AT: usize = 12;
-const CLIENT_AT: usize = HEADER_BYTES;
+const STATUS_OFFSET: usize = 12;
+const CLIENT_OFFSET: usize = HEADER_BYTES;
 
 const VERSION: u32 = 0xc02c_5600;
 const CONNECT: u32 = 0xc09c_5604;
@@ -40,23 +40,23 @@ const SERVICE_BYTES: usize = 128;
 
 const CALL_BYTES: usize = 40;
 const PARAMETER_BYTES: usize = 16;
-const NO_TIME_LIMIT: u32 = u32::MAX;
+const NO_TIMEOUT: u32 = u32::MAX;
 
 /// Requests a version of the driver interface.
 pub(super) fn version() -> IoctlRequest {
     let mut bytes = header(40, 44, 44);
-    put(&mut bytes, 24, PROTOCOL_VERSION);
-    put(&mut bytes, 28, PROTOCOL_VERSION);
+    write_u32(&mut bytes, 24, PROTOCOL_VERSION);
+    write_u32(&mut bytes, 28, PROTOCOL_VERSION);
     IoctlRequest {
         number: VERSION,
         bytes,
     }
 }
 
-/// Connects to the service of guest properties.
+/// Connects to the guest property service.
 pub(super) fn connect() -> IoctlRequest {
     let mut bytes = header(156, 28, 28 + SERVICE_BYTES);
-    put(&mut bytes, 24, EXISTING_SERVICE);
+    write_u32(&mut bytes, 24, EXISTING_SERVICE);
     bytes[28..28 + SERVICE.len()].copy_from_slice(SERVICE);
     IoctlRequest {
         number: CONNECT,
@@ -67,7 +67,7 @@ pub(super) fn connect() -> IoctlRequest {
 /// Closes the connection.
 pub(super) fn disconnect(client: u32) -> IoctlRequest {
     let mut bytes = header(28, 24, 28);
-    put(&mut bytes, CLIENT_AT, client);
+    write_u32(&mut bytes, CLIENT_OFFSET, client);
     IoctlRequest {
         number: DISCONNECT,
         bytes,
@@ -78,9 +78,9 @@ pub(super) fn disconnect(client: u32) -> IoctlRequest {
 pub(super) fn call(client: u32, function: u32, parameters: &[Parameter]) -> IoctlRequest {
     let length = CALL_BYTES + PARAMETER_BYTES * parameters.len();
     let mut bytes = header(length, length, length);
-    put(&mut bytes, CLIENT_AT, client);
-    put(&mut bytes, 28, function);
-    put(&mut bytes, 32, NO_TIME_LIMIT);
+    write_u32(&mut bytes, CLIENT_OFFSET, client);
+    write_u32(&mut bytes, 28, function);
+    write_u32(&mut bytes, 32, NO_TIMEOUT);
     // The call may be interrupted.
     bytes[36] = 1;
     bytes[38..40].copy_from_slice(&(parameters.len() as u16).to_ne_bytes());
@@ -92,8 +92,8 @@ pub(super) fn call(client: u32, function: u32, parameters: &[Parameter]) -> Ioct
             Parameter::InOut(length) => (4, *length),
             Parameter::In(length) => (5, *length),
         };
-        put(&mut bytes, start, kind);
-        put(&mut bytes, start + 4, length as u32);
+        write_u32(&mut bytes, start, kind);
+        write_u32(&mut bytes, start + 4, length as u32);
     }
     IoctlRequest {
         number: CALL | (length as u32) << 16,
@@ -102,41 +102,41 @@ pub(super) fn call(client: u32, function: u32, parameters: &[Parameter]) -> Ioct
 }
 
 /// Offset of the address of a buffer parameter.
-pub(super) fn address_at(parameter: usize) -> usize {
+pub(super) fn address_offset(parameter: usize) -> usize {
     CALL_BYTES + PARAMETER_BYTES * parameter + 8
 }
 
 /// Status of the service; 0 is success.
 pub(super) fn status(request: &IoctlRequest) -> i32 {
-    get(request, STATUS_AT).cast_signed()
+    read_u32(request, STATUS_OFFSET).cast_signed()
 }
 
-/// Number of the connection that was made.
+/// Id of the new connection.
 pub(super) fn client(request: &IoctlRequest) -> u32 {
-    get(request, CLIENT_AT)
+    read_u32(request, CLIENT_OFFSET)
 }
 
 /// A 32-bit result.
 pub(super) fn number(request: &IoctlRequest, parameter: usize) -> u32 {
-    get(request, CALL_BYTES + PARAMETER_BYTES * parameter + 4)
+    read_u32(request, CALL_BYTES + PARAMETER_BYTES * parameter + 4)
 }
 
-/// Size of the larger of both, with the header of the request.
-fn header(in_bytes: usize, out_bytes: usize, room: usize) -> Vec<u8> {
-    let mut bytes = vec![0; room.max(in_bytes).max(out_bytes)];
-    put(&mut bytes, 0, in_bytes as u32);
-    put(&mut bytes, 4, HEADER_VERSION);
-    put(&mut bytes, 16, out_bytes as u32);
+/// A buffer for the larger of request and result, with the header of the request.
+fn header(in_bytes: usize, out_bytes: usize, capacity: usize) -> Vec<u8> {
+    let mut bytes = vec![0; capacity.max(in_bytes).max(out_bytes)];
+    write_u32(&mut bytes, 0, in_bytes as u32);
+    write_u32(&mut bytes, 4, HEADER_VERSION);
+    write_u32(&mut bytes, 16, out_bytes as u32);
     bytes
 }
 
-fn put(bytes: &mut [u8], at: usize, value: u32) {
-    bytes[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+fn write_u32(bytes: &mut [u8], offset: usize, value: u32) {
+    bytes[offset..offset + 4].copy_from_slice(&value.to_ne_bytes());
 }
 
-fn get(request: &IoctlRequest, at: usize) -> u32 {
+fn read_u32(request: &IoctlRequest, offset: usize) -> u32 {
     let mut value = [0; 4];
-    value.copy_from_slice(&request.bytes[at..at + 4]);
+    value.copy_from_slice(&request.bytes[offset..offset + 4]);
     u32::from_ne_bytes(value)
 }
 
@@ -144,15 +144,15 @@ fn get(request: &IoctlRequest, at: usize) -> u32 {
 mod tests {
     use super::*;
 
-    /// Numbers of 32 bits at these places; everything else is zero.
+    /// Asserts that the request has these 32-bit numbers at these offsets, and zeros everywhere else.
     fn assert_laid_out(request: &IoctlRequest, number: u32, length: usize, words: &[(usize, u32)]) {
         assert_eq!(request.number, number, "{:#x}", request.number);
         let mut want = vec![0; length];
-        for (at, word) in words {
-            put(&mut want, *at, *word);
+        for (offset, word) in words {
+            write_u32(&mut want, *offset, *word);
         }
         assert_eq!(request.bytes, want);
-        // The kernel's own macros put the size there.
+        // The kernel's macros put the size there.
         assert_eq!((number >> 16) & 0x3fff, length as u32);
     }
 
@@ -166,13 +166,13 @@ mod tests {
             (28, 0x10000),
         ];
         assert_laid_out(&version(), 0xc02c_5600, 44, &version_);
-        let bye = [(0, 28), (4, 0x10001), (16, 24), (24, 7)];
-        assert_laid_out(&disconnect(7), 0xc01c_5605, 28, &bye);
+        let disconnect_ = [(0, 28), (4, 0x10001), (16, 24), (24, 7)];
+        assert_laid_out(&disconnect(7), 0xc01c_5605, 28, &disconnect_);
         let mut connect = connect();
         assert_eq!(&connect.bytes[28..45], b"VBoxGuestPropSvc\0");
         connect.bytes[28..].fill(0);
-        let hello = [(0, 156), (4, 0x10001), (16, 28), (24, 2)];
-        assert_laid_out(&connect, 0xc09c_5604, 156, &hello);
+        let connect_ = [(0, 156), (4, 0x10001), (16, 28), (24, 2)];
+        assert_laid_out(&connect, 0xc09c_5604, 156, &connect_);
     }
 
     #[test]
@@ -192,15 +192,15 @@ mod tests {
         let parameters = [(40, 5), (44, 3), (56, 4), (60, 1), (72, 2), (88, 1)];
         let words: Vec<(usize, u32)> = head.into_iter().chain(parameters).collect();
         assert_laid_out(&get, 0xc068_5607, 104, &words);
-        assert_eq!((address_at(0), address_at(1)), (48, 64));
+        assert_eq!((address_offset(0), address_offset(1)), (48, 64));
         assert_eq!(call(9, 4, &[In(3)]).number, 0xc038_5607);
     }
 
     #[test]
     fn results_are_where_the_driver_puts_them() {
         let mut request = call(9, 1, &[Parameter::Number64, Parameter::Number32]);
-        put(&mut request.bytes, 12, (-41_i32).cast_unsigned());
-        put(&mut request.bytes, 60, 77);
+        write_u32(&mut request.bytes, 12, (-41_i32).cast_unsigned());
+        write_u32(&mut request.bytes, 60, 77);
         assert_eq!(
             (status(&request), client(&request), number(&request, 1)),
             (-41, 9, 77)

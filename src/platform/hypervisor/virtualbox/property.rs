@@ -1,54 +1,55 @@
-//! Guest properties: a connection to the service of the host for each call.
+//! Guest properties. Each call has its own connection to the service of the host.
 
 use super::driver::Driver;
 use super::layout::{self, IoctlRequest, Parameter};
 use crate::host::sys::PointedBytes;
 use anyhow::{Context, bail, ensure};
 
+/// Functions of the service.
 const GET: u32 = 1;
 const DELETE: u32 = 4;
 
-/// Functions and status codes of the service.
+/// Status codes of the service.
 const PERMISSION_DENIED: i32 = -10;
 const BUFFER_OVERFLOW: i32 = -41;
 const NOT_FOUND: i32 = -78;
 
-/// Limit of a value; those of the host are far shorter.
+/// Maximum size of a value; those of the host are far shorter.
 const MAX_BYTES: usize = 16 << 20;
 
-/// The value of a property, if it is set.
+/// Returns the value of a property, if it is set.
 ///
 /// # Errors
-/// The driver or the host does not follow the protocol.
+/// If the driver or the host does not follow the protocol.
 pub(super) fn get(driver: &mut impl Driver, name: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    connected(driver, |driver, client| {
+    with_connection(driver, |driver, client| {
         let first = get_into(driver, client, name, vec![0])?;
         match first.status {
             NOT_FOUND => return Ok(None),
             0 | BUFFER_OVERFLOW => {}
             other => bail!("the host gave status {other}"),
         }
-        let needed = first.needed;
+        let required_bytes = first.required_bytes;
         ensure!(
-            needed <= MAX_BYTES,
-            "the host announced {needed} bytes; {MAX_BYTES} is the limit"
+            required_bytes <= MAX_BYTES,
+            "the host announced {required_bytes} bytes; {MAX_BYTES} is the limit"
         );
-        let second = get_into(driver, client, name, vec![0; needed])?;
+        let second = get_into(driver, client, name, vec![0; required_bytes])?;
         ensure!(second.status == 0, "the host gave status {}", second.status);
-        data(second.value).map(Some)
+        without_flags(second.value).map(Some)
     })
 }
 
 /// Deletes a property.
 ///
 /// # Errors
-/// The host rejects it, or does not follow the protocol.
+/// If the host rejects it, or does not follow the protocol.
 pub(super) fn delete(driver: &mut impl Driver, name: &str) -> anyhow::Result<()> {
-    connected(driver, |driver, client| {
-        let mut name = terminated(name);
+    with_connection(driver, |driver, client| {
+        let mut name = nul_terminated(name);
         let mut request = layout::call(client, DELETE, &[Parameter::In(name.len())]);
         let pointed = &mut [PointedBytes {
-            at: layout::address_at(0),
+            at: layout::address_offset(0),
             bytes: &mut name,
         }];
         driver.request(&mut request, pointed)?;
@@ -64,7 +65,7 @@ pub(super) fn delete(driver: &mut impl Driver, name: &str) -> anyhow::Result<()>
 struct PropertyValue {
     status: i32,
     value: Vec<u8>,
-    needed: usize,
+    required_bytes: usize,
 }
 
 fn get_into(
@@ -73,7 +74,7 @@ fn get_into(
     name: &str,
     mut value: Vec<u8>,
 ) -> anyhow::Result<PropertyValue> {
-    let mut name = terminated(name);
+    let mut name = nul_terminated(name);
     let parameters = [
         Parameter::In(name.len()),
         Parameter::InOut(value.len()),
@@ -83,69 +84,69 @@ fn get_into(
     let mut request = layout::call(client, GET, &parameters);
     let pointed = &mut [
         PointedBytes {
-            at: layout::address_at(0),
+            at: layout::address_offset(0),
             bytes: &mut name,
         },
         PointedBytes {
-            at: layout::address_at(1),
+            at: layout::address_offset(1),
             bytes: &mut value,
         },
     ];
     driver.request(&mut request, pointed)?;
     Ok(PropertyValue {
         status: layout::status(&request),
-        needed: layout::number(&request, 3) as usize,
+        required_bytes: layout::number(&request, 3) as usize,
         value,
     })
 }
 
-/// Data, NUL, flags, NUL.
-fn data(mut value: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+/// The value without its flags. The host returns value, NUL, flags, NUL.
+fn without_flags(mut value: Vec<u8>) -> anyhow::Result<Vec<u8>> {
     let end = value.iter().position(|byte| *byte == 0);
     value.truncate(end.context("the value is not NUL-terminated")?);
     Ok(value)
 }
 
-fn terminated(name: &str) -> Vec<u8> {
+fn nul_terminated(name: &str) -> Vec<u8> {
     [name.as_bytes(), b"\0"].concat()
 }
 
-/// Opens a connection, calls `work`, and closes the connection in any case.
-fn connected<D: Driver, T>(
+/// Opens a connection, calls `work`, and always closes the connection.
+fn with_connection<D: Driver, T>(
     driver: &mut D,
     work: impl FnOnce(&mut D, u32) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    plain(
+    send(
         driver,
         layout::version(),
         "negotiate a version with the driver",
     )?;
-    let connected = plain(
+    let connection = send(
         driver,
         layout::connect(),
         "connect to the service of the host",
     )?;
-    let client = layout::client(&connected);
+    let client = layout::client(&connection);
     let result = work(driver, client);
-    let left = plain(
+    let disconnected = send(
         driver,
         layout::disconnect(client),
         "disconnect from the service of the host",
     );
     let result = result?;
-    left?;
+    disconnected?;
     Ok(result)
 }
 
-fn plain(
+fn send(
     driver: &mut impl Driver,
     mut request: IoctlRequest,
-    act: &str,
+    action: &str,
 ) -> anyhow::Result<IoctlRequest> {
     let done = driver.request(&mut request, &mut []);
-    done.with_context(|| format!("cannot {act}"))?;
+    done.with_context(|| format!("cannot {action}"))?;
     let status = layout::status(&request);
-    ensure!(status == 0, "cannot {act}: status {status}");
+    ensure!(status == 0, "cannot {action}: status {status}");
     Ok(request)
 }
 
@@ -156,17 +157,17 @@ mod tests {
 
     #[test]
     fn values_without_an_end_are_errors() {
-        assert_eq!(data(b"a\0b\0".into()).expect("ends"), b"a");
-        assert_eq!(data(b"\0\0".into()).expect("ends"), b"");
-        data(b"a".into()).expect_err("no end");
-        data(Vec::new()).expect_err("no end");
+        assert_eq!(without_flags(b"a\0b\0".into()).expect("ends"), b"a");
+        assert_eq!(without_flags(b"\0\0".into()).expect("ends"), b"");
+        without_flags(b"a".into()).expect_err("no end");
+        without_flags(Vec::new()).expect_err("no end");
     }
 
-    /// What makes a host answer wrongly.
+    /// Makes a host misbehave.
     type HostFault = fn(&FakeHost);
 
     #[test]
-    fn what_goes_wrong_is_told_and_the_connection_ends() {
+    fn errors_are_reported_and_the_connection_is_closed() {
         let cases: [(HostFault, &str); 4] = [
             (
                 |peer| peer.fail_version(-225),

@@ -1,23 +1,23 @@
-//! VMware's backdoor: calls with registers, which `rpc` gives a meaning.
+//! VMware's backdoor: calls that pass registers. `rpc` implements the protocol on top of it.
 
 pub(super) use crate::host::sys::BackdoorRegisters as Registers;
 use anyhow::Context;
 
-/// A hypervisor that answers at the backdoor.
+/// A hypervisor with a backdoor.
 pub(super) trait Hypervisor {
     fn call(&mut self, registers: Registers) -> Registers;
 
     /// Sends bytes in bulk.
     fn send(&mut self, bytes: &[u8], registers: Registers) -> Registers;
 
-    /// Receives bytes in bulk, as many as `buffer` holds.
+    /// Receives bytes in bulk, until `buffer` is full.
     fn receive(&mut self, buffer: &mut [u8], registers: Registers) -> Registers;
 }
 
-/// The command that every version of the backdoor knows.
+/// The command that every version of the backdoor supports.
 const GET_VERSION: u32 = 10;
 
-/// True if a hypervisor answers. Without one the port reads as ones.
+/// True if a hypervisor answers. Without one, the port reads as all ones.
 pub(super) fn answers(hypervisor: &mut impl Hypervisor) -> bool {
     !matches!(version(hypervisor).eax, 0 | u32::MAX)
 }
@@ -43,9 +43,9 @@ mod device {
     pub(crate) struct BackdoorDevice(Backdoor);
 
     impl BackdoorDevice {
-        /// Opens it; `None` if this is not a VMware guest.
+        /// Opens the backdoor; `None` if this is not a VMware guest.
         pub(crate) fn open() -> Option<Self> {
-            let mut device = BackdoorDevice(Backdoor::of_vmware()?);
+            let mut device = BackdoorDevice(Backdoor::open_on_vmware()?);
             answers(&mut device).then_some(device)
         }
     }
@@ -64,12 +64,13 @@ mod device {
         }
     }
 
-    /// What answers, in a line. QEMU has a backdoor, too, which answers little more than its version.
+    /// Describes what answers, in one line. QEMU also has a backdoor, which supports little more than its version.
     ///
     /// # Errors
-    /// The kernel does not permit I/O ports.
+    /// If the kernel does not permit access to I/O ports.
     pub(crate) fn describe() -> anyhow::Result<String> {
-        let backdoor = Backdoor::anywhere().context("the kernel does not permit I/O ports")?;
+        let backdoor =
+            Backdoor::open_unconditionally().context("the kernel does not permit I/O ports")?;
         let mut device = BackdoorDevice(backdoor);
         let Registers { eax, ebx, .. } = version(&mut device);
         let answers = answers(&mut device);

@@ -1,4 +1,4 @@
-//! Finding the config among the values, and deleting it after it was read.
+//! Finds the config among the values, and deletes it after it was read.
 
 use super::backdoor::Hypervisor;
 use super::{guestinfo, ovf};
@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 
 /// Key of the OVF environment.
 const OVF_ENVIRONMENT: &str = "guestinfo.ovfenv";
-/// Prefixes of the keys: those of Ignition, and those of Container Linux.
-const FAMILIES: [&str; 2] = ["guestinfo.ignition.config", "guestinfo.coreos.config"];
+/// Prefixes of the keys: that of Ignition, and that of Container Linux.
+const KEY_PREFIXES: [&str; 2] = ["guestinfo.ignition.config", "guestinfo.coreos.config"];
 /// An empty config, `{}` and a newline, in base64. Values can be replaced, but not removed.
 const DELETED: &str = "e30K";
 const DELETED_ENCODING: &str = "base64";
 
-/// The config, as it was found.
+/// The config, or where it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum GuestInfoConfig {
     /// A config, which may be empty.
@@ -25,24 +25,24 @@ pub(super) enum GuestInfoConfig {
         /// Its bytes.
         text: Vec<u8>,
     },
-    /// Where to fetch it from.
+    /// The URL to fetch it from.
     Url {
         /// Key of the value.
         name: String,
         url: String,
     },
-    /// There is none.
+    /// There is no config.
     Nothing,
 }
 
-/// A value and its key.
+/// A value, and where it was found.
 struct GuestInfoValue {
     name: String,
     bytes: Vec<u8>,
     is_property: bool,
 }
 
-/// Where values are looked for.
+/// The places that values are looked up in.
 struct GuestInfoValues<'a, H> {
     hypervisor: &'a mut H,
     properties: BTreeMap<String, String>,
@@ -51,24 +51,24 @@ struct GuestInfoValues<'a, H> {
 /// Looks for the config.
 ///
 /// # Errors
-/// The hypervisor does not follow the protocol, or the config does not have the encoding that is stated.
+/// If the hypervisor does not follow the protocol, or the config does not have the stated encoding.
 pub(super) fn find(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Result<GuestInfoConfig> {
     let properties = properties(hypervisor, log);
     let mut values = GuestInfoValues {
         hypervisor,
         properties,
     };
-    // The others come before a value that is set but empty.
+    // All other values take precedence over one that is set but empty.
     let mut empty = None;
-    for family in FAMILIES {
-        match values.get(&format!("{family}.data"))? {
-            Some(data) if data.bytes.is_empty() => empty = empty.or(Some((family, data))),
-            Some(data) => return values.decoded(family, data),
+    for prefix in KEY_PREFIXES {
+        match values.get(&format!("{prefix}.data"))? {
+            Some(data) if data.bytes.is_empty() => empty = empty.or(Some((prefix, data))),
+            Some(data) => return values.decode_config(prefix, data),
             None => {}
         }
     }
-    for family in FAMILIES {
-        if let Some(url) = values.get(&format!("{family}.url"))? {
+    for prefix in KEY_PREFIXES {
+        if let Some(url) = values.get(&format!("{prefix}.url"))? {
             let text = String::from_utf8(url.bytes).ok();
             let text = text.with_context(|| format!("{} is not a URL", url.name))?;
             return Ok(GuestInfoConfig::Url {
@@ -78,7 +78,7 @@ pub(super) fn find(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Resul
         }
     }
     match empty {
-        Some((family, data)) => values.decoded(family, data),
+        Some((prefix, data)) => values.decode_config(prefix, data),
         None => Ok(GuestInfoConfig::Nothing),
     }
 }
@@ -107,21 +107,23 @@ fn text(document: Vec<u8>) -> anyhow::Result<String> {
 }
 
 impl<H: Hypervisor> GuestInfoValues<'_, H> {
-    /// The value in guestinfo, else in the OVF environment; one that is not empty is preferred.
+    /// The value from guestinfo or, if that is empty, from the OVF environment.
     fn get(&mut self, key: &str) -> anyhow::Result<Option<GuestInfoValue>> {
-        let of_guestinfo = self.of_guestinfo(key)?;
+        let guestinfo_value = self.guestinfo_value(key)?;
         let is_good = |value: &GuestInfoValue| !value.bytes.is_empty();
-        if of_guestinfo.as_ref().is_some_and(is_good) {
-            return Ok(of_guestinfo);
+        if guestinfo_value.as_ref().is_some_and(is_good) {
+            return Ok(guestinfo_value);
         }
-        let property = self.of_properties(key);
+        let property = self.property_value(key);
         match property.as_ref().is_some_and(is_good) {
             true => Ok(property),
-            false => Ok(of_guestinfo.or(property).filter(|_| key.ends_with(".data"))),
+            false => Ok(guestinfo_value
+                .or(property)
+                .filter(|_| key.ends_with(".data"))),
         }
     }
 
-    fn of_guestinfo(&mut self, key: &str) -> anyhow::Result<Option<GuestInfoValue>> {
+    fn guestinfo_value(&mut self, key: &str) -> anyhow::Result<Option<GuestInfoValue>> {
         let value = guestinfo::get(self.hypervisor, key)?;
         Ok(value.map(|bytes| GuestInfoValue {
             name: key.into(),
@@ -130,7 +132,7 @@ impl<H: Hypervisor> GuestInfoValues<'_, H> {
         }))
     }
 
-    fn of_properties(&self, key: &str) -> Option<GuestInfoValue> {
+    fn property_value(&self, key: &str) -> Option<GuestInfoValue> {
         let value = self.properties.get(key)?;
         Some(GuestInfoValue {
             name: format!("OVF property {key}"),
@@ -139,12 +141,16 @@ impl<H: Hypervisor> GuestInfoValues<'_, H> {
         })
     }
 
-    /// The decoded config; the encoding is taken from the same place as the config.
-    fn decoded(&mut self, family: &str, data: GuestInfoValue) -> anyhow::Result<GuestInfoConfig> {
-        let key = format!("{family}.data.encoding");
+    /// Decodes the config; the encoding is taken from the same place as the config.
+    fn decode_config(
+        &mut self,
+        prefix: &str,
+        data: GuestInfoValue,
+    ) -> anyhow::Result<GuestInfoConfig> {
+        let key = format!("{prefix}.data.encoding");
         let encoding = match data.is_property {
-            true => self.of_properties(&key),
-            false => self.of_guestinfo(&key)?,
+            true => self.property_value(&key),
+            false => self.guestinfo_value(&key)?,
         };
         let encoding = encoding.map(|value| value.bytes).unwrap_or_default();
         let name = data.name;
@@ -171,15 +177,15 @@ fn decode(data: Vec<u8>, encoding: &[u8]) -> anyhow::Result<Vec<u8>> {
 /// Replaces each config by an empty one, and removes the properties of the OVF environment.
 ///
 /// # Errors
-/// The hypervisor refuses, or does not follow the protocol.
+/// If the hypervisor refuses, or does not follow the protocol.
 pub(super) fn delete(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Result<()> {
-    let [ignition, others @ ..] = FAMILIES;
+    let [ignition, others @ ..] = KEY_PREFIXES;
     replace(hypervisor, ignition, log)?;
-    for family in others {
-        // A value cannot be removed once it is set, so none is set without need.
-        let data = guestinfo::get(hypervisor, &format!("{family}.data"))?;
+    for prefix in others {
+        // A value cannot be removed once it is set, so none is set unnecessarily.
+        let data = guestinfo::get(hypervisor, &format!("{prefix}.data"))?;
         if data.is_some_and(|data| !data.is_empty()) {
-            replace(hypervisor, family, log)?;
+            replace(hypervisor, prefix, log)?;
         }
     }
     let Some(document) = guestinfo::get(hypervisor, OVF_ENVIRONMENT)? else {
@@ -188,10 +194,11 @@ pub(super) fn delete(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Res
     if document.is_empty() {
         return Ok(());
     }
-    let keys = FAMILIES.map(|family| [format!("{family}.data"), format!("{family}.data.encoding")]);
+    let keys =
+        KEY_PREFIXES.map(|prefix| [format!("{prefix}.data"), format!("{prefix}.data.encoding")]);
     let keys: Vec<&str> = keys.iter().flatten().map(String::as_str).collect();
-    let act = "cannot remove the config from the OVF environment";
-    if let Some(kept) = ovf::without(&text(document)?, &keys).context(act)? {
+    let context = "cannot remove the config from the OVF environment";
+    if let Some(kept) = ovf::remove_properties(&text(document)?, &keys).context(context)? {
         log.operation("removing the config from the OVF environment", || {
             guestinfo::set(hypervisor, OVF_ENVIRONMENT, &kept)
         })?;
@@ -199,8 +206,8 @@ pub(super) fn delete(hypervisor: &mut impl Hypervisor, log: &Log) -> anyhow::Res
     Ok(())
 }
 
-fn replace(hypervisor: &mut impl Hypervisor, family: &str, log: &Log) -> anyhow::Result<()> {
-    let data = format!("{family}.data");
+fn replace(hypervisor: &mut impl Hypervisor, prefix: &str, log: &Log) -> anyhow::Result<()> {
+    let data = format!("{prefix}.data");
     let encoding = format!("{data}.encoding");
     let present = guestinfo::get(hypervisor, &data)?;
     if present.is_none_or(|present| present == DELETED.as_bytes()) {
@@ -226,8 +233,8 @@ mod tests {
 
     const DATA: &str = "guestinfo.ignition.config.data";
     const ENCODING: &str = "guestinfo.ignition.config.data.encoding";
-    /// `{}` by gzip, then base64.
-    const PACKED: &str = "H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==";
+    /// `{}` in gzip, then base64.
+    const GZIP_BASE64: &str = "H4sIAAAAAAAAA6uuBQBDv6ajAgAAAA==";
 
     fn log() -> Log {
         Log::new(Sink::memory().0)
@@ -243,7 +250,7 @@ mod tests {
         )
     }
 
-    /// Name and text of what is found.
+    /// Name and text of the config that is found.
     fn found(values: &[(&str, &str)]) -> Result<(String, String), String> {
         match find(&mut FakeHypervisor::with(values), &log()) {
             Ok(GuestInfoConfig::Config { name, text }) => {
@@ -266,7 +273,7 @@ mod tests {
             assert_found(&[(DATA, "e30="), (ENCODING, encoding)], DATA, "{}");
         }
         for encoding in ["gz+base64", "gzip+base64", "gz+b64", "gzip+b64"] {
-            assert_found(&[(DATA, PACKED), (ENCODING, encoding)], DATA, "{}");
+            assert_found(&[(DATA, GZIP_BASE64), (ENCODING, encoding)], DATA, "{}");
         }
         assert_found(&[(DATA, "{}"), (ENCODING, "")], DATA, "{}");
         for (encoding, want) in [
@@ -280,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_value_is_an_empty_config_unless_gzip_was_promised() {
+    fn an_empty_value_is_an_empty_config_unless_the_encoding_is_gzip() {
         assert_found(&[(DATA, "")], DATA, "");
         assert_found(&[(DATA, ""), (ENCODING, "base64")], DATA, "");
         found(&[(DATA, ""), (ENCODING, "gzip")]).expect_err("no gzip");
@@ -288,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn the_encoding_is_taken_from_where_the_config_was() {
+    fn the_encoding_is_taken_from_the_same_place_as_the_config() {
         let ovf = environment(&[(DATA, "e30="), (ENCODING, "base64")]);
         let name = format!("OVF property {DATA}");
         assert_found(&[("guestinfo.ovfenv", &ovf)], &name, "{}");
@@ -336,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_config_is_replaced_and_properties_go() {
+    fn a_config_is_replaced_and_properties_are_removed() {
         let ovf = environment(&[(DATA, "secret"), ("hostname", "h"), (ENCODING, "")]);
         let mut peer = FakeHypervisor::with(&[
             (DATA, "secret"),
@@ -353,13 +360,13 @@ mod tests {
             GuestInfoConfig::Config { text, .. } => assert_eq!(text, b"{}\n"),
             other => panic!("{other:?}"),
         }
-        // Again is safe, even where nothing may be set.
+        // Deleting again is safe, even if nothing may be set.
         peer.refuses_to_set = true;
         delete(&mut peer, &log()).expect("nothing to do");
     }
 
     #[test]
-    fn nothing_is_set_for_nothing() {
+    fn nothing_is_set_unnecessarily() {
         let mut peer = FakeHypervisor::with(&[("guestinfo.ovfenv", "")]);
         peer.refuses_to_set = true;
         delete(&mut peer, &log()).expect("nothing to do");
@@ -367,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_told() {
+    fn a_refusal_is_reported() {
         for values in [
             vec![(DATA, "secret".to_owned())],
             vec![("guestinfo.ovfenv", environment(&[(DATA, "secret")]))],

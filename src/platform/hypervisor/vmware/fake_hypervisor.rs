@@ -1,4 +1,4 @@
-//! A hypervisor in memory, for tests: it speaks the protocol of the backdoor at the level of registers.
+//! A hypervisor in memory, for tests: it implements the protocol of the backdoor at the level of registers.
 
 use super::backdoor::{Hypervisor, Registers};
 use std::collections::BTreeMap;
@@ -10,14 +10,14 @@ pub(super) struct FakeHypervisor {
     /// Offers bulk transfers.
     pub offers_bulk: bool,
     pub knows_cookies: bool,
-    /// So many transfers are cut by a checkpoint.
+    /// Number of transfers that are interrupted by a checkpoint.
     pub checkpoints: u32,
-    /// Says this instead of a reply.
+    /// Sends this instead of a reply.
     pub raw_reply: Option<Vec<u8>>,
-    /// Gives no reply at all.
+    /// Sends no reply at all.
     pub is_silent: bool,
-    /// Says this length of each reply.
-    pub announces: Option<u32>,
+    /// Announces this length for each reply.
+    pub announced_length: Option<u32>,
     /// Opens no channel.
     pub is_closed: bool,
     /// Refuses to set values.
@@ -30,7 +30,7 @@ struct FakeChannel {
     expected: usize,
     request: Vec<u8>,
     reply: Option<Vec<u8>>,
-    given: usize,
+    sent: usize,
 }
 
 const SUCCESS: u32 = 1;
@@ -50,7 +50,7 @@ impl FakeHypervisor {
             checkpoints: 0,
             raw_reply: None,
             is_silent: false,
-            announces: None,
+            announced_length: None,
             is_closed: false,
             refuses_to_set: false,
         }
@@ -101,16 +101,16 @@ impl FakeHypervisor {
         channel
     }
 
-    /// True if this transfer is cut.
-    fn is_cut(&mut self) -> bool {
-        let cut = self.checkpoints > 0;
+    /// True if this transfer is interrupted.
+    fn is_interrupted(&mut self) -> bool {
+        let interrupted = self.checkpoints > 0;
         self.checkpoints = self
             .checkpoints
             .saturating_sub(u32::from(self.checkpoints != u32::MAX));
-        cut
+        interrupted
     }
 
-    fn took(&mut self, edx: u32, bytes: &[u8]) {
+    fn accept(&mut self, edx: u32, bytes: &[u8]) {
         let channel = self
             .channels
             .get_mut(&(edx >> 16))
@@ -119,7 +119,7 @@ impl FakeHypervisor {
         if channel.request.len() < channel.expected {
             return;
         }
-        // The last word is filled up with zeros.
+        // The last word is padded with zeros.
         let extra = channel.request.split_off(channel.expected);
         assert!(
             extra.len() < 4 && extra.iter().all(|byte| *byte == 0),
@@ -132,7 +132,7 @@ impl FakeHypervisor {
             .get_mut(&(edx >> 16))
             .expect("an open channel");
         channel.reply = reply;
-        channel.given = 0;
+        channel.sent = 0;
     }
 
     fn reply_to(&mut self, request: &str) -> Option<Vec<u8>> {
@@ -181,16 +181,16 @@ impl Hypervisor for FakeHypervisor {
                 channel.request.clear();
                 (SUCCESS | bulk, registers)
             }
-            2 | 4 if self.is_cut() => (CHECKPOINT, registers),
+            2 | 4 if self.is_interrupted() => (CHECKPOINT, registers),
             2 => {
                 self.channel(edx, cookie);
-                self.took(edx, &ebx.to_le_bytes());
+                self.accept(edx, &ebx.to_le_bytes());
                 (SUCCESS, registers)
             }
             3 => {
-                let announced = self.announces;
+                let announced = self.announced_length;
                 let channel = self.channel(edx, cookie);
-                channel.given = 0;
+                channel.sent = 0;
                 match &channel.reply {
                     None => (SUCCESS, registers),
                     Some(reply) => {
@@ -208,10 +208,10 @@ impl Hypervisor for FakeHypervisor {
                 let channel = self.channel(edx, cookie);
                 let reply = channel.reply.as_deref().expect("a reply");
                 let mut word = [0xee; 4];
-                let rest = &reply[channel.given..];
+                let rest = &reply[channel.sent..];
                 let length = rest.len().min(4);
                 word[..length].copy_from_slice(&rest[..length]);
-                channel.given += length;
+                channel.sent += length;
                 let after = Registers {
                     ebx: u32::from_le_bytes(word),
                     edx: 2 << 16,
@@ -239,11 +239,11 @@ impl Hypervisor for FakeHypervisor {
     fn send(&mut self, bytes: &[u8], registers: Registers) -> Registers {
         assert!(self.offers_bulk, "bulk was not offered");
         assert_eq!(registers.ebx, 0x0001_0000);
-        let status = if self.is_cut() {
+        let status = if self.is_interrupted() {
             CHECKPOINT
         } else {
             self.channel(registers.edx, (registers.ebp, registers.edi));
-            self.took(registers.edx, bytes);
+            self.accept(registers.edx, bytes);
             SUCCESS
         };
         Registers {
@@ -255,7 +255,7 @@ impl Hypervisor for FakeHypervisor {
     fn receive(&mut self, buffer: &mut [u8], registers: Registers) -> Registers {
         assert!(self.offers_bulk, "bulk was not offered");
         assert_eq!(registers.ebx, 0x0001_0000);
-        let status = if self.is_cut() {
+        let status = if self.is_interrupted() {
             CHECKPOINT
         } else {
             let channel = self.channel(registers.edx, (registers.esi, registers.ebp));

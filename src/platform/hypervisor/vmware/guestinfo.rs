@@ -1,4 +1,4 @@
-//! guestinfo: values that the host stores for a machine, and that both can read and write.
+//! guestinfo: values that the host stores for a machine, and that both sides can read and write.
 
 use super::backdoor::Hypervisor;
 use super::rpc::{self, RpcReply};
@@ -7,13 +7,13 @@ use anyhow::{Context, bail};
 /// Prefix of every key.
 const PREFIX: &str = "guestinfo";
 
-/// The value of a key, if it has one.
+/// Returns the value of a key, if it is set.
 ///
 /// # Errors
-/// The hypervisor does not follow the protocol.
+/// If the hypervisor does not follow the protocol.
 pub(super) fn get(hypervisor: &mut impl Hypervisor, key: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    let key = whole(key);
-    let reply = rpc::ask(hypervisor, format!("info-get {key}").as_bytes());
+    let key = full_key(key);
+    let reply = rpc::call(hypervisor, format!("info-get {key}").as_bytes());
     match reply.with_context(|| format!("cannot read {key}"))? {
         RpcReply::Done(value) => Ok(Some(value)),
         RpcReply::Refused(_) => Ok(None),
@@ -23,10 +23,10 @@ pub(super) fn get(hypervisor: &mut impl Hypervisor, key: &str) -> anyhow::Result
 /// Sets the value of a key.
 ///
 /// # Errors
-/// The hypervisor refuses, or does not follow the protocol. The message does not quote the value.
+/// If the hypervisor refuses, or does not follow the protocol. The message does not quote the value.
 pub(super) fn set(hypervisor: &mut impl Hypervisor, key: &str, value: &str) -> anyhow::Result<()> {
-    let key = whole(key);
-    let reply = rpc::ask(hypervisor, format!("info-set {key} {value}").as_bytes());
+    let key = full_key(key);
+    let reply = rpc::call(hypervisor, format!("info-set {key} {value}").as_bytes());
     match reply.with_context(|| format!("cannot set {key}"))? {
         RpcReply::Done(_) => Ok(()),
         RpcReply::Refused(reason) => bail!(
@@ -36,7 +36,7 @@ pub(super) fn set(hypervisor: &mut impl Hypervisor, key: &str, value: &str) -> a
     }
 }
 
-fn whole(key: &str) -> String {
+fn full_key(key: &str) -> String {
     match key.starts_with(PREFIX) {
         true => key.into(),
         false => format!("{PREFIX}.{key}"),

@@ -1,7 +1,7 @@
 //! The OVF environment: properties of a virtual appliance, in XML.
 //!
-//! Reading is lenient, since many programs write such documents. Deleting is strict: only properties that are certainly ours
-//! are removed, and no other byte changes.
+//! Reading is lenient, since many programs write such documents. Deleting is strict: only properties that are certainly
+//! ours are removed, and no other byte changes.
 
 use anyhow::{Context, bail};
 use quick_xml::escape::unescape;
@@ -18,11 +18,11 @@ const PROPERTY: &str = "Property";
 const KEY: &str = "key";
 const VALUE: &str = "value";
 
-/// Reads keys and values. Namespaces are ignored, the last of several properties with one key counts, and what follows the
-/// root element is not read.
+/// Reads keys and values. Namespaces are ignored, the last of several properties with the same key counts, and
+/// anything after the root element is ignored.
 ///
 /// # Errors
-/// It is not XML. The message quotes no values.
+/// If it is not XML. The message quotes no values.
 pub fn properties(document: &str) -> anyhow::Result<BTreeMap<String, String>> {
     let mut reader = Reader::from_str(document);
     let mut found = BTreeMap::new();
@@ -31,7 +31,7 @@ pub fn properties(document: &str) -> anyhow::Result<BTreeMap<String, String>> {
     loop {
         let event = reader
             .read_event()
-            .map_err(|error| at(&error, reader.error_position()))?;
+            .map_err(|error| parse_error(&error, reader.error_position()))?;
         match &event {
             Event::Start(element) | Event::Empty(element) => {
                 let is_start = matches!(event, Event::Start(_));
@@ -60,8 +60,8 @@ pub fn properties(document: &str) -> anyhow::Result<BTreeMap<String, String>> {
     }
 }
 
-/// The error without any text of the document.
-fn at(error: &quick_xml::Error, position: u64) -> anyhow::Error {
+/// Describes the error without quoting the document.
+fn parse_error(error: &quick_xml::Error, position: u64) -> anyhow::Error {
     let what = match error {
         quick_xml::Error::Syntax(_) => "a syntax error",
         quick_xml::Error::IllFormed(_) => "an element that does not fit the others",
@@ -78,25 +78,25 @@ fn property(element: &BytesStart<'_>) -> anyhow::Result<Option<(String, String)>
     for attribute in element.attributes() {
         let attribute = attribute.ok();
         let attribute = attribute.context("malformed attribute in the OVF environment")?;
-        let place = match attribute.key.local_name().as_ref() {
+        let slot = match attribute.key.local_name().as_ref() {
             KEY => &mut key,
             VALUE => &mut value,
             _ => continue,
         };
-        // Without the normalization of attributes, which would change line breaks of a config.
+        // Without attribute normalization, which would change the line breaks in a config.
         let text = unescape(&attribute.value).ok();
         let text = text
             .context("the OVF environment has an attribute with an undefined entity reference")?;
-        *place = Some(text.into_owned());
+        *slot = Some(text.into_owned());
     }
     Ok(key.map(|key| (key, value.unwrap_or_default())))
 }
 
-/// The document without the properties that have one of `keys`; `None` if it has none of them.
+/// Removes the properties with one of `keys` from the document; `None` if it has none of them.
 ///
 /// # Errors
-/// It is not XML.
-pub fn without(document: &str, keys: &[&str]) -> anyhow::Result<Option<String>> {
+/// If it is not XML.
+pub fn remove_properties(document: &str, keys: &[&str]) -> anyhow::Result<Option<String>> {
     let ranges = ranges(document, keys)?;
     if ranges.is_empty() {
         return Ok(None);
@@ -115,28 +115,31 @@ pub fn without(document: &str, keys: &[&str]) -> anyhow::Result<Option<String>> 
     Ok(Some(kept))
 }
 
-/// Positions of these properties, in order, not nested.
+/// Positions of the properties with these keys, in order, not nested.
 fn ranges(document: &str, keys: &[&str]) -> anyhow::Result<Vec<Range<usize>>> {
     let mut reader = NsReader::from_str(document);
     let mut found = Vec::new();
     let mut depth = 0_usize;
-    // Depth and start of the property that is open.
-    let mut inside: Option<(usize, usize)> = None;
+    // Depth and start of the open property.
+    let mut open_property: Option<(usize, usize)> = None;
     let mut in_section = false;
     loop {
         let start = position(&reader)?;
         let event = reader
             .read_event()
-            .map_err(|error| at(&error, reader.error_position()))?;
+            .map_err(|error| parse_error(&error, reader.error_position()))?;
         match &event {
             Event::Start(element) | Event::Empty(element) => {
                 let is_start = matches!(event, Event::Start(_));
                 match depth {
                     0 if !is_ours(&reader, element, ROOT) => return Ok(Vec::new()),
                     1 => in_section = is_start && is_ours(&reader, element, SECTION),
-                    2.. if in_section && inside.is_none() && has_key(&reader, element, keys)? => {
+                    2.. if in_section
+                        && open_property.is_none()
+                        && has_key(&reader, element, keys)? =>
+                    {
                         match is_start {
-                            true => inside = Some((depth, start)),
+                            true => open_property = Some((depth, start)),
                             false => found.push(start..position(&reader)?),
                         }
                     }
@@ -149,7 +152,7 @@ fn ranges(document: &str, keys: &[&str]) -> anyhow::Result<Vec<Range<usize>>> {
             }
             Event::End(_) => {
                 depth -= 1;
-                if let Some((_, start)) = inside.take_if(|(of, _)| *of == depth) {
+                if let Some((_, start)) = open_property.take_if(|(of, _)| *of == depth) {
                     found.push(start..position(&reader)?);
                 }
                 if depth == 0 {
@@ -175,8 +178,8 @@ fn is_ours(reader: &NsReader<&[u8]>, element: &BytesStart<'_>, name: &str) -> bo
     is_in_namespace(&namespace) && local.as_ref() == name
 }
 
-/// True for an element of the namespace with an attribute `key` of it that has one of these values. An attribute without a
-/// prefix is in no namespace.
+/// True for an element in the namespace whose attribute `key`, which must be in the namespace too, has one of these
+/// values. An attribute without a prefix is in no namespace.
 fn has_key(
     reader: &NsReader<&[u8]>,
     element: &BytesStart<'_>,
@@ -220,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_are_read_as_they_come() {
+    fn properties_are_read_leniently() {
         let section = "<!-- <Property oe:key='c' oe:value='3'/> -->
             <Property oe:key=\"a\" oe:value=\"1\"/><Property key='b' value='&lt;&quot;&#65;'></Property>
             <Property oe:key='a' oe:value='2'/><x:Property x:key='d' x:value='4'/><Property oe:key='e' oe:value='x\ny'/>
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_xml_is_an_error_without_its_text() {
+    fn invalid_xml_is_an_error_that_quotes_nothing() {
         for text in [
             "",
             "secret",
@@ -252,13 +255,13 @@ mod tests {
             let error = properties(text).expect_err(text).to_string();
             assert!(!error.contains("secret"), "{error}");
         }
-        without(HEAD, &["a"]).expect_err("no end");
+        remove_properties(HEAD, &["a"]).expect_err("no end");
     }
 
     #[test]
     fn deleting_keeps_every_other_byte() {
         let keys = ["a", "b"];
-        let cut = |section: &str| without(&document(section), &keys).expect("XML");
+        let cut = |section: &str| remove_properties(&document(section), &keys).expect("XML");
         let cases = [
             (" <Property oe:key='a' oe:value='1'/> \n", "  \n"),
             (
@@ -296,7 +299,11 @@ mod tests {
             format!("{HEAD}<x:PropertySection>{property}</x:PropertySection></Environment>"),
             format!("{HEAD}{property}</Environment>"),
         ] {
-            assert_eq!(without(&text, &["a"]).expect("XML"), None, "{text}");
+            assert_eq!(
+                remove_properties(&text, &["a"]).expect("XML"),
+                None,
+                "{text}"
+            );
         }
     }
 }

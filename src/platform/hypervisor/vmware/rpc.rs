@@ -1,21 +1,21 @@
-//! Remote procedure calls to VMware: a request and a reply in text, each call in a channel of its own.
+//! Remote procedure calls to VMware: a request and a reply as text, with a channel for each call.
 //!
-//! A channel transfers four bytes at a time in registers or, where the hypervisor supports that, all in bulk. If the machine
-//! is migrated to another host meanwhile (a checkpoint), the transfer is repeated.
+//! A channel transfers four bytes at a time in registers or, if the hypervisor supports it, everything in bulk. If the
+//! machine is migrated to another host during a transfer (a checkpoint), the transfer is repeated.
 
 use super::backdoor::{Hypervisor, Registers};
 use anyhow::{bail, ensure};
 
 /// Command of all messages, in the lower half of `ecx`; the upper half is the kind of message.
 const MESSAGE: u32 = 0x1e;
-/// "RPCI", as the hypervisor reads it.
+/// "RPCI" in the byte order of the hypervisor.
 const PROTOCOL: u32 = 0x4943_5052;
 /// Flag that requests cookies, which protect the channel from other processes. Old hosts do not support it.
 const WITH_COOKIE: u32 = 0x8000_0000;
-/// Both an argument of bulk transfers and their success status.
+/// Argument of bulk transfers, and also their success status.
 const BULK: u32 = 0x0001_0000;
 
-// The upper half of `ecx` or, in bulk transfers, of `ebx`.
+// Status flags in the upper half of `ecx` or, in bulk transfers, of `ebx`.
 const SUCCESS: u32 = 0x0001;
 const HAS_REPLY: u32 = 0x0002;
 const CHECKPOINT: u32 = 0x0010;
@@ -25,9 +25,9 @@ const OFFERS_BULK: u32 = 0x0080;
 const SIZE: u32 = 1;
 const PAYLOAD: u32 = 2;
 
-/// Limit of repetitions after migrations.
+/// Maximum number of repetitions after migrations.
 const MAX_CHECKPOINTS: u32 = 100;
-/// Limit of a reply; no host stores longer values.
+/// Maximum size of a reply; no host stores longer values.
 const MAX_BYTES: usize = 64 << 20;
 
 /// A kind of message.
@@ -43,7 +43,7 @@ enum RpcStep {
 }
 
 impl RpcStep {
-    /// Its name in messages.
+    /// Name in error messages.
     fn name(self) -> &'static str {
         match self {
             RpcStep::Open => "open a channel",
@@ -62,21 +62,21 @@ impl RpcStep {
 pub(super) enum RpcReply {
     /// Success, with the result.
     Done(Vec<u8>),
-    /// Refusal, with the reason in its words.
+    /// Refusal, with the reason of the hypervisor.
     Refused(Vec<u8>),
 }
 
-/// Sends a request and gives the reply.
+/// Sends a request and returns the reply.
 ///
 /// # Errors
-/// The hypervisor does not follow the protocol. The message does not quote the request.
-pub(super) fn ask(hypervisor: &mut impl Hypervisor, request: &[u8]) -> anyhow::Result<RpcReply> {
+/// If the hypervisor does not follow the protocol. The message does not quote the request.
+pub(super) fn call(hypervisor: &mut impl Hypervisor, request: &[u8]) -> anyhow::Result<RpcReply> {
     let mut channel = Channel::open(hypervisor)?;
     let reply = channel.exchange(request);
     // The reply counts, even if the channel cannot be closed.
     let closed = channel.message(RpcStep::Close, 0);
     let reply = reply?;
-    succeeded(closed, RpcStep::Close)?;
+    check_success(closed, RpcStep::Close)?;
     match reply.as_deref() {
         Some([b'1', b' ', result @ ..]) => Ok(RpcReply::Done(result.into())),
         Some([b'0', b' ', reason @ ..]) => Ok(RpcReply::Refused(reason.into())),
@@ -109,10 +109,10 @@ impl MessageResult {
 
 /// The result of a transfer.
 enum TransferResult {
-    /// It is complete.
-    Whole,
+    /// The transfer is complete.
+    Complete,
     /// The machine was migrated; the transfer must be repeated.
-    Again,
+    Repeat,
 }
 
 impl<'a, H: Hypervisor> Channel<'a, H> {
@@ -127,7 +127,7 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
         if !after.has(SUCCESS) {
             after = channel.message(RpcStep::Open, PROTOCOL);
         }
-        let Registers { edx, esi, edi, .. } = succeeded(after, RpcStep::Open)?.registers;
+        let Registers { edx, esi, edi, .. } = check_success(after, RpcStep::Open)?.registers;
         channel.id = edx & 0xffff_0000;
         channel.cookie_high = esi;
         channel.cookie_low = edi;
@@ -159,9 +159,9 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
     }
 
     fn send(&mut self, request: &[u8], length: u32) -> anyhow::Result<TransferResult> {
-        let after = succeeded(self.message(RpcStep::SendSize, length), RpcStep::SendSize)?;
+        let after = check_success(self.message(RpcStep::SendSize, length), RpcStep::SendSize)?;
         if length == 0 {
-            return Ok(TransferResult::Whole);
+            return Ok(TransferResult::Complete);
         }
         if after.has(OFFERS_BULK) {
             let registers = Registers {
@@ -172,23 +172,23 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
                 ..Registers::default()
             };
             let status = self.hypervisor.send(request, registers).ebx >> 16;
-            return moved(status, RpcStep::SendPayload);
+            return transfer_result(status, RpcStep::SendPayload);
         }
         for word in request.chunks(4) {
             let mut bytes = [0; 4];
             bytes[..word.len()].copy_from_slice(word);
             let after = self.message(RpcStep::SendPayload, u32::from_le_bytes(bytes));
-            if let TransferResult::Again = moved(after.status, RpcStep::SendPayload)? {
-                return Ok(TransferResult::Again);
+            if let TransferResult::Repeat = transfer_result(after.status, RpcStep::SendPayload)? {
+                return Ok(TransferResult::Repeat);
             }
         }
-        Ok(TransferResult::Whole)
+        Ok(TransferResult::Complete)
     }
 
     fn receive(&mut self, reply: &mut Option<Vec<u8>>) -> anyhow::Result<TransferResult> {
-        let after = succeeded(self.message(RpcStep::ReceiveSize, 0), RpcStep::ReceiveSize)?;
+        let after = check_success(self.message(RpcStep::ReceiveSize, 0), RpcStep::ReceiveSize)?;
         if !after.has(HAS_REPLY) {
-            return Ok(TransferResult::Whole);
+            return Ok(TransferResult::Complete);
         }
         let Registers { ebx, edx, .. } = after.registers;
         ensure!(
@@ -201,18 +201,18 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
             "the hypervisor announced a reply of {size} bytes; {MAX_BYTES} is the limit"
         );
         let mut text = vec![0; size];
-        let moved = match size {
-            0 => TransferResult::Whole,
+        let transferred = match size {
+            0 => TransferResult::Complete,
             _ if after.has(OFFERS_BULK) => self.receive_bulk(&mut text)?,
             _ => self.receive_words(&mut text)?,
         };
-        if let TransferResult::Again = moved {
-            return Ok(TransferResult::Again);
+        if let TransferResult::Repeat = transferred {
+            return Ok(TransferResult::Repeat);
         }
         *reply = Some(text);
-        // The reply is complete, whatever the status of its end is.
+        // The reply is complete, regardless of the status of this step.
         self.message(RpcStep::ReceiveStatus, SUCCESS);
-        Ok(TransferResult::Whole)
+        Ok(TransferResult::Complete)
     }
 
     fn receive_bulk(&mut self, text: &mut [u8]) -> anyhow::Result<TransferResult> {
@@ -224,7 +224,7 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
             ..Registers::default()
         };
         let status = self.hypervisor.receive(text, registers).ebx >> 16;
-        let result = moved(status, RpcStep::ReceivePayload);
+        let result = transfer_result(status, RpcStep::ReceivePayload);
         if result.is_err() {
             // Otherwise the hypervisor keeps the reply for the next request.
             self.message(RpcStep::ReceivePayload, 0);
@@ -235,8 +235,9 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
     fn receive_words(&mut self, text: &mut [u8]) -> anyhow::Result<TransferResult> {
         for word in text.chunks_mut(4) {
             let after = self.message(RpcStep::ReceivePayload, SUCCESS);
-            if let TransferResult::Again = moved(after.status, RpcStep::ReceivePayload)? {
-                return Ok(TransferResult::Again);
+            if let TransferResult::Repeat = transfer_result(after.status, RpcStep::ReceivePayload)?
+            {
+                return Ok(TransferResult::Repeat);
             }
             let Registers { ebx, edx, .. } = after.registers;
             ensure!(
@@ -246,20 +247,20 @@ impl<'a, H: Hypervisor> Channel<'a, H> {
             let length = word.len();
             word.copy_from_slice(&ebx.to_le_bytes()[..length]);
         }
-        Ok(TransferResult::Whole)
+        Ok(TransferResult::Complete)
     }
 }
 
 fn repeat(mut transfer: impl FnMut() -> anyhow::Result<TransferResult>) -> anyhow::Result<()> {
     for _ in 0..=MAX_CHECKPOINTS {
-        if let TransferResult::Whole = transfer()? {
+        if let TransferResult::Complete = transfer()? {
             return Ok(());
         }
     }
     bail!("the hypervisor had a checkpoint {MAX_CHECKPOINTS} times in a row")
 }
 
-fn succeeded(after: MessageResult, step: RpcStep) -> anyhow::Result<MessageResult> {
+fn check_success(after: MessageResult, step: RpcStep) -> anyhow::Result<MessageResult> {
     let (name, status) = (step.name(), after.status);
     ensure!(
         after.has(SUCCESS),
@@ -268,12 +269,12 @@ fn succeeded(after: MessageResult, step: RpcStep) -> anyhow::Result<MessageResul
     Ok(after)
 }
 
-fn moved(status: u32, step: RpcStep) -> anyhow::Result<TransferResult> {
+fn transfer_result(status: u32, step: RpcStep) -> anyhow::Result<TransferResult> {
     if status & SUCCESS != 0 {
-        return Ok(TransferResult::Whole);
+        return Ok(TransferResult::Complete);
     }
     if status & CHECKPOINT != 0 {
-        return Ok(TransferResult::Again);
+        return Ok(TransferResult::Repeat);
     }
     let name = step.name();
     bail!("cannot {name}: the hypervisor gave status {status:#06x}")
@@ -288,13 +289,13 @@ mod tests {
         RpcReply::Done(text.into())
     }
 
-    /// What the peer answers to `info-get guestinfo.x`.
+    /// The peer's reply to `info-get guestinfo.x`.
     fn get(peer: &mut FakeHypervisor) -> Result<RpcReply, String> {
-        ask(peer, b"info-get guestinfo.x").map_err(|error| error.to_string())
+        call(peer, b"info-get guestinfo.x").map_err(|error| error.to_string())
     }
 
     #[test]
-    fn texts_of_every_length_by_both_ways() {
+    fn texts_of_every_length_in_words_and_in_bulk() {
         for bulk in [false, true] {
             for length in 0..9 {
                 let value = "12345678"[..length].to_owned();
@@ -302,7 +303,7 @@ mod tests {
                 peer.offers_bulk = bulk;
                 assert_eq!(get(&mut peer), Ok(done(&value)), "{length} {bulk}");
                 let set = format!("info-set guestinfo.y {value}");
-                assert_eq!(ask(&mut peer, set.as_bytes()).expect("set"), done(""));
+                assert_eq!(call(&mut peer, set.as_bytes()).expect("set"), done(""));
                 assert_eq!(peer.value("guestinfo.y"), Some(&*value), "{length} {bulk}");
                 assert_eq!(peer.open_channels(), 0);
             }
@@ -310,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_begins_the_transfer_anew() {
+    fn a_checkpoint_restarts_the_transfer() {
         for bulk in [false, true] {
             let mut peer = FakeHypervisor::with(&[("guestinfo.x", "a longer value")]);
             peer.offers_bulk = bulk;
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_is_no_error() {
+    fn a_refusal_is_not_an_error() {
         let mut peer = FakeHypervisor::with(&[]);
         assert_eq!(
             get(&mut peer),
@@ -339,17 +340,17 @@ mod tests {
         );
     }
 
-    /// What makes a hypervisor answer wrongly.
+    /// Makes a hypervisor misbehave.
     type HypervisorFault = fn(&mut FakeHypervisor);
 
     #[test]
-    fn what_does_not_follow_the_protocol_is_an_error() {
+    fn protocol_violations_are_errors() {
         let cases: [(HypervisorFault, &str); 5] = [
             (|peer| peer.raw_reply = Some(b"2 x".into()), "has no status"),
             (|peer| peer.raw_reply = Some(b"1".into()), "has no status"),
             (|peer| peer.is_silent = true, "gave no reply"),
             (
-                |peer| peer.announces = Some(u32::MAX),
+                |peer| peer.announced_length = Some(u32::MAX),
                 "announced a reply of 4294967295 bytes",
             ),
             (

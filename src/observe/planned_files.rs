@@ -1,6 +1,6 @@
-//! Files of the target as the config will leave them: what it writes inline, else what is there.
+//! Files of the target as they will be once the config is applied: what it writes inline, else what exists now.
 
-use super::names::{names, names_behind};
+use super::names::{names, names_following_link};
 use super::options::ObserveOptions;
 use crate::config::Config;
 use crate::config::model::{File, Resource};
@@ -17,34 +17,34 @@ use nix::sys::stat::{Mode, SFlag, fstat};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Links of a config that are followed, one to the next.
+/// Maximum number of links of a config that are followed in a chain.
 const MAX_LINKS: usize = 8;
 
-/// The target and what a config puts into it.
-pub(super) struct Outlook<'a> {
+/// The target together with what a config writes into it.
+pub(super) struct PlannedFiles<'a> {
     root: &'a TargetRoot,
-    view: &'a ObserveOptions,
+    options: &'a ObserveOptions,
     fetcher: &'a Fetcher,
     files: BTreeMap<String, &'a File>,
     links: BTreeMap<String, &'a str>,
     directories: BTreeSet<String>,
-    /// Names in directories of the target that were asked for; nothing for one that cannot be listed.
+    /// Cached names in directories of the target; `None` for one that cannot be listed.
     listed: RefCell<HashMap<String, Option<HashSet<String>>>>,
 }
 
-impl<'a> Outlook<'a> {
+impl<'a> PlannedFiles<'a> {
     pub(super) fn new(
         config: &'a Config,
         root: &'a TargetRoot,
         fetcher: &'a Fetcher,
-        view: &'a ObserveOptions,
+        options: &'a ObserveOptions,
     ) -> Self {
         let files = config.storage.files.iter();
         let links = config.storage.links.iter();
         let directories = config.storage.directories.iter();
         Self {
             root,
-            view,
+            options,
             fetcher,
             files: files.map(|file| (clean(&file.path), file)).collect(),
             links: links
@@ -55,7 +55,7 @@ impl<'a> Outlook<'a> {
         }
     }
 
-    /// False if the target has nothing at a path. Lists the directory once, which is faster than to look for each of
+    /// False if the target has nothing at a path. Lists the directory once, which is faster than looking up each of
     /// many names in it.
     fn may_be_present(&self, path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/').filter(|(above, _)| !above.is_empty())
@@ -66,7 +66,7 @@ impl<'a> Outlook<'a> {
         let names = match listed.get(directory) {
             Some(names) => names,
             None => {
-                let names = names_behind(self.root, directory).ok();
+                let names = names_following_link(self.root, directory).ok();
                 let names = names.map(|names| names.into_iter().collect());
                 listed.entry(directory.to_owned()).or_insert(names)
             }
@@ -82,7 +82,7 @@ impl<'a> Outlook<'a> {
         if self.is_blank(path) || !self.may_be_present(path) {
             return Ok(None);
         }
-        let act = || {
+        let context = || {
             format!(
                 "cannot look at {path} inside {}",
                 self.root.path().display()
@@ -93,35 +93,35 @@ impl<'a> Outlook<'a> {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP | Errno::ENAMETOOLONG) => {
                 return Ok(None);
             }
-            other => other.with_context(act)?,
+            other => other.with_context(context)?,
         };
         match readlinkat(&node, "") {
             Ok(target) => Ok(Some(UnitFile::Link(target.to_string_lossy().into_owned()))),
             Err(_) => {
-                let text = self.root.read(path).with_context(act)?;
+                let text = self.root.read(path).with_context(context)?;
                 Ok(text.map(UnitFile::Text))
             }
         }
     }
 
-    /// What the config puts at a path: a file or a link.
+    /// What the config writes at a path: a file or a link.
     pub(super) fn written_node(&self, path: &str) -> Option<anyhow::Result<UnitFile>> {
         if let Some(target) = self.links.get(path) {
             return Some(Ok(UnitFile::Link((*target).to_owned())));
         }
         let file = self.files.get(path)?;
-        Some(self.written(path, file))
+        Some(self.written_file(path, file))
     }
 
-    /// The text at a path, links followed. What is fetched later counts as what is there now.
+    /// The text at a path, with links followed. For contents that are fetched later, it is the present text.
     pub(super) fn text(&self, path: &str) -> Option<String> {
-        let path = self.behind_links(path)?;
+        let path = self.follow_links(path)?;
         if let Some(file) = self.files.get(&path)
-            && let Ok(UnitFile::Text(text)) = self.written(&path, file)
+            && let Ok(UnitFile::Text(text)) = self.written_file(&path, file)
         {
             return Some(text);
         }
-        self.present(&path)
+        self.present_text(&path)
     }
 
     /// True if something is at a path, links followed.
@@ -137,14 +137,14 @@ impl<'a> Outlook<'a> {
 
     /// True if something other than a directory is at a path, links followed.
     pub(super) fn has_file(&self, path: &str) -> bool {
-        self.behind_links(path).is_some_and(|path| {
+        self.follow_links(path).is_some_and(|path| {
             self.files.contains_key(&path)
                 || (!self.directories.contains(&path) && self.has_present_file(&path))
         })
     }
 
-    /// Where links of the config lead from a path. None if there is no end to them.
-    fn behind_links(&self, path: &str) -> Option<String> {
+    /// Follows links of the config from a path; `None` if the chain is too long.
+    fn follow_links(&self, path: &str) -> Option<String> {
         let mut path = path.to_owned();
         for _ in 0..MAX_LINKS {
             let Some(target) = self.links.get(&path) else {
@@ -177,30 +177,30 @@ impl<'a> Outlook<'a> {
             false => names(self.root, directory).unwrap_or_default(),
         };
         let below = format!("{directory}/");
-        let files = below_of(&self.files, &below);
-        let links = below_of(&self.links, &below);
+        let files = direct_children(&self.files, &below);
+        let links = direct_children(&self.links, &below);
         files.chain(links).chain(present).collect()
     }
 
-    /// True for a path on a file system that is about to be made.
+    /// True for a path on a file system that is about to be created.
     pub(super) fn is_blank(&self, path: &str) -> bool {
-        let points = &self.view.blank_mounts;
+        let points = &self.options.blank_mounts;
         points.contains("/")
             || points.contains(path)
             || ancestors(path).any(|above| points.contains(above))
     }
 
-    fn present(&self, path: &str) -> Option<String> {
+    fn present_text(&self, path: &str) -> Option<String> {
         match self.is_blank(path) {
             true => None,
             false => self.root.read(path).ok().flatten(),
         }
     }
 
-    fn written(&self, path: &str, file: &File) -> anyhow::Result<UnitFile> {
-        let keeps = file.contents.source.is_none() && file.overwrite != Some(true);
-        let mut text = match keeps {
-            true => self.present(path).unwrap_or_default().into_bytes(),
+    fn written_file(&self, path: &str, file: &File) -> anyhow::Result<UnitFile> {
+        let keeps_present = file.contents.source.is_none() && file.overwrite != Some(true);
+        let mut text = match keeps_present {
+            true => self.present_text(path).unwrap_or_default().into_bytes(),
             false => Vec::new(),
         };
         let contents = file.contents.source.is_some().then_some(&file.contents);
@@ -218,8 +218,8 @@ impl<'a> Outlook<'a> {
     }
 }
 
-/// Names of entries right in a directory, whose path ends in `/` here.
-fn below_of<'m, V>(
+/// Names of the direct children of a directory, whose path ends in `/` here.
+fn direct_children<'m, V>(
     entries: &'m BTreeMap<String, V>,
     directory: &'m str,
 ) -> impl Iterator<Item = String> + 'm {
@@ -234,11 +234,11 @@ fn is_inline(part: &Resource) -> bool {
     source.is_empty() || source.starts_with("data:")
 }
 
-impl sshd::ServerFiles for Outlook<'_> {
+impl sshd::ServerFiles for PlannedFiles<'_> {
     fn read(&self, path: &str) -> Option<String> {
         self.text(path)
     }
     fn names(&self, directory: &str) -> Vec<String> {
-        Outlook::names(self, directory).into_iter().collect()
+        PlannedFiles::names(self, directory).into_iter().collect()
     }
 }

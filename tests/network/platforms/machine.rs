@@ -1,4 +1,4 @@
-//! A machine in a cloud of its own: a network namespace, and files nobody else sees.
+//! A machine in a cloud: a network namespace, and files in a mount namespace.
 
 use crate::common::run::KINDLING;
 use crate::common::{boot, namespace};
@@ -9,66 +9,66 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-/// In every token and every body, and never in a log.
+/// Is in every token and every body, and must not be in a log.
 pub const SECRET: &str = "s3cret";
-/// Private to the namespace, as leases of its network are.
+/// Private to the mount namespace, like the DHCP leases in it.
 const RUN: &str = "/run";
-/// Where the machine is.
-const MACHINE: &str = "/run/machine";
+/// The files of the machine.
+const MACHINE_DIRECTORY: &str = "/run/machine";
 const PROGRAM: &str = "/run/kindling";
-/// A stage that has not ended by then never will.
-const LIMIT: Duration = Duration::from_secs(240);
+/// A stage that takes longer counts as hanging.
+const STAGE_TIMEOUT: Duration = Duration::from_secs(240);
 
-/// The machine. It is there until its thread has ended.
-pub struct World;
+/// The machine. It exists until its thread ends.
+pub struct Machine;
 
-/// How a stage ended.
+/// The result of a stage.
 #[derive(Debug)]
-pub struct StageEnd {
+pub struct StageResult {
     pub code: Option<i32>,
     pub log: String,
-    pub took: Duration,
+    pub duration: Duration,
 }
 
-/// A stage that runs.
-pub struct Running {
+/// A running stage.
+pub struct RunningStage {
     child: Child,
     lines: Receiver<String>,
     log: String,
     start: Instant,
 }
 
-impl World {
-    /// Takes the calling thread, and what it starts from now on, into a new world.
+impl Machine {
+    /// Moves the calling thread, and everything it starts afterwards, to a new machine.
     pub fn enter() -> Self {
         namespace::enter();
         namespace::cover(RUN);
         fs::write(PROGRAM, "").expect("written");
         namespace::bind(Path::new(KINDLING), Path::new(PROGRAM));
-        // After the program, which may come from there.
+        // After binding the program, which may be in there.
         namespace::cover("/tmp");
-        let world = World;
-        world.put("root/etc/os-release", "");
-        world.put("cmdline", "");
+        let machine = Machine;
+        machine.put("root/etc/os-release", "");
+        machine.put("cmdline", "");
         namespace::know(
             "127.0.0.1 localhost metadata.packet.net\n",
-            Path::new(MACHINE),
+            Path::new(MACHINE_DIRECTORY),
         );
-        world
+        machine
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        Path::new(MACHINE).join(name)
+        Path::new(MACHINE_DIRECTORY).join(name)
     }
 
-    /// A file of the machine, or by an absolute path.
+    /// Writes a file of the machine, or at an absolute path.
     pub fn put(&self, name: &str, text: &str) {
         let path = self.path(name);
         fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         fs::write(path, text).expect("a file");
     }
 
-    /// The config that was found, as it was kept.
+    /// The cached config.
     pub fn cache(&self) -> Option<String> {
         fs::read_to_string(self.path("ignition.json")).ok()
     }
@@ -78,56 +78,56 @@ impl World {
     }
 
     /// Runs a stage as a boot does.
-    pub fn stage(&self, id: &str, stage: &str) -> StageEnd {
-        self.start(id, stage).end()
+    pub fn stage(&self, id: &str, stage: &str) -> StageResult {
+        self.start(id, stage).wait()
     }
 
-    /// Starts it.
-    pub fn start(&self, id: &str, stage: &str) -> Running {
+    /// Starts a stage.
+    pub fn start(&self, id: &str, stage: &str) -> RunningStage {
         let mut command = Command::new(PROGRAM);
         command.arg("boot");
-        boot::add_stage(&mut command, id, stage, Path::new(MACHINE));
-        // Long before LIMIT, so that the log says what was not to be had.
+        boot::add_stage(&mut command, id, stage, Path::new(MACHINE_DIRECTORY));
+        // Well below STAGE_TIMEOUT, so that the log has the error.
         command.args(["-fetch-timeout", "40s"]);
         self.run(command)
     }
 
-    /// Runs `kindling fetch`, as a person does.
-    pub fn fetch(&self, id: &str) -> StageEnd {
+    /// Runs `kindling fetch`.
+    pub fn fetch(&self, id: &str) -> StageResult {
         let mut command = Command::new(PROGRAM);
         command.args(["fetch", "--platform", id]);
-        self.run(command).end()
+        self.run(command).wait()
     }
 
-    fn run(&self, mut command: Command) -> Running {
-        boot::surround(&mut command, Path::new(MACHINE));
+    fn run(&self, mut command: Command) -> RunningStage {
+        boot::surround(&mut command, Path::new(MACHINE_DIRECTORY));
         command
             .env("SSL_CERT_FILE", self.path("ca.pem"))
             .env_remove("SSL_CERT_DIR");
-        Running::of(command)
+        RunningStage::new(command)
     }
 }
 
-impl Running {
-    fn of(mut command: Command) -> Self {
+impl RunningStage {
+    fn new(mut command: Command) -> Self {
         let start = Instant::now();
-        let (output, theirs) = std::io::pipe().expect("a pipe");
+        let (output, writer) = std::io::pipe().expect("a pipe");
         let child = command
             .stdin(Stdio::null())
-            .stdout(theirs.try_clone().expect("a pipe"))
-            .stderr(theirs)
+            .stdout(writer.try_clone().expect("a pipe"))
+            .stderr(writer)
             .spawn();
         let child = child.expect("kindling starts");
-        // It has the ends to write into, which must be the last ones.
+        // It holds writers of the pipe, which must be closed for the end of the output.
         drop(command);
         let output = BufReader::new(output);
         let (sender, lines) = mpsc::channel();
         std::thread::spawn(move || {
             let lines = output.lines().map_while(Result::ok);
-            // Nobody listens any more to a stage that was given up.
+            // Fails if the stage was dropped.
             lines.map(|line| sender.send(line)).all(|sent| sent.is_ok())
         });
-        Running {
+        RunningStage {
             child,
             lines,
             log: String::new(),
@@ -135,21 +135,21 @@ impl Running {
         }
     }
 
-    /// Waits for the end.
-    pub fn end(mut self) -> StageEnd {
+    /// Waits for the stage to end.
+    pub fn wait(mut self) -> StageResult {
         while let Some(line) = self.line() {
             self.log += &(line + "\n");
         }
         let status: ExitStatus = self.child.wait().expect("it is ours");
-        StageEnd {
+        StageResult {
             code: status.code(),
             log: std::mem::take(&mut self.log),
-            took: self.start.elapsed(),
+            duration: self.start.elapsed(),
         }
     }
 
-    /// Waits for words in the log of a stage that goes on, and ends it then.
-    pub fn until(mut self, words: &str) -> String {
+    /// Waits for a text in the log, and then stops the stage.
+    pub fn wait_for(mut self, words: &str) -> String {
         while let Some(line) = self.line() {
             self.log += &(line + "\n");
             if self.log.contains(words) {
@@ -160,8 +160,8 @@ impl Running {
     }
 
     fn line(&self) -> Option<String> {
-        let left = LIMIT.saturating_sub(self.start.elapsed());
-        match self.lines.recv_timeout(left) {
+        let remaining = STAGE_TIMEOUT.saturating_sub(self.start.elapsed());
+        match self.lines.recv_timeout(remaining) {
             Ok(line) => Some(line),
             Err(mpsc::RecvTimeoutError::Disconnected) => None,
             Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -171,15 +171,15 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningStage {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl StageEnd {
-    /// Asserts how it ended, and what the log says.
+impl StageResult {
+    /// Asserts the exit code, and that the log contains these texts.
     #[track_caller]
     pub fn assert(&self, code: i32, words: &[&str]) {
         for bad in ["panicked", SECRET] {

@@ -1,10 +1,10 @@
-//! The source of random choices of one round.
+//! The random numbers of one round.
 
 /// Random choices that are the same for the same seed and round.
-pub struct Chance(fastrand::Rng);
+pub struct Rng(fastrand::Rng);
 
-impl Chance {
-    /// The choices of one round of a run.
+impl Rng {
+    /// The random numbers of one round of a run.
     pub fn of_round(seed: u64, round: u32) -> Self {
         let mixed = seed ^ (u64::from(round) + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Self(fastrand::Rng::with_seed(mixed))
@@ -20,12 +20,12 @@ impl Chance {
         self.below(100) < share
     }
 
-    /// One of these.
+    /// Picks one of these.
     pub fn pick<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.0.usize(0..all.len())].clone()
     }
 
-    /// Another order.
+    /// Puts them in a random order.
     pub fn shuffle<T>(&mut self, all: &mut [T]) {
         self.0.shuffle(all);
     }

@@ -1,10 +1,10 @@
-//! Whether the members of an array hold the array the config asks for, and what that leaves to do.
+//! Whether the members of an array hold the array that the config requests, and what remains to be done.
 
 use super::super::op::OpKind;
 use super::{ArraySpec, Draft, Failure, devices};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
-use crate::disk::raid::{Health, MemberSet, sets};
+use crate::disk::raid::{Health, MemberSet, member_sets};
 use crate::disk::superblock::raid::RaidMember;
 use crate::facts::SuperblockFacts;
 use crate::facts::arrays::ArrayFacts;
@@ -13,27 +13,27 @@ use crate::facts::arrays::ArrayFacts;
 pub(super) enum ArrayAction {
     /// Nothing.
     Keep { because: String },
-    /// It exists, and is started with these members (places in the config's list).
+    /// It exists, and is started with these members.
     Assemble {
         uuid: String,
-        /// Places of its members in the config's list.
+        /// Indices of its members in the config's list.
         members: Vec<usize>,
         /// Members it has to do without.
         missing: u32,
     },
-    /// It is made; what the members hold is lost.
+    /// It is created; what the members hold is lost.
     Create,
 }
 
-/// What to do, and which arrays have to give way first.
+/// What to do, and which arrays have to be stopped first.
 pub(super) struct RaidDecision {
-    pub way: ArrayAction,
+    pub action: ArrayAction,
     pub stop: Vec<String>,
 }
 
-/// Judges one array.
-pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<RaidDecision, Box<Failure>> {
-    let nodes: Vec<Option<String>> = wish.members.iter().map(|m| node_of(draft, m)).collect();
+/// Decides about one array.
+pub(super) fn decide(draft: &Draft, spec: &ArraySpec) -> Result<RaidDecision, Box<Failure>> {
+    let nodes: Vec<Option<String>> = spec.members.iter().map(|m| node_of(draft, m)).collect();
     let touching: Vec<&ArrayFacts> = draft
         .observed
         .raid
@@ -41,8 +41,8 @@ pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<RaidDecision, Box
         .iter()
         .filter(|array| array.members.iter().any(|m| has(&nodes, m)))
         .collect();
-    let set = matching_set(draft, wish)?;
-    refuse_taken_name(draft, wish, &touching)?;
+    let set = matching_set(draft, spec)?;
+    refuse_taken_name(draft, spec, &touching)?;
     let mut stop: Vec<String> = Vec::new();
     for array in &touching {
         if !array.is_running {
@@ -51,19 +51,19 @@ pub(super) fn judge(draft: &Draft, wish: &ArraySpec) -> Result<RaidDecision, Box
             .as_ref()
             .is_some_and(|set| is_all_of(array, set, &nodes))
         {
-            match named_node(draft, wish) == Some(&array.node) {
+            match named_node(draft, spec) == Some(&array.node) {
                 true => return Ok(keep(array, stop)),
-                false => refuse_held_elsewhere(wish, array)?,
+                false => refuse_held_elsewhere(spec, array)?,
             }
             stop.push(array.node.clone());
         }
-        // Any other running array holds its members, and is refused for that.
+        // Any other running array holds its members, and is refused for that reason.
     }
-    let way = match set {
-        Some(set) => way(draft, wish, set, &touching)?,
+    let action = match set {
+        Some(set) => action(draft, spec, set, &touching)?,
         None => ArrayAction::Create,
     };
-    Ok(RaidDecision { way, stop })
+    Ok(RaidDecision { action, stop })
 }
 
 fn keep(array: &ArrayFacts, stop: Vec<String>) -> RaidDecision {
@@ -75,43 +75,43 @@ fn keep(array: &ArrayFacts, stop: Vec<String>) -> RaidDecision {
         ));
     }
     RaidDecision {
-        way: ArrayAction::Keep { because },
+        action: ArrayAction::Keep { because },
         stop,
     }
 }
 
-fn way(
+fn action(
     draft: &Draft,
-    wish: &ArraySpec,
+    spec: &ArraySpec,
     set: MemberSet,
     touching: &[&ArrayFacts],
 ) -> Result<ArrayAction, Box<Failure>> {
-    const ZERO: &str = "mdadm --assemble --force may recover it; if its data is not needed, erase its \
+    const RECOVERY_REMEDY: &str = "mdadm --assemble --force may recover it; if its data is not needed, erase its \
                         members with mdadm --zero-superblock";
-    // What a running array writes is not all to be seen on its members.
+    // The superblocks of members do not show everything about a running array.
     let runs = touching.iter().any(|array| array.is_running);
     let missing = match set.health() {
         _ if runs => 0,
-        Health::Whole => 0,
+        Health::Complete => 0,
         Health::Degraded(missing) => missing,
         Health::NeverRan => return Ok(ArrayAction::Create),
-        // A making that was cut short cannot be told from a loss here, and there is nothing left to save.
+        // An interrupted creation cannot be distinguished from a loss here, and there is nothing left to save.
         Health::Broken(_) if !is_redundant(&set.newest) => return Ok(ArrayAction::Create),
         Health::Broken(missing) => {
             let cause =
                 format!("it exists, but {missing} of its members are missing or out of date");
-            return Err(wish.refusal(cause, ZERO));
+            return Err(spec.refusal(cause, RECOVERY_REMEDY));
         }
         Health::Dirty(missing) => {
             let cause = format!(
                 "it exists, but {missing} of its members are missing or out of date, and it was not \
                  stopped cleanly: some of its data may be wrong"
             );
-            return Err(wish.refusal(cause, ZERO));
+            return Err(spec.refusal(cause, RECOVERY_REMEDY));
         }
     };
     if !draft.observed.raid.contents.contains_key(&set.uuid) {
-        return Err(wish.refusal(
+        return Err(spec.refusal(
             "it exists, but its contents cannot be inspected until it is running".into(),
             "start it with mdadm --assemble, then try again",
         ));
@@ -128,26 +128,26 @@ fn is_redundant(member: &RaidMember) -> bool {
     !matches!(member.level, Level::Raid0 | Level::Linear)
 }
 
-/// The one set of members that is the array the config asks for.
-fn matching_set(draft: &Draft, wish: &ArraySpec) -> Result<Option<MemberSet>, Box<Failure>> {
-    if wish.members.iter().any(|member| is_wiped(draft, member)) {
+/// The one set of members that is the array that the config requests.
+fn matching_set(draft: &Draft, spec: &ArraySpec) -> Result<Option<MemberSet>, Box<Failure>> {
+    if spec.members.iter().any(|member| is_wiped(draft, member)) {
         return Ok(None);
     }
-    let found: Vec<SuperblockFacts> = wish
+    let found: Vec<SuperblockFacts> = spec
         .members
         .iter()
         .map(|member| devices::content(draft, member))
         .collect();
-    let mut sets: Vec<MemberSet> = sets(&found)
+    let mut sets: Vec<MemberSet> = member_sets(&found)
         .into_iter()
-        .filter(|set| fits(wish, &set.newest))
+        .filter(|set| fits(spec, &set.newest))
         .collect();
     if sets.len() > 1 {
         sets.retain(|set| set.health() != Health::NeverRan);
     }
     if sets.len() > 1 {
         let uuids: Vec<&str> = sets.iter().map(|set| set.uuid.as_str()).collect();
-        return Err(wish.refusal(
+        return Err(spec.refusal(
             format!(
                 "its devices belong to several arrays of that name: {}",
                 uuids.join(", ")
@@ -158,16 +158,15 @@ fn matching_set(draft: &Draft, wish: &ArraySpec) -> Result<Option<MemberSet>, Bo
     Ok(sets.pop())
 }
 
-fn fits(wish: &ArraySpec, member: &RaidMember) -> bool {
+fn fits(spec: &ArraySpec, member: &RaidMember) -> bool {
     // Superblocks of version 0.90 have no name.
     let name_fits = member
         .short_name()
-        .is_none_or(|name| name == short_name(&wish.raid.name));
-    name_fits && member.level == wish.level && member.devices == wish.active()
+        .is_none_or(|name| name == short_name(&spec.raid.name));
+    name_fits && member.level == spec.level && member.devices == spec.active()
 }
 
-/// The name mdadm stores for an array that is called so: `/dev/md/data` and `data` are `data`, `/dev/md0`
-/// is `0`.
+/// The name that mdadm stores for an array of this name: `/dev/md/data` and `data` are `data`, `/dev/md0` is `0`.
 fn short_name(name: &str) -> &str {
     let Some(last) = name.strip_prefix("/dev/") else {
         return name;
@@ -183,7 +182,7 @@ fn short_name(name: &str) -> &str {
     named.or(number).unwrap_or(base)
 }
 
-/// The config wants the content of this member gone, or the member is only being made.
+/// True if the config erases this member or creates it.
 fn is_wiped(draft: &Draft, member: &DeviceRef) -> bool {
     let Some(disk) = member.disk() else {
         return devices::is_recreated(draft, member);
@@ -221,27 +220,27 @@ fn has(nodes: &[Option<String>], node: &str) -> bool {
     nodes.iter().flatten().any(|n| n == node)
 }
 
-/// A running array of nothing but members of the set.
+/// True for an array that consists only of members of the set.
 fn is_all_of(array: &ArrayFacts, set: &MemberSet, nodes: &[Option<String>]) -> bool {
     let own: Vec<&String> = set
         .members
         .iter()
-        .filter_map(|place| nodes.get(*place)?.as_ref())
+        .filter_map(|index| nodes.get(*index)?.as_ref())
         .collect();
     array.members.iter().all(|member| own.contains(&member))
 }
 
-fn named_node<'d>(draft: &'d Draft, wish: &ArraySpec) -> Option<&'d String> {
-    draft.observed.raid.nodes.get(&wish.array.to_string())
+fn named_node<'d>(draft: &'d Draft, spec: &ArraySpec) -> Option<&'d String> {
+    draft.observed.raid.nodes.get(&spec.array.to_string())
 }
 
-/// The node of the array leads to an array of other devices.
+/// Refuses a name whose node is an array of other devices.
 fn refuse_taken_name(
     draft: &Draft,
-    wish: &ArraySpec,
+    spec: &ArraySpec,
     touching: &[&ArrayFacts],
 ) -> Result<(), Box<Failure>> {
-    let Some(node) = named_node(draft, wish) else {
+    let Some(node) = named_node(draft, spec) else {
         return Ok(());
     };
     if touching.iter().any(|array| array.node == *node) {
@@ -256,17 +255,17 @@ fn refuse_taken_name(
     let of = other.map_or_else(String::new, |array| {
         format!(" of {}", array.members.join(", "))
     });
-    Err(wish.refusal(
-        format!("{} already exists: {node}, an array{of}", wish.array),
+    Err(spec.refusal(
+        format!("{} already exists: {node}, an array{of}", spec.array),
         "stop that array with mdadm --stop, or choose another name",
     ))
 }
 
-fn refuse_held_elsewhere(wish: &ArraySpec, array: &ArrayFacts) -> Result<(), Box<Failure>> {
+fn refuse_held_elsewhere(spec: &ArraySpec, array: &ArrayFacts) -> Result<(), Box<Failure>> {
     if array.held_by.is_empty() {
         return Ok(());
     }
-    Err(wish.refusal(
+    Err(spec.refusal(
         format!(
             "it runs as {}, which is in use: {}",
             array.node,

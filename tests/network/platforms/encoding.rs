@@ -1,32 +1,32 @@
-//! Configs, as clouds pack them.
+//! Configs in the encodings of clouds.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, write::GzEncoder};
 use std::io::Write;
 
-/// A config that is known by what is in it, and must not be in a log.
+/// A recognizable config, which must not be in a log.
 pub const CONFIG: &str =
     r#"{"ignition": {"version": "3.4.0"}, "storage": {"directories": [{"path": "/srv/s3cret"}]}}"#;
-/// What a rendered config has of it.
+/// The part of it that is also in the rendered config.
 pub const FOUND: &str = "/srv/s3cret";
 
-/// How a cloud packs a config.
+/// How a cloud encodes a config.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Packing {
+pub enum Encoding {
     Plain,
     Base64,
-    /// By base64, and in that by gzip, which need not be.
+    /// Base64, and inside that optionally gzip.
     Base64Gzip,
 }
 
-impl Packing {
-    /// A text, packed.
-    pub fn pack(self, text: &str) -> Vec<u8> {
+impl Encoding {
+    /// Encodes a text.
+    pub fn encode(self, text: &str) -> Vec<u8> {
         match self {
-            Packing::Plain => text.into(),
-            Packing::Base64 => base64(text.as_bytes()),
-            Packing::Base64Gzip => base64(&gzip(text)),
+            Encoding::Plain => text.into(),
+            Encoding::Base64 => base64(text.as_bytes()),
+            Encoding::Base64Gzip => base64(&gzip(text)),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Random configs: entries that meet each other, and what a tree holds.
+//! Random configs: entries that interact with each other and with the content of a tree.
 
-use crate::chance::Chance;
+use crate::rng::Rng;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, write::GzEncoder};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256, Sha512};
 use std::io::Write;
 
-/// Places, few enough to meet each other.
+/// Paths, few enough to interact.
 pub const PATHS: &[&str] = &[
     "/etc/a",
     "/etc/a/b",
@@ -87,7 +87,7 @@ pub const PATHS: &[&str] = &[
     "/srv/home/new",
 ];
 
-/// What files hold.
+/// Contents of files.
 pub const CONTENTS: &[&str] = &[
     "",
     "hello",
@@ -126,7 +126,7 @@ const UNITS: &[&str] = &[
     "gone.service",
 ];
 
-/// Stands for a name in a message.
+/// Replaces names in a message by a placeholder.
 pub fn anonymous(word: &str) -> String {
     let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
     match USERS.contains(&bare) || GROUPS.contains(&bare) {
@@ -136,21 +136,21 @@ pub fn anonymous(word: &str) -> String {
 }
 
 /// A config that is valid, for a tree.
-pub fn random(chance: &mut Chance) -> Value {
-    valid(chance, |chance| {
-        let mut wishes = Wishes::default();
-        let most = chance.pick(&[1, 2, 3, 5, 12]);
-        for _ in 0..1 + chance.below(most) {
-            wishes.add(chance);
+pub fn random(rng: &mut Rng) -> Value {
+    valid(rng, |rng| {
+        let mut builder = ConfigBuilder::default();
+        let max = rng.pick(&[1, 2, 3, 5, 12]);
+        for _ in 0..1 + rng.below(max) {
+            builder.add(rng);
         }
-        wishes.config()
+        builder.config()
     })
 }
 
-/// The first of these that validation accepts.
-pub fn valid(chance: &mut Chance, one: impl Fn(&mut Chance) -> Value) -> Value {
+/// The first generated config that validation accepts.
+pub fn valid(rng: &mut Rng, one: impl Fn(&mut Rng) -> Value) -> Value {
     for _ in 0..200 {
-        let config = one(chance);
+        let config = one(rng);
         if is_valid(&config) {
             return config;
         }
@@ -158,7 +158,7 @@ pub fn valid(chance: &mut Chance, one: impl Fn(&mut Chance) -> Value) -> Value {
     json!({"ignition": {"version": "3.4.0"}})
 }
 
-/// True if kindling takes this as a config.
+/// True if kindling accepts this as a config.
 pub fn is_valid(config: &Value) -> bool {
     config::parse("round.ign", config.to_string().as_bytes())
         .outcome
@@ -167,7 +167,7 @@ pub fn is_valid(config: &Value) -> bool {
 
 /// Entries by kind.
 #[derive(Default)]
-pub struct Wishes {
+pub struct ConfigBuilder {
     users: Vec<Value>,
     groups: Vec<Value>,
     files: Vec<Value>,
@@ -176,20 +176,20 @@ pub struct Wishes {
     units: Vec<Value>,
 }
 
-impl Wishes {
+impl ConfigBuilder {
     /// Adds a random entry.
-    pub fn add(&mut self, chance: &mut Chance) {
-        match chance.below(20) {
-            0..=3 => add(&mut self.users, user(chance), "name"),
-            4..=5 => add(&mut self.groups, group(chance), "name"),
-            6..=10 => self.files.push(file(chance)),
-            11..=13 => self.directories.push(directory(chance)),
-            14..=16 => self.links.push(link(chance)),
-            _ => add(&mut self.units, unit(chance), "name"),
+    pub fn add(&mut self, rng: &mut Rng) {
+        match rng.below(20) {
+            0..=3 => add(&mut self.users, user(rng), "name"),
+            4..=5 => add(&mut self.groups, group(rng), "name"),
+            6..=10 => self.files.push(file(rng)),
+            11..=13 => self.directories.push(directory(rng)),
+            14..=16 => self.links.push(link(rng)),
+            _ => add(&mut self.units, unit(rng), "name"),
         }
     }
 
-    /// All of them, as a config.
+    /// The config with all entries.
     pub fn config(self) -> Value {
         let mut config = json!({"ignition": {"version": "3.4.0"}});
         for (section, list, entries) in [
@@ -215,47 +215,47 @@ fn add(list: &mut Vec<Value>, entry: Value, key: &str) {
     }
 }
 
-/// Gives an object a key in that share of cases.
-macro_rules! some {
-    ($chance:ident, $object:ident, $share:expr, $key:expr, $value:expr) => {
-        if $chance.percent($share) {
+/// Sets a key of an object in that share of cases.
+macro_rules! maybe {
+    ($rng:ident, $object:ident, $share:expr, $key:expr, $value:expr) => {
+        if $rng.percent($share) {
             $object.insert($key.into(), json!($value));
         }
     };
 }
 
-fn group_name(chance: &mut Chance) -> &'static str {
-    if chance.percent(4) {
+fn group_name(rng: &mut Rng) -> &'static str {
+    if rng.percent(4) {
         NOWHERE
     } else {
-        chance.pick(GROUPS)
+        rng.pick(GROUPS)
     }
 }
 
-fn user(chance: &mut Chance) -> Value {
+fn user(rng: &mut Rng) -> Value {
     let mut user = Map::new();
-    some!(chance, user, 99, "name", chance.pick(USERS));
-    if chance.percent(10) {
+    maybe!(rng, user, 99, "name", rng.pick(USERS));
+    if rng.percent(10) {
         user.insert("shouldExist".into(), json!(false));
         return Value::Object(user);
     }
-    some!(chance, user, 15, "uid", chance.pick(IDS));
-    some!(chance, user, 15, "primaryGroup", group_name(chance));
-    some!(chance, user, 25, "groups", {
-        let first = group_name(chance);
-        let second = group_name(chance);
+    maybe!(rng, user, 15, "uid", rng.pick(IDS));
+    maybe!(rng, user, 15, "primaryGroup", group_name(rng));
+    maybe!(rng, user, 25, "groups", {
+        let first = group_name(rng);
+        let second = group_name(rng);
         if first == second {
             vec![first]
         } else {
             vec![first, second]
         }
     });
-    some!(
-        chance,
+    maybe!(
+        rng,
         user,
         20,
         "homeDir",
-        chance.pick(&[
+        rng.pick(&[
             "/",
             "/home/alice",
             "/srv/d",
@@ -275,37 +275,31 @@ fn user(chance: &mut Chance) -> Value {
             "/dev/null"
         ])
     );
-    some!(chance, user, 20, "noCreateHome", true);
-    some!(chance, user, 10, "noUserGroup", true);
-    some!(chance, user, 15, "system", true);
-    some!(chance, user, 10, "noLogInit", true);
-    some!(
-        chance,
+    maybe!(rng, user, 20, "noCreateHome", true);
+    maybe!(rng, user, 10, "noUserGroup", true);
+    maybe!(rng, user, 15, "system", true);
+    maybe!(rng, user, 10, "noLogInit", true);
+    maybe!(
+        rng,
         user,
         15,
         "shell",
-        chance.pick(&["/bin/sh", "/bin/bash", "/bin/gone", ""])
+        rng.pick(&["/bin/sh", "/bin/bash", "/bin/gone", ""])
     );
-    some!(
-        chance,
-        user,
-        15,
-        "gecos",
-        chance.pick(&["A. B.", "", "Grün"])
-    );
-    some!(
-        chance,
+    maybe!(rng, user, 15, "gecos", rng.pick(&["A. B.", "", "Grün"]));
+    maybe!(
+        rng,
         user,
         15,
         "passwordHash",
-        chance.pick(&["$6$a$b", "*", ""])
+        rng.pick(&["$6$a$b", "*", ""])
     );
-    some!(
-        chance,
+    maybe!(
+        rng,
         user,
         40,
         "sshAuthorizedKeys",
-        chance.pick(&[
+        rng.pick(&[
             vec![format!("{KEY} a")],
             vec![format!("{KEY} a"), format!("{KEY} b")],
             vec![]
@@ -314,29 +308,23 @@ fn user(chance: &mut Chance) -> Value {
     Value::Object(user)
 }
 
-fn group(chance: &mut Chance) -> Value {
+fn group(rng: &mut Rng) -> Value {
     let mut group = Map::new();
-    group.insert("name".into(), json!(chance.pick(GROUPS)));
-    if chance.percent(15) {
+    group.insert("name".into(), json!(rng.pick(GROUPS)));
+    if rng.percent(15) {
         group.insert("shouldExist".into(), json!(false));
         return Value::Object(group);
     }
-    some!(chance, group, 25, "gid", chance.pick(IDS));
-    some!(chance, group, 15, "system", true);
-    some!(
-        chance,
-        group,
-        15,
-        "passwordHash",
-        chance.pick(&["$6$a$b", ""])
-    );
+    maybe!(rng, group, 25, "gid", rng.pick(IDS));
+    maybe!(rng, group, 15, "system", true);
+    maybe!(rng, group, 15, "passwordHash", rng.pick(&["$6$a$b", ""]));
     Value::Object(group)
 }
 
-/// A place, at times below or beside one of the pool, or spelt with dots.
-fn path(chance: &mut Chance) -> String {
-    let path = chance.pick(PATHS);
-    match chance.below(24) {
+/// A path, sometimes below one of the pool or through a link.
+fn path(rng: &mut Rng) -> String {
+    let path = rng.pick(PATHS);
+    match rng.below(24) {
         0 => format!("{path}/sub"),
         1 => format!("{path}/sub/deep"),
         2 => format!("/link{path}"),
@@ -344,67 +332,67 @@ fn path(chance: &mut Chance) -> String {
     }
 }
 
-fn node(chance: &mut Chance) -> Map<String, Value> {
+fn node(rng: &mut Rng) -> Map<String, Value> {
     let mut node = Map::new();
-    node.insert("path".into(), json!(path(chance)));
-    some!(chance, node, 30, "overwrite", chance.percent(80));
-    some!(chance, node, 12, "user", owner(chance, USERS));
-    some!(chance, node, 12, "group", owner(chance, GROUPS));
+    node.insert("path".into(), json!(path(rng)));
+    maybe!(rng, node, 30, "overwrite", rng.percent(80));
+    maybe!(rng, node, 12, "user", owner(rng, USERS));
+    maybe!(rng, node, 12, "group", owner(rng, GROUPS));
     node
 }
 
-fn owner(chance: &mut Chance, names: &[&str]) -> Value {
-    match chance.below(20) {
+fn owner(rng: &mut Rng, names: &[&str]) -> Value {
+    match rng.below(20) {
         0 => json!({"name": NOWHERE}),
-        1..=9 => json!({"name": chance.pick(names)}),
-        _ => json!({"id": chance.pick(IDS)}),
+        1..=9 => json!({"name": rng.pick(names)}),
+        _ => json!({"id": rng.pick(IDS)}),
     }
 }
 
-fn mode(chance: &mut Chance) -> u32 {
-    chance.pick(&[
+fn mode(rng: &mut Rng) -> u32 {
+    rng.pick(&[
         0o644, 0o600, 0o755, 0o700, 0o000, 0o2755, 0o1777, 0o4711, 0o400,
     ])
 }
 
 /// Bytes from a `data:` URL.
-fn resource(chance: &mut Chance) -> Value {
+fn resource(rng: &mut Rng) -> Value {
     let long = "line of a longer file\n".repeat(4000);
-    let text = if chance.percent(5) {
+    let text = if rng.percent(5) {
         long.as_str()
     } else {
-        chance.pick(CONTENTS)
+        rng.pick(CONTENTS)
     };
     let mut resource = Map::new();
-    let is_packed = chance.percent(10);
+    let is_packed = rng.percent(10);
     let bytes = match is_packed {
         true => {
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
             encoder.write_all(text.as_bytes()).expect("memory");
             let mut bytes = encoder.finish().expect("memory");
-            if chance.percent(10) {
+            if rng.percent(10) {
                 bytes.truncate(bytes.len() / 2);
             }
             bytes
         }
         false => text.as_bytes().to_vec(),
     };
-    if is_packed || chance.percent(1) {
+    if is_packed || rng.percent(1) {
         resource.insert("compression".into(), json!("gzip"));
     }
-    some!(chance, resource, 15, "verification", {
-        let subject = if chance.percent(10) {
+    maybe!(rng, resource, 15, "verification", {
+        let subject = if rng.percent(10) {
             b"other".as_slice()
         } else {
             &bytes
         };
-        let hash = match chance.percent(50) {
+        let hash = match rng.percent(50) {
             true => format!("sha256-{}", hex(&Sha256::digest(subject))),
             false => format!("sha512-{}", hex(&Sha512::digest(subject))),
         };
         json!({"hash": hash})
     });
-    let source = match is_packed || chance.percent(30) {
+    let source = match is_packed || rng.percent(30) {
         true => format!("data:;base64,{}", STANDARD.encode(&bytes)),
         false => format!(
             "data:,{}",
@@ -412,7 +400,7 @@ fn resource(chance: &mut Chance) -> Value {
         ),
     };
     resource.insert("source".into(), json!(source));
-    if chance.percent(2) {
+    if rng.percent(2) {
         resource.insert("source".into(), json!(null));
     }
     Value::Object(resource)
@@ -422,33 +410,33 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn file(chance: &mut Chance) -> Value {
-    let mut file = node(chance);
-    some!(chance, file, 40, "mode", mode(chance));
-    some!(chance, file, 80, "contents", resource(chance));
-    some!(
-        chance,
+fn file(rng: &mut Rng) -> Value {
+    let mut file = node(rng);
+    maybe!(rng, file, 40, "mode", mode(rng));
+    maybe!(rng, file, 80, "contents", resource(rng));
+    maybe!(
+        rng,
         file,
         15,
         "append",
-        (0..1 + chance.below(2))
-            .map(|_| resource(chance))
+        (0..1 + rng.below(2))
+            .map(|_| resource(rng))
             .collect::<Vec<_>>()
     );
     Value::Object(file)
 }
 
-fn directory(chance: &mut Chance) -> Value {
-    let mut directory = node(chance);
-    some!(chance, directory, 40, "mode", mode(chance));
+fn directory(rng: &mut Rng) -> Value {
+    let mut directory = node(rng);
+    maybe!(rng, directory, 40, "mode", mode(rng));
     Value::Object(directory)
 }
 
-fn link(chance: &mut Chance) -> Value {
-    let mut link = node(chance);
-    let is_hard = chance.percent(30);
-    let target = match chance.below(10) {
-        0..=5 => path(chance),
+fn link(rng: &mut Rng) -> Value {
+    let mut link = node(rng);
+    let is_hard = rng.percent(30);
+    let target = match rng.below(10) {
+        0..=5 => path(rng),
         6 => "../a".into(),
         7 => "gone".into(),
         8 => "../../../../../srv/d".into(),
@@ -461,13 +449,13 @@ fn link(chance: &mut Chance) -> Value {
     Value::Object(link)
 }
 
-fn dropins(chance: &mut Chance) -> Vec<Value> {
+fn dropins(rng: &mut Rng) -> Vec<Value> {
     let names = ["10.conf", "20.conf", "30.conf"];
-    let some = &names[chance.below(3) as usize..];
+    let some = &names[rng.below(3) as usize..];
     let dropin = |name: &&str| {
         let mut dropin = json!({"name": name});
-        if chance.percent(80) {
-            let text = chance.pick(&[
+        if rng.percent(80) {
+            let text = rng.pick(&[
                 "[Unit]\nDescription=x\n",
                 "[Install]\nWantedBy=a.target\n",
                 "",
@@ -479,24 +467,24 @@ fn dropins(chance: &mut Chance) -> Vec<Value> {
     some.iter().map(dropin).collect()
 }
 
-fn unit(chance: &mut Chance) -> Value {
+fn unit(rng: &mut Rng) -> Value {
     let mut unit = Map::new();
-    unit.insert("name".into(), json!(chance.pick(UNITS)));
-    let install = chance.pick(&[
+    unit.insert("name".into(), json!(rng.pick(UNITS)));
+    let install = rng.pick(&[
         "",
         "[Install]\nWantedBy=multi-user.target\n",
         "[Install]\nWantedBy=multi-user.target graphical.target\nAlso=b.service\nAlias=other.service\n",
         "[Install]\nRequiredBy=a.service\nUpheldBy=b.service\nDefaultInstance=i\n",
     ]);
-    some!(
-        chance,
+    maybe!(
+        rng,
         unit,
         60,
         "contents",
         format!("[Service]\nExecStart=/bin/true\n{install}")
     );
-    some!(chance, unit, 60, "enabled", chance.percent(80));
-    some!(chance, unit, 10, "mask", chance.percent(90));
-    some!(chance, unit, 25, "dropins", dropins(chance));
+    maybe!(rng, unit, 60, "enabled", rng.percent(80));
+    maybe!(rng, unit, 10, "mask", rng.percent(90));
+    maybe!(rng, unit, 25, "dropins", dropins(rng));
     Value::Object(unit)
 }

@@ -1,4 +1,4 @@
-//! Nodes of the target tree as far as looked at: what is at a path, and where links on the way lead.
+//! Nodes of the target tree, as far as inspected: what is at a path, and where links on the way lead.
 //!
 //! Paths below a directory that does not exist cost no system call, so a blank root costs almost
 //! nothing.
@@ -11,7 +11,7 @@ use super::units;
 use crate::accounts::AccountFile;
 use crate::config::Config;
 use crate::config::model::Unit;
-use crate::facts::root::{ContentFacts, Room, WriteBarrier};
+use crate::facts::root::{ContentFacts, FreeSpace, WriteBarrier};
 use crate::facts::{AccountFacts, NodeFacts, NodeKind, RootFacts, unfinished};
 use crate::fetch::Fetcher;
 use crate::host::TargetRoot;
@@ -29,19 +29,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 const EXFAT_SUPER_MAGIC: FsType = FsType(0x2011_BAB0);
 
-/// Everything a config puts into the tree: resolved path and the content wanted there, if any.
-pub(super) type Wishes<'a> = HashMap<String, Option<ExpectedContent<'a>>>;
+/// Everything a config writes into the tree: resolved path and the requested content, if any.
+pub(super) type ExpectedContents<'a> = HashMap<String, Option<ExpectedContent<'a>>>;
 
-/// The tree as far as looked at.
-pub(super) struct Look<'r> {
+/// The tree, as far as inspected.
+pub(super) struct TreeObserver<'r> {
     root: &'r TargetRoot,
-    view: &'r ObserveOptions,
+    options: &'r ObserveOptions,
     /// What is at a path; `None` for nothing.
     seen: HashMap<String, Option<NodeFacts>>,
     /// Whether the file system with this device number keeps owners and modes.
     fixed_permissions: HashMap<u64, bool>,
-    /// What file systems have left, by device number.
-    pub(super) room: BTreeMap<u64, Room>,
+    /// Free space of file systems, by device number.
+    pub(super) free_space: BTreeMap<u64, FreeSpace>,
     /// What keeps this process from writing, by path.
     pub(super) unwritable: BTreeMap<String, WriteBarrier>,
     overlay: Overlay,
@@ -49,14 +49,14 @@ pub(super) struct Look<'r> {
     moved: Vec<(String, String)>,
 }
 
-impl<'r> Look<'r> {
-    pub(super) fn new(root: &'r TargetRoot, view: &'r ObserveOptions) -> Self {
+impl<'r> TreeObserver<'r> {
+    pub(super) fn new(root: &'r TargetRoot, options: &'r ObserveOptions) -> Self {
         Self {
             root,
-            view,
+            options,
             seen: HashMap::new(),
             fixed_permissions: HashMap::new(),
-            room: BTreeMap::new(),
+            free_space: BTreeMap::new(),
             unwritable: BTreeMap::new(),
             overlay: Overlay::default(),
             moved: Vec::new(),
@@ -72,73 +72,73 @@ impl<'r> Look<'r> {
 
     // ---- which paths
 
-    pub(super) fn wishes<'a>(
+    pub(super) fn expected_contents<'a>(
         &mut self,
         config: &'a Config,
         facts: &RootFacts,
-    ) -> anyhow::Result<Wishes<'a>> {
+    ) -> anyhow::Result<ExpectedContents<'a>> {
         let count = config.storage.files.len();
         self.seen.reserve(count);
         let redirections = config.storage.redirections();
-        self.overlay = Overlay::place(redirections, |at| self.look_for_links(at));
-        self.note_moved_homes(config, &facts.accounts)?;
-        let mut wishes = Wishes::with_capacity(count);
-        self.wishes_for_accounts(config, facts, &mut wishes)?;
-        self.wishes_for_storage(config, &mut wishes)?;
+        self.overlay = Overlay::new(redirections, |at| self.lookup(at));
+        self.record_moved_homes(config, &facts.accounts)?;
+        let mut expected = ExpectedContents::with_capacity(count);
+        self.expect_from_accounts(config, facts, &mut expected)?;
+        self.expect_from_storage(config, &mut expected)?;
         for unit in &config.systemd.units {
             for (path, wanted) in unit_files(unit) {
-                self.wish(&mut wishes, &path, wanted)?;
+                self.add_expected(&mut expected, &path, wanted)?;
             }
         }
-        self.look_at_what_accounts_need(config, facts)?;
-        self.wish(&mut wishes, PRESET_FILE, None)?;
+        self.inspect_account_paths(config, facts)?;
+        self.add_expected(&mut expected, PRESET_FILE, None)?;
         for path in units::link_paths(config, &facts.units) {
-            self.wish(&mut wishes, &path, None)?;
+            self.add_expected(&mut expected, &path, None)?;
         }
-        for path in &self.view.more_paths {
-            self.wish(&mut wishes, path, None)?;
+        for path in &self.options.extra_paths {
+            self.add_expected(&mut expected, path, None)?;
         }
-        for point in self.view.mount_points.values().flatten() {
-            wishes.entry(point.clone()).or_insert(None);
+        for point in self.options.mount_points.values().flatten() {
+            expected.entry(point.clone()).or_insert(None);
         }
-        Ok(wishes)
+        Ok(expected)
     }
 
-    /// Looks at a path, and notes what is wanted there.
-    fn wish<'a>(
+    /// Inspects a path, and records what is expected there.
+    fn add_expected<'a>(
         &mut self,
-        wishes: &mut Wishes<'a>,
+        expected: &mut ExpectedContents<'a>,
         path: &str,
         wanted: Option<ExpectedContent<'a>>,
     ) -> anyhow::Result<()> {
         if let Some(path) = self.resolve(path)? {
             self.node(&path)?;
-            // The last one to want content wins, as it does when the tree is written.
-            let known = wishes.entry(path).or_insert(None);
+            // The last requested content wins, as it does when the tree is written.
+            let known = expected.entry(path).or_insert(None);
             *known = wanted.or(*known);
         }
         Ok(())
     }
 
     /// Homes, and the files of keys in them.
-    fn wishes_for_accounts<'a>(
+    fn expect_from_accounts<'a>(
         &mut self,
         config: &'a Config,
         facts: &RootFacts,
-        wishes: &mut Wishes<'a>,
+        expected: &mut ExpectedContents<'a>,
     ) -> anyhow::Result<()> {
         for user in &config.passwd.users {
             let present = facts.accounts.home(&user.name);
             let home = facts.accounts.home_of(user);
-            // What is in the directory that a link at the home leads to counts as well.
+            // The home may be a link, so a path below it is inspected as well.
             for home in [&home, &present] {
-                self.wish(wishes, home, None)?;
-                self.wish(wishes, &format!("{home}/.ssh"), None)?;
+                self.add_expected(expected, home, None)?;
+                self.add_expected(expected, &format!("{home}/.ssh"), None)?;
             }
             if !user.ssh_authorized_keys.is_empty() {
                 let path = format!("{home}/{}", facts.accounts.key_file.below_home());
-                self.wish(
-                    wishes,
+                self.add_expected(
+                    expected,
                     &path,
                     Some(ExpectedContent::Keys(&user.ssh_authorized_keys)),
                 )?;
@@ -148,10 +148,10 @@ impl<'r> Look<'r> {
     }
 
     /// Mount points, directories, links and files.
-    fn wishes_for_storage<'a>(
+    fn expect_from_storage<'a>(
         &mut self,
         config: &'a Config,
-        wishes: &mut Wishes<'a>,
+        expected: &mut ExpectedContents<'a>,
     ) -> anyhow::Result<()> {
         let storage = &config.storage;
         for path in storage
@@ -159,65 +159,65 @@ impl<'r> Look<'r> {
             .iter()
             .filter_map(|one| one.path.as_ref())
         {
-            match self.view.mount_points.get(&clean(path)) {
-                None => self.wish(wishes, path, None)?,
+            match self.options.mount_points.get(&clean(path)) {
+                None => self.add_expected(expected, path, None)?,
                 // A mount comes before the config's links, so these do not count.
                 Some(Ok(point)) => _ = self.node(point)?,
                 Some(Err(_)) => {}
             }
         }
         for directory in &storage.directories {
-            self.wish(wishes, &directory.path, None)?;
+            self.add_expected(expected, &directory.path, None)?;
         }
         for link in &storage.links {
-            self.wish(wishes, &link.path, None)?;
+            self.add_expected(expected, &link.path, None)?;
             if let (Some(true), Some(target)) = (link.hard, &link.target) {
-                // A target that is an entry of its own keeps its wish.
-                self.resolve_and_look(target)?;
+                // A target that is an entry of its own keeps what is expected of it.
+                self.resolve_and_inspect(target)?;
             }
         }
         for file in &storage.files {
-            self.wish(wishes, &file.path, Some(ExpectedContent::File(file)))?;
+            self.add_expected(expected, &file.path, Some(ExpectedContent::File(file)))?;
         }
         Ok(())
     }
 
-    /// Looks at nodes that the config does not name: the databases of accounts, the skeleton of homes, missing shells.
-    fn look_at_what_accounts_need(
-        &mut self,
-        config: &Config,
-        facts: &RootFacts,
-    ) -> anyhow::Result<()> {
+    /// Inspects nodes that the config does not name: account databases, the skeleton of homes, missing shells.
+    fn inspect_account_paths(&mut self, config: &Config, facts: &RootFacts) -> anyhow::Result<()> {
         if !(config.passwd.users.is_empty() && config.passwd.groups.is_empty()) {
             self.node(ACCOUNTS_DIRECTORY)?;
             for database in AccountFile::ALL {
-                self.resolve_and_look(database.path())?;
+                self.resolve_and_inspect(database.path())?;
             }
         }
-        // Where new homes get their content from, so that planning sees whether a home would be in it.
+        // The skeleton of new homes, so that planning sees whether a home would be inside it.
         if !config.passwd.users.is_empty() {
-            self.resolve_and_look(&facts.accounts.databases.policy.skeleton())?;
+            self.resolve_and_inspect(&facts.accounts.databases.policy.skeleton())?;
         }
-        // Where a missing shell would be, so that planning sees whether the config makes it.
+        // Paths of missing shells, so that planning sees whether the config creates them.
         for shell in &facts.accounts.missing_shells {
-            self.resolve_and_look(shell)?;
+            self.resolve_and_inspect(shell)?;
         }
         Ok(())
     }
 
-    fn resolve_and_look(&mut self, path: &str) -> anyhow::Result<()> {
+    fn resolve_and_inspect(&mut self, path: &str) -> anyhow::Result<()> {
         if let Some(path) = self.resolve(path)? {
             self.node(&path)?;
         }
         Ok(())
     }
 
-    /// Notes which homes the config moves: what is below the new one is found below the old one.
-    fn note_moved_homes(&mut self, config: &Config, accounts: &AccountFacts) -> anyhow::Result<()> {
+    /// Records which homes the config moves: what is below the new home is now below the old one.
+    fn record_moved_homes(
+        &mut self,
+        config: &Config,
+        accounts: &AccountFacts,
+    ) -> anyhow::Result<()> {
         for user in &config.passwd.users {
-            let wished = user.home_dir.as_deref().filter(|home| !home.is_empty());
+            let configured = user.home_dir.as_deref().filter(|home| !home.is_empty());
             let present = accounts.databases.user(&user.name);
-            let (Some(to), Some(present)) = (wished, present) else {
+            let (Some(to), Some(present)) = (configured, present) else {
                 continue;
             };
             let from = self.resolve(&child(&clean(&present.home), "x"))?;
@@ -236,12 +236,12 @@ impl<'r> Look<'r> {
         Ok(())
     }
 
-    /// Where a directory is, all links followed.
+    /// Resolves the path of a directory, with all links followed.
     pub(super) fn directory(&mut self, path: &str) -> anyhow::Result<Result<String, ResolveError>> {
-        match paths::resolve_directory(path, |at| self.look_for_links(at)) {
+        match paths::resolve_directory(path, |at| self.lookup(at)) {
             Ok(path) => Ok(Ok(path)),
             Err(LookupError::Path(error)) => Ok(Err(error)),
-            Err(LookupError::Look(error)) => Err(error),
+            Err(LookupError::Inspect(error)) => Err(error),
         }
     }
 
@@ -250,21 +250,19 @@ impl<'r> Look<'r> {
         let overlay = std::mem::take(&mut self.overlay);
         let moved = std::mem::take(&mut self.moved);
         let resolved = paths::resolve(path, |at| {
-            overlay.look(at, |at| {
-                self.look_for_links(&paths::before_moves(at, &moved))
-            })
+            overlay.lookup(at, |at| self.lookup(&paths::before_moves(at, &moved)))
         });
         self.overlay = overlay;
         self.moved = moved;
         match resolved {
             Ok(path) => Ok(Some(paths::before_moves(&path, &self.moved).into_owned())),
             Err(LookupError::Path(_)) => Ok(None),
-            Err(LookupError::Look(error)) => Err(error),
+            Err(LookupError::Inspect(error)) => Err(error),
         }
     }
 
-    fn look_for_links(&mut self, at: &str) -> Result<PathLookup, LookupError> {
-        let node = self.node(at).map_err(LookupError::Look)?;
+    fn lookup(&mut self, at: &str) -> Result<PathLookup, LookupError> {
+        let node = self.node(at).map_err(LookupError::Inspect)?;
         Ok(match node.map(|node| &node.kind) {
             None => PathLookup::Missing,
             Some(NodeKind::Directory { .. }) => PathLookup::Directory,
@@ -278,14 +276,14 @@ impl<'r> Look<'r> {
     /// What is at a path whose directories are not links.
     fn node(&mut self, path: &str) -> anyhow::Result<Option<&NodeFacts>> {
         if !self.seen.contains_key(path) {
-            let node = self.look_at(path)?;
+            let node = self.inspect(path)?;
             self.seen.insert(path.to_owned(), node);
         }
         Ok(self.seen.get(path).and_then(Option::as_ref))
     }
 
-    fn look_at(&mut self, path: &str) -> anyhow::Result<Option<NodeFacts>> {
-        if self.view.blank_mounts.contains(path) {
+    fn inspect(&mut self, path: &str) -> anyhow::Result<Option<NodeFacts>> {
+        if self.options.blank_mounts.contains(path) {
             return Ok(Some(blank_directory()));
         }
         if let Some(above) = parent(path) {
@@ -304,7 +302,7 @@ impl<'r> Look<'r> {
     }
 
     fn is_on_blank(&self, path: &str) -> bool {
-        let points = &self.view.blank_mounts;
+        let points = &self.options.blank_mounts;
         !points.is_empty()
             && (points.contains("/") || paths::ancestors(path).any(|above| points.contains(above)))
     }
@@ -318,8 +316,8 @@ impl<'r> Look<'r> {
         };
         let stat = fstat(&node)?;
         let kind = self.kind(path, &node, &stat)?;
-        let barrier = barriers::to_writing(&node, &kind)
-            .or_else(|| barriers::to_replacing(self.root, path, &kind));
+        let barrier = barriers::write_barrier(&node, &kind)
+            .or_else(|| barriers::replace_barrier(self.root, path, &kind));
         if let Some(barrier) = barrier {
             self.unwritable.insert(path.to_owned(), barrier);
         }
@@ -339,7 +337,7 @@ impl<'r> Look<'r> {
             match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
                 SFlag::S_IFDIR => NodeKind::Directory {
                     empty: self.names(path)?.is_empty(),
-                    only_wanted: false,
+                    only_requested: false,
                 },
                 SFlag::S_IFREG => NodeKind::File {
                     bytes: u64::try_from(stat.st_size).unwrap_or(0),
@@ -357,9 +355,10 @@ impl<'r> Look<'r> {
         if let Some(fixed) = self.fixed_permissions.get(&device) {
             return Ok(*fixed);
         }
-        let about = fstatfs(node)?;
-        let kind = about.filesystem_type();
-        self.room.extend(room(&about).map(|room| (device, room)));
+        let stat = fstatfs(node)?;
+        let kind = stat.filesystem_type();
+        let space = free_space(&stat);
+        self.free_space.extend(space.map(|space| (device, space)));
         let fixed = kind == MSDOS_SUPER_MAGIC || kind == EXFAT_SUPER_MAGIC;
         self.fixed_permissions.insert(device, fixed);
         Ok(fixed)
@@ -372,27 +371,29 @@ impl<'r> Look<'r> {
 
     // ---- contents
 
-    /// Where records of unfinished files may be.
-    pub(super) fn records(&self) -> BTreeSet<String> {
-        let points = self.view.mount_points.values().flatten();
-        let known = [unfinished::IN_ETC.to_owned(), unfinished::at("/")];
-        let all = points.map(|point| unfinished::at(point)).chain(known);
+    /// Paths where records of unfinished files may be.
+    pub(super) fn record_paths(&self) -> BTreeSet<String> {
+        let points = self.options.mount_points.values().flatten();
+        let known = [unfinished::IN_ETC.to_owned(), unfinished::record_path("/")];
+        let all = points
+            .map(|point| unfinished::record_path(point))
+            .chain(known);
         all.filter(|path| !self.is_on_blank(path)).collect()
     }
 
     pub(super) fn compare(
         &mut self,
-        wishes: &Wishes<'_>,
+        expected: &ExpectedContents<'_>,
         facts: &RootFacts,
         fetcher: &Fetcher,
     ) -> anyhow::Result<()> {
         let is_there = |path: &str| matches!(self.seen.get(path), Some(Some(_)));
-        let mut present: Vec<(&String, &ExpectedContent<'_>)> = wishes
+        let mut present: Vec<(&String, &ExpectedContent<'_>)> = expected
             .iter()
             .filter(|(path, _)| is_there(path))
             .filter_map(|(path, wanted)| Some((path, wanted.as_ref()?)))
             .collect();
-        // The first error is the same each time.
+        // Sorted, so that the first error is deterministic.
         present.sort_unstable_by_key(|(path, _)| *path);
         for (path, wanted) in present {
             let Some(Some(node)) = self.seen.get_mut(path) else {
@@ -413,11 +414,11 @@ impl<'r> Look<'r> {
         Ok(())
     }
 
-    /// Finds out which directories to overwrite hold nothing but what the config asks for.
-    pub(super) fn judge_overwritten(
+    /// Finds directories to overwrite that hold nothing but what the config requests.
+    pub(super) fn check_overwritten(
         &mut self,
         config: &Config,
-        wishes: &Wishes<'_>,
+        expected: &ExpectedContents<'_>,
         facts: &RootFacts,
     ) -> anyhow::Result<()> {
         let directories = config.storage.directories.iter();
@@ -425,9 +426,9 @@ impl<'r> Look<'r> {
         if overwritten.peek().is_none() {
             return Ok(());
         }
-        let wanted = WantedPaths {
-            nodes: wishes.keys().map(String::as_str).collect(),
-            directories: wishes
+        let wanted = RequestedPaths {
+            nodes: expected.keys().map(String::as_str).collect(),
+            directories: expected
                 .keys()
                 .flat_map(|path| paths::ancestors(path))
                 .collect(),
@@ -440,19 +441,19 @@ impl<'r> Look<'r> {
             let Some(Some(node)) = self.seen.get(&path) else {
                 continue;
             };
-            // File systems of others that are mounted there, such as /proc, are neither removed nor walked.
-            let own: BTreeSet<&String> = self.view.mount_points.values().flatten().collect();
+            // Other file systems that are mounted there, such as /proc, are neither removed nor walked.
+            let own: BTreeSet<&String> = self.options.mount_points.values().flatten().collect();
             let mut others = facts.mounts.keys().filter(|point| !own.contains(point));
             let has_mounts = others.any(|point| paths::is_at_or_below(point, &path));
             let is_directory = matches!(node.kind, NodeKind::Directory { .. });
             if is_directory && !has_mounts && self.holds_only(&path, &wanted)? {
-                self.mark_only_wanted(&path);
+                self.mark_only_requested(&path);
             }
         }
         Ok(())
     }
 
-    /// Homes of the users that the config wants to be there.
+    /// Homes of the users that should exist.
     fn homes(&mut self, config: &Config, facts: &RootFacts) -> anyhow::Result<BTreeSet<String>> {
         let mut homes = BTreeSet::new();
         let users = config.passwd.users.iter();
@@ -462,15 +463,15 @@ impl<'r> Look<'r> {
         Ok(homes)
     }
 
-    fn mark_only_wanted(&mut self, path: &str) {
+    fn mark_only_requested(&mut self, path: &str) {
         if let Some(Some(node)) = self.seen.get_mut(path)
-            && let NodeKind::Directory { only_wanted, .. } = &mut node.kind
+            && let NodeKind::Directory { only_requested, .. } = &mut node.kind
         {
-            *only_wanted = true;
+            *only_requested = true;
         }
     }
 
-    fn holds_only(&mut self, path: &str, wanted: &WantedPaths<'_>) -> anyhow::Result<bool> {
+    fn holds_only(&mut self, path: &str, wanted: &RequestedPaths<'_>) -> anyhow::Result<bool> {
         for name in self.names(path)? {
             let below = child(path, &name);
             // A home holds what the skeleton and its user put there.
@@ -480,7 +481,7 @@ impl<'r> Look<'r> {
             let is_directory = self
                 .node(&below)?
                 .is_some_and(|node| matches!(node.kind, NodeKind::Directory { .. }));
-            // What others lie below has to be a directory.
+            // A path with others below it has to be a directory.
             let is_wanted = match wanted.directories.contains(below.as_str()) {
                 true => is_directory,
                 false => wanted.nodes.contains(below.as_str()),
@@ -496,8 +497,8 @@ impl<'r> Look<'r> {
     }
 }
 
-/// Paths of everything that a config puts into the tree, and of the directories that takes.
-struct WantedPaths<'a> {
+/// Paths of everything that a config writes into the tree, and of the directories above it.
+struct RequestedPaths<'a> {
     nodes: HashSet<&'a str>,
     directories: HashSet<&'a str>,
     homes: BTreeSet<String>,
@@ -506,7 +507,7 @@ struct WantedPaths<'a> {
 /// Why resolving stopped.
 enum LookupError {
     Path(ResolveError),
-    Look(anyhow::Error),
+    Inspect(anyhow::Error),
 }
 
 impl From<ResolveError> for LookupError {
@@ -519,7 +520,7 @@ fn blank_directory() -> NodeFacts {
     NodeFacts {
         kind: NodeKind::Directory {
             empty: true,
-            only_wanted: false,
+            only_requested: false,
         },
         mode: 0o755,
         uid: 0,
@@ -530,23 +531,23 @@ fn blank_directory() -> NodeFacts {
     }
 }
 
-/// What is left of a file system that keeps every byte of a file that is written: nothing is compressed there.
-fn room(about: &Statfs) -> Option<Room> {
-    let kind = about.filesystem_type();
+/// Free space of a file system that stores files as they are: with compression it would not be known.
+fn free_space(stat: &Statfs) -> Option<FreeSpace> {
+    let kind = stat.filesystem_type();
     let has_table = kind == EXT4_SUPER_MAGIC || kind == TMPFS_MAGIC;
     if !has_table && kind != XFS_SUPER_MAGIC && kind != MSDOS_SUPER_MAGIC {
         return None;
     }
-    let is_limited = about.blocks() > 0;
-    let block_bytes = u64::try_from(about.block_size()).ok()?;
-    is_limited.then(|| Room {
-        bytes: about.blocks_free().saturating_mul(block_bytes),
-        nodes: (has_table && about.files() > 0).then(|| about.files_free()),
+    let is_limited = stat.blocks() > 0;
+    let block_bytes = u64::try_from(stat.block_size()).ok()?;
+    is_limited.then(|| FreeSpace {
+        bytes: stat.blocks_free().saturating_mul(block_bytes),
+        nodes: (has_table && stat.files() > 0).then(|| stat.files_free()),
         shares_copies: kind == XFS_SUPER_MAGIC,
     })
 }
 
-/// Paths a unit touches, with the text wanted there.
+/// Paths that a unit writes to, with the requested text.
 fn unit_files(unit: &Unit) -> Vec<(String, Option<ExpectedContent<'_>>)> {
     let dropins = unit.dropins.iter().filter_map(|dropin| {
         let path = format!("{UNIT_DIRECTORY}/{}.d/{}", unit.name, dropin.name);

@@ -1,13 +1,13 @@
-//! Refusals of certificates in words that help.
+//! Helpful descriptions of certificate errors.
 
-use super::certificate::{authority_name, decoded};
+use super::certificate::{authority_name, decode};
 use rustls::CertificateError;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use std::time::{Duration, SystemTime};
 
-/// A refusal in words; `None` where those of the library do. `last` is the certificate nearest to a root that the
-/// server sent.
-pub(super) fn in_words(cause: &CertificateError, last: &CertificateDer<'_>) -> Option<String> {
+/// Describes an error; `None` if the message of the library is good enough. `last` is the last certificate that the
+/// server sent, the one nearest to a root.
+pub(super) fn describe(cause: &CertificateError, last: &CertificateDer<'_>) -> Option<String> {
     Some(match cause {
         CertificateError::UnknownIssuer => format!("UnknownIssuer: {}", unknown_issuer(last)),
         CertificateError::BadSignature => format!(
@@ -38,21 +38,21 @@ pub(super) fn in_words(cause: &CertificateError, last: &CertificateDer<'_>) -> O
 }
 
 fn unknown_issuer(last: &CertificateDer<'_>) -> String {
-    let nobody = "neither this system nor the config trusts";
-    match decoded(last) {
+    let untrusted = "neither this system nor the config trusts";
+    match decode(last) {
         Ok(own) if own.tbs_certificate().issuer() == own.tbs_certificate().subject() => format!(
-            "it is self-signed as {}, and {nobody} it",
+            "it is self-signed as {}, and {untrusted} it",
             authority_name(own.tbs_certificate().issuer())
         ),
         _ => format!(
-            "it was issued by {}, an authority that {nobody}",
+            "it was issued by {}, an authority that {untrusted}",
             issuer(last)
         ),
     }
 }
 
 fn issuer(certificate: &CertificateDer<'_>) -> String {
-    match decoded(certificate) {
+    match decode(certificate) {
         Ok(parsed) => authority_name(parsed.tbs_certificate().issuer()),
         Err(_) => "an issuer without a readable name".into(),
     }

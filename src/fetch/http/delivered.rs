@@ -1,29 +1,30 @@
-//! What of a body is in the sink already.
+//! The part of a body that was already written to the sink.
 
 use crate::fetch::pipeline::BodyError;
 use std::io::{self, Read};
 
-/// For comparing what comes once more.
+/// Buffer size for comparing data that is received again.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What went into the sink. The checksum is for chance, not for malice: against that there are digests.
+/// Describes the bytes that were written to the sink. The checksum detects accidental changes; digests protect against
+/// malicious ones.
 #[derive(Default)]
-pub(in crate::fetch) struct HandedOn {
-    /// How much.
+pub(in crate::fetch) struct Delivered {
+    /// Number of bytes.
     pub bytes: u64,
     sum: crc32fast::Hasher,
 }
 
-impl HandedOn {
-    /// More went into the sink.
+impl Delivered {
+    /// Adds bytes that were written to the sink.
     pub(in crate::fetch) fn add(&mut self, bytes: &[u8]) {
         self.bytes += bytes.len() as u64;
         self.sum.update(bytes);
     }
 
-    /// Reads it once more from the beginning of `body`, which must give the same.
+    /// Reads the same number of bytes from `body`, which must be equal.
     pub(in crate::fetch) fn skip(&self, body: &mut dyn Read) -> Result<(), io::Error> {
-        let mut seen = HandedOn::default();
+        let mut seen = Delivered::default();
         let mut chunk = vec![0; CHUNK_BYTES];
         while seen.bytes < self.bytes {
             let left = self.bytes - seen.bytes;
@@ -34,14 +35,14 @@ impl HandedOn {
             }
             seen.add(&chunk[..read]);
         }
-        match seen.is(self) {
+        match seen.matches(self) {
             true => Ok(()),
             false => Err(BodyError::Changed.into()),
         }
     }
 
-    fn is(&self, other: &Self) -> bool {
-        let sum = |of: &Self| of.sum.clone().finalize();
+    fn matches(&self, other: &Self) -> bool {
+        let sum = |delivered: &Self| delivered.sum.clone().finalize();
         self.bytes == other.bytes && sum(self) == sum(other)
     }
 }

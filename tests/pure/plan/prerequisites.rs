@@ -1,5 +1,5 @@
-//! What is put together before the rest is planned for sure: volumes and arrays that exist, and nothing else if
-//! that is possible.
+//! What is opened or assembled before the rest can be planned definitely: existing volumes and arrays, and nothing else
+//! if that is possible.
 
 use kindling::config;
 use kindling::disk::DeviceRef;
@@ -7,7 +7,7 @@ use kindling::disk::gpt::{Entry, GptHealth, Guid, GuidChoice, Table, TableFacts}
 use kindling::disk::superblock::LuksHeader;
 use kindling::facts::{DeviceFacts, DiskFacts, MappingFacts, Observed, SuperblockFacts};
 use kindling::plan::op::OpKind;
-use kindling::plan::prerequisites::{ahead, opened_by};
+use kindling::plan::prerequisites::{first_part, opened_by};
 use kindling::plan::{self, Failure, Mounts, Options, Plan, Scope, StagePart, TargetState};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,19 +91,19 @@ fn plan(storage: &str) -> Plan {
     build(storage, &observed()).expect("it can be planned")
 }
 
-/// What runs ahead, one word each, the wait for udev last.
+/// What runs first, one word each, the wait for udev last.
 fn words(part: &Plan) -> Vec<String> {
     let word = |kind: &OpKind| match kind {
         OpKind::WriteTable(act) => format!("table {}", act.disk),
         OpKind::CreateLuks(act) => format!("{:?} {}", act.way, act.name),
         OpKind::Settle(_) => "settle".into(),
-        other => panic!("not ahead: {}", other.describe()),
+        other => panic!("not in the first part: {}", other.describe()),
     };
     part.operations.iter().map(|op| word(&op.kind)).collect()
 }
 
-fn runs_ahead(plan: &Plan) -> Vec<String> {
-    ahead(plan, &BTreeSet::new()).map_or_else(Vec::new, |part| words(&part))
+fn first_steps(plan: &Plan) -> Vec<String> {
+    first_part(plan, &BTreeSet::new()).map_or_else(Vec::new, |part| words(&part))
 }
 
 const ON_B: &str = r#"{"name": "b", "device": "/dev/sdb", "keyFile": {"source": "data:,k"}}"#;
@@ -115,33 +115,33 @@ fn filesystem(volume: &str) -> String {
 }
 
 #[test]
-fn a_volume_is_opened_when_something_is_wanted_on_it() {
+fn a_volume_is_opened_when_something_is_requested_on_it() {
     let alone = format!(r#"{{"luks": [{ON_B}]}}"#);
-    assert_eq!(runs_ahead(&plan(&alone)), Vec::<String>::new());
+    assert_eq!(first_steps(&plan(&alone)), Vec::<String>::new());
     let with = format!(
         r#"{{"luks": [{ON_B}], "filesystems": [{}]}}"#,
         filesystem("b")
     );
-    assert_eq!(runs_ahead(&plan(&with)), ["Open b", "settle"]);
+    assert_eq!(first_steps(&plan(&with)), ["Open b", "settle"]);
 }
 
 #[test]
-fn a_volume_that_is_made_is_blank_for_sure() {
+fn a_new_volume_counts_as_blank() {
     let text = format!(
         r#"{{"disks": [{{"device": "/dev/sdc"}}], "luks": [{NEW}], "filesystems": [{}]}}"#,
         filesystem("new")
     );
-    assert_eq!(runs_ahead(&plan(&text)), Vec::<String>::new());
+    assert_eq!(first_steps(&plan(&text)), Vec::<String>::new());
 }
 
 #[test]
-fn what_only_shares_memory_with_it_does_not_come_first() {
+fn operations_that_only_share_memory_do_not_come_first() {
     let text = format!(
         r#"{{"disks": [{{"device": "/dev/sdc"}}], "luks": [{NEW}, {ON_B}], "filesystems": [{}, {}]}}"#,
         filesystem("new"),
         filesystem("b")
     );
-    assert_eq!(runs_ahead(&plan(&text)), ["Open b", "settle"]);
+    assert_eq!(first_steps(&plan(&text)), ["Open b", "settle"]);
 }
 
 #[test]
@@ -154,10 +154,10 @@ fn a_table_waits_if_the_partition_stays_and_comes_first_if_not() {
         )
     };
     let stays = r#"{"number": 1, "label": "secret"}"#;
-    assert_eq!(runs_ahead(&plan(&text(stays))), ["Open a", "settle"]);
+    assert_eq!(first_steps(&plan(&text(stays))), ["Open a", "settle"]);
     let grows = r#"{"number": 1, "label": "secret", "sizeMiB": 200, "resize": true}"#;
     let want = ["table /dev/sda", "Open a", "settle"];
-    let part = ahead(&plan(&text(grows)), &BTreeSet::new()).expect("a part");
+    let part = first_part(&plan(&text(grows)), &BTreeSet::new()).expect("a part");
     assert_eq!(words(&part), want);
     for pair in part.operations.windows(2) {
         assert!(pair[1].after.contains(&pair[0].id), "{part:#?}");
@@ -165,7 +165,7 @@ fn a_table_waits_if_the_partition_stays_and_comes_first_if_not() {
 }
 
 #[test]
-fn those_that_need_no_table_come_alone() {
+fn volumes_that_need_no_table_come_first() {
     let text = format!(
         r#"{{"disks": [{{"device": "/dev/sda", "partitions": [{{"number": 1, "label": "secret", "sizeMiB": 200, "resize": true}}]}}],
            "luks": [{ON_A1}, {ON_B}], "filesystems": [{}, {}]}}"#,
@@ -173,10 +173,10 @@ fn those_that_need_no_table_come_alone() {
         filesystem("b")
     );
     let plan = plan(&text);
-    let part = ahead(&plan, &BTreeSet::new()).expect("a part");
+    let part = first_part(&plan, &BTreeSet::new()).expect("a part");
     assert_eq!(words(&part), ["Open b", "settle"]);
     let opened: BTreeSet<DeviceRef> = opened_by(&part).collect();
-    let next = ahead(&plan, &opened).expect("the other one");
+    let next = first_part(&plan, &opened).expect("the other one");
     assert_eq!(words(&next), ["table /dev/sda", "Open a", "settle"]);
 }
 
@@ -190,8 +190,8 @@ fn opened(found: SuperblockFacts) -> Observed {
         superblock: found,
         node: "/dev/dm-0".into(),
         mapping: Some(MappingFacts {
-            id: format!("CRYPT-LUKS2-{}-b", UUID.replace('-', "")),
-            over: vec!["/dev/sdb".into()],
+            uuid: format!("CRYPT-LUKS2-{}-b", UUID.replace('-', "")),
+            lower_nodes: vec!["/dev/sdb".into()],
         }),
         ..DeviceFacts::default()
     };
@@ -201,7 +201,7 @@ fn opened(found: SuperblockFacts) -> Observed {
 }
 
 #[test]
-fn what_was_opened_is_judged_by_what_is_on_it() {
+fn an_open_volume_is_planned_by_its_content() {
     let text = format!(
         r#"{{"luks": [{ON_B}], "filesystems": [{}]}}"#,
         filesystem("b")
@@ -216,7 +216,7 @@ fn what_was_opened_is_judged_by_what_is_on_it() {
         kept.operations.iter().all(|op| is_right(&op.kind)),
         "{kept:#?}"
     );
-    assert!(ahead(&kept, &BTreeSet::new()).is_none());
+    assert!(first_part(&kept, &BTreeSet::new()).is_none());
 
     let made = build(&text, &opened(SuperblockFacts::default())).expect("a plan");
     let makes = |kind: &OpKind| matches!(kind, OpKind::MakeFilesystem(_));
@@ -224,7 +224,7 @@ fn what_was_opened_is_judged_by_what_is_on_it() {
         made.operations.iter().any(|op| makes(&op.kind)),
         "{made:#?}"
     );
-    assert!(ahead(&made, &BTreeSet::new()).is_none());
+    assert!(first_part(&made, &BTreeSet::new()).is_none());
 
     let refused = build(&text, &opened(kind("xfs"))).expect_err("an xfs is there");
     let text = refused[0].to_string();
@@ -232,7 +232,7 @@ fn what_was_opened_is_judged_by_what_is_on_it() {
 }
 
 #[test]
-fn a_volume_inside_another_one_comes_behind_it_wherever_it_is_listed() {
+fn a_volume_inside_another_one_comes_after_it_wherever_it_is_listed() {
     let inner = r#"{"name": "inner", "device": "/dev/mapper/b", "keyFile": {"source": "data:,k"}}"#;
     let text = format!(
         r#"{{"luks": [{inner}, {ON_B}], "filesystems": [{}]}}"#,
@@ -244,11 +244,11 @@ fn a_volume_inside_another_one_comes_behind_it_wherever_it_is_listed() {
         _ => None,
     });
     assert_eq!(names.collect::<Vec<_>>(), ["b", "inner"]);
-    assert_eq!(runs_ahead(&plan), ["Open b", "settle"]);
+    assert_eq!(first_steps(&plan), ["Open b", "settle"]);
 }
 
 #[test]
-fn a_program_is_wanted_only_if_something_has_to_be_made() {
+fn a_program_is_required_only_if_something_has_to_be_created() {
     let text = format!(
         r#"{{"luks": [{ON_B}], "filesystems": [{}]}}"#,
         filesystem("b")

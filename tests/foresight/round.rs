@@ -1,4 +1,4 @@
-//! One round: plan, apply, plan again, and whether that fits together.
+//! One round: plans, applies, plans again, and checks that the results are consistent.
 
 use crate::common::run::{Ended, KINDLING};
 use crate::scene::{self, Step};
@@ -9,12 +9,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Seconds after which a run counts as hanging.
-const LIMIT: &str = "60";
-/// How `timeout` ends if it had to end the program.
+/// Timeout of a run in seconds, after which it counts as hanging.
+const TIMEOUT_SECONDS: &str = "60";
+/// Exit codes of `timeout` if it had to end the program.
 const TIMED_OUT: [Option<i32>; 2] = [Some(124), Some(137)];
 
-/// The kind of a fault that takes long to see.
+/// The kind of a fault that takes long to reproduce.
 const HANGS: &str = "the program hangs";
 
 /// What kindling works on.
@@ -33,7 +33,7 @@ pub struct Case {
     pub config: Value,
 }
 
-/// How a round ended that shows no fault.
+/// The outcome of a round without a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Nothing,
@@ -41,7 +41,7 @@ pub enum Verdict {
     Refused,
 }
 
-/// A fault: what kind of, and all there is to know.
+/// A fault: its kind, and all details.
 #[derive(Debug, Clone)]
 pub struct Fault {
     pub kind: String,
@@ -49,23 +49,23 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// True if each look at it takes [`LIMIT`].
+    /// True if each attempt to reproduce it takes [`TIMEOUT_SECONDS`].
     pub fn is_slow(&self) -> bool {
         self.kind.starts_with(HANGS)
     }
 }
 
-/// A place to work in. All that was mounted there is gone with the next round.
-pub struct Workshop(PathBuf);
+/// A directory to work in. Everything mounted there is unmounted before the next round.
+pub struct Workspace(PathBuf);
 
-impl Workshop {
-    /// An empty directory, which must be in a mount namespace of its own.
+impl Workspace {
+    /// Creates a workspace in an empty directory, which must be in a mount namespace of its own.
     pub fn new(directory: &Path) -> Self {
         Self(directory.to_path_buf())
     }
 
     /// Runs one case.
-    pub fn judge(&self, case: &Case) -> Result<Verdict, Fault> {
+    pub fn run(&self, case: &Case) -> Result<Verdict, Fault> {
         let kind = Some("tmpfs");
         mount(
             kind,
@@ -75,7 +75,7 @@ impl Workshop {
             Some("mode=0755,size=4G"),
         )
         .expect("a tmpfs");
-        let verdict = Round::new(&self.0, case).judge();
+        let verdict = Round::new(&self.0, case).check();
         umount2(&self.0, MntFlags::MNT_DETACH).expect("unmounted");
         verdict
     }
@@ -106,18 +106,18 @@ impl<'a> Round<'a> {
         }
     }
 
-    fn judge(mut self) -> Result<Verdict, Fault> {
-        let before = self.look();
+    fn check(mut self) -> Result<Verdict, Fault> {
+        let before = self.snapshot();
         self.start = before.listing();
         let mounts = mount_points();
         let planned = self.run("plan", &self.case.config)?;
-        if let Some(difference) = before.difference(&self.look()) {
+        if let Some(difference) = before.difference(&self.snapshot()) {
             return self.fault("plan changes the target", &difference);
         }
         match planned.code {
             Some(0 | 2) => self.accepted(&before, planned.code == Some(0))?,
             Some(6) => self.refused(&before)?,
-            _ => return self.fault("plan ends otherwise", &gist(&planned.err)),
+            _ => return self.fault("plan ends otherwise", &summary(&planned.err)),
         }
         let left = mount_points();
         if let Some(line) = left.lines().find(|line| !mounts.contains(line)) {
@@ -133,9 +133,9 @@ impl<'a> Round<'a> {
     fn refused(&mut self, before: &Snapshot) -> Result<(), Fault> {
         let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(6) {
-            return self.fault("apply does what plan refuses", &gist(&applied.err));
+            return self.fault("apply does what plan refuses", &summary(&applied.err));
         }
-        match before.difference(&self.look()) {
+        match before.difference(&self.snapshot()) {
             Some(difference) => self.fault("a refused apply changes the target", &difference),
             None => Ok(()),
         }
@@ -144,9 +144,9 @@ impl<'a> Round<'a> {
     fn accepted(&mut self, before: &Snapshot, is_nothing: bool) -> Result<(), Fault> {
         let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(0) {
-            return self.fault("apply fails", &gist(&applied.err));
+            return self.fault("apply fails", &summary(&applied.err));
         }
-        if is_nothing && let Some(difference) = before.difference(&self.look()) {
+        if is_nothing && let Some(difference) = before.difference(&self.snapshot()) {
             return self.fault("nothing to do, but apply changes the target", &difference);
         }
         if let Some(difference) = self
@@ -155,36 +155,36 @@ impl<'a> Round<'a> {
         {
             return self.fault("apply writes outside of the target", &difference);
         }
-        // What is to be wiped is to be wiped each time.
-        let calm = without_wipes(&self.case.config);
-        let again = self.run("plan", &calm)?;
-        match again.code {
+        // Wipes are planned every time.
+        let gentle = without_wipes(&self.case.config);
+        let second = self.run("plan", &gentle)?;
+        match second.code {
             Some(0) => {}
-            Some(2) => return self.fault("does not converge", &changes(&again.out)),
-            _ => return self.fault("the second plan refuses", &gist(&again.err)),
+            Some(2) => return self.fault("does not converge", &changes(&second.out)),
+            _ => return self.fault("the second plan refuses", &summary(&second.err)),
         }
-        if calm == self.case.config {
+        if gentle == self.case.config {
             return Ok(());
         }
-        let again = self.run("plan", &self.case.config)?;
-        if !matches!(again.code, Some(0 | 2)) {
-            return self.fault("the second plan with wipes refuses", &gist(&again.err));
+        let second = self.run("plan", &self.case.config)?;
+        if !matches!(second.code, Some(0 | 2)) {
+            return self.fault("the second plan with wipes refuses", &summary(&second.err));
         }
         let applied = self.run("apply", &self.case.config)?;
         if applied.code != Some(0) {
-            return self.fault("the second apply with wipes fails", &gist(&applied.err));
+            return self.fault("the second apply with wipes fails", &summary(&applied.err));
         }
         Ok(())
     }
 
-    fn look(&self) -> Snapshot {
+    fn snapshot(&self) -> Snapshot {
         Snapshot::of(&self.directory.join("target"))
     }
 
     fn run(&mut self, act: &str, config: &Value) -> Result<Ended, Fault> {
         let target = self.directory.join("target");
         let mut command = Command::new("timeout");
-        command.args(["-k", "5", LIMIT]);
+        command.args(["-k", "5", TIMEOUT_SECONDS]);
         // Another build of the program, such as one of an earlier commit.
         let other = std::env::var_os("KINDLING_FORESIGHT_BINARY");
         command.arg(other.unwrap_or_else(|| KINDLING.into()));
@@ -239,42 +239,42 @@ impl<'a> Round<'a> {
     }
 }
 
-/// A config that destroys nothing for the sake of it.
+/// A copy of a config without its options to wipe.
 fn without_wipes(config: &Value) -> Value {
-    let mut calm = config.clone();
+    let mut gentle = config.clone();
     let lists = [
         ("/storage/directories", "overwrite"),
         ("/storage/disks", "wipeTable"),
         ("/storage/filesystems", "wipeFilesystem"),
     ];
     for (list, key) in lists {
-        let entries = calm.pointer_mut(list).and_then(Value::as_array_mut);
+        let entries = gentle.pointer_mut(list).and_then(Value::as_array_mut);
         for entry in entries.into_iter().flatten() {
             if entry.get(key) == Some(&json!(true)) {
                 entry[key] = json!(false);
             }
         }
     }
-    calm
+    gentle
 }
 
-/// Mounts that can be seen, by mount point.
+/// All mount points, one per line.
 fn mount_points() -> String {
     let text = fs::read_to_string("/proc/thread-self/mountinfo").expect("mounts");
     let points = text.lines().filter_map(|line| line.split(' ').nth(4));
     points.map(|point| format!("{point}\n")).collect()
 }
 
-/// What an output says in a line or two.
-fn gist(said: &str) -> String {
+/// Summarizes an output in a line or two.
+fn summary(output: &str) -> String {
     let wanted = |line: &&str| {
         ["error", "cannot", "failed", "refused", "conflict"]
             .iter()
             .any(|word| line.contains(word))
     };
-    let lines: Vec<&str> = said.lines().filter(wanted).take(2).collect();
+    let lines: Vec<&str> = output.lines().filter(wanted).take(2).collect();
     match lines.is_empty() {
-        true => said.lines().last().unwrap_or_default().to_owned(),
+        true => output.lines().last().unwrap_or_default().to_owned(),
         false => lines.join(" / "),
     }
 }
@@ -291,14 +291,14 @@ fn changes(out: &str) -> String {
     lines.join(" / ")
 }
 
-/// Without names and numbers, so that faults of one kind look alike.
+/// A detail without names and numbers, so that faults of one kind look alike.
 fn plain(detail: &str) -> String {
     let first = detail.lines().take(2).collect::<Vec<_>>().join(" ");
     let word = |word: &str| match word.contains(['/', '"', '[', '"', '='])
         || word.chars().any(|c| c.is_ascii_digit())
     {
         true => "_".to_owned(),
-        false => crate::wishes::anonymous(word),
+        false => crate::configs::anonymous(word),
     };
     first
         .split_whitespace()

@@ -1,4 +1,4 @@
-//! Looks at the part of a machine that a plan is for.
+//! Observes the part of a machine that a plan is for.
 
 use super::{RoundError, RunTarget};
 use crate::config::Document;
@@ -12,8 +12,8 @@ use crate::observe::{self, options::ObserveOptions};
 use crate::plan::questions::{self, Questions};
 use crate::plan::{self, Options, Scope, StagePart};
 
-/// Looks at everything that the scope of `options` needs.
-pub(super) fn look(
+/// Observes everything that the scope of `options` needs.
+pub(super) fn observe_scope(
     document: &Document,
     machine: &RunTarget,
     options: &Options,
@@ -34,28 +34,28 @@ pub(super) fn look(
         options.scope,
         Scope::Everything | Scope::Stage(StagePart::Disks)
     ) {
-        look_at_disks(document, machine, options, &mut observed)?;
+        observe_disks(document, machine, options, &mut observed)?;
     }
     match options.scope {
         Scope::Everything | Scope::TreeOnly => {
-            look_at_tree_to_be(document, machine, options, &mut observed)?;
+            observe_future_tree(document, machine, options, &mut observed)?;
         }
-        // The root is not mounted yet; keys may lie in it all the same when there is one.
+        // The root is not mounted yet, but if there is one already, keys may be in it.
         Scope::Stage(StagePart::Disks) => {
             observed.kept_keys = observe::kept_keys(config, &machine.root)?;
         }
         Scope::Stage(StagePart::Mounts) => {
-            look_at_tree(&filesystems_only(config), machine, options, &mut observed)?
+            observe_tree(&filesystems_only(config), machine, options, &mut observed)?
         }
-        Scope::Stage(StagePart::Files) => look_at_tree(config, machine, options, &mut observed)?,
+        Scope::Stage(StagePart::Files) => observe_tree(config, machine, options, &mut observed)?,
         Scope::Stage(StagePart::KernelArguments | StagePart::Unmounts) => {}
     }
     Ok(observed)
 }
 
-/// Disks, devices and arrays. What lies on them decides what else has to be known, so the questions are asked again after
-/// each answer.
-fn look_at_disks(
+/// Observes disks, devices and arrays. What is on them decides what else has to be known, so the questions are questions
+/// again after each answer.
+fn observe_disks(
     document: &Document,
     machine: &RunTarget,
     options: &Options,
@@ -66,7 +66,7 @@ fn look_at_disks(
     observed.has_tpm = observe::has_tpm();
     observed.raid = observe::arrays::observe(config, devices)?;
     let places = Questions::of(document, observed, options).new_places();
-    observe::disks::look_beneath(&mut observed.disks, &places, devices)?;
+    observe::disks::probe_leftovers(&mut observed.disks, &places, devices)?;
     if options.scope == Scope::Everything {
         observed.kernel = observe::kernel();
     }
@@ -76,51 +76,56 @@ fn look_at_disks(
     Ok(())
 }
 
-/// The target root with what will be mounted in it.
-fn look_at_tree_to_be(
+/// Observes the target root with what will be mounted in it.
+fn observe_future_tree(
     document: &Document,
     machine: &RunTarget,
     options: &Options,
     observed: &mut Observed,
 ) -> Result<(), RoundError> {
-    let asked = Questions::of(document, observed, options);
+    let questions = Questions::of(document, observed, options);
     let kept = KeptFilesystems {
-        mounts: asked.kept_mounts(),
-        moved: asked.moved_partitions(),
+        mounts: questions.kept_mounts(),
+        moved: questions.moved_partitions(),
     };
-    let mut view = view(document.config(), machine, options);
-    // Kept mounted until everything is looked at.
-    let _views = kept.open_all(document, machine, &mut view)?;
+    let mut observe_options = observe_options(document.config(), machine, options);
+    // Kept mounted until everything is observed.
+    let _views = kept.open_all(document, machine, &mut observe_options)?;
     observed.kept_keys = observe::kept_keys(document.config(), &machine.root)?;
-    observed.root =
-        observe::root::observe(document.config(), &machine.root, &machine.fetcher, &view)?;
+    observed.root = observe::root::observe(
+        document.config(),
+        &machine.root,
+        &machine.fetcher,
+        &observe_options,
+    )?;
     Ok(())
 }
 
-/// The target root as it is. What lies below a mount point that this very stage mounts is seen as the root has it; a
-/// directory that turns out to be missing is made all the same.
-fn look_at_tree(
+/// Observes the target root as it is. Below a mount point that this stage mounts, what the root has is seen; a
+/// directory that turns out to be missing is created nevertheless.
+fn observe_tree(
     config: &Config,
     machine: &RunTarget,
     options: &Options,
     observed: &mut Observed,
 ) -> anyhow::Result<()> {
-    let view = view(config, machine, options);
-    observed.root = observe::root::observe(config, &machine.root, &machine.fetcher, &view)?;
+    let observe_options = observe_options(config, machine, options);
+    observed.root =
+        observe::root::observe(config, &machine.root, &machine.fetcher, &observe_options)?;
     Ok(())
 }
 
-fn view(config: &Config, machine: &RunTarget, options: &Options) -> ObserveOptions {
-    let mut more_paths = questions::own_paths(config, options.scope);
-    more_paths.extend(machine.more_paths.iter().cloned());
+fn observe_options(config: &Config, machine: &RunTarget, options: &Options) -> ObserveOptions {
+    let mut extra_paths = questions::own_paths(config, options.scope);
+    extra_paths.extend(machine.extra_paths.iter().cloned());
     ObserveOptions {
         key_file: machine.key_file,
-        more_paths,
+        extra_paths,
         ..ObserveOptions::default()
     }
 }
 
-/// What concerns mounting; the tree need not be compared yet.
+/// The part of a config that concerns mounting; the tree need not be compared yet.
 fn filesystems_only(config: &Config) -> Config {
     Config {
         storage: Storage {
@@ -134,7 +139,7 @@ fn filesystems_only(config: &Config) -> Config {
 /// File systems that will be kept.
 struct KeptFilesystems {
     mounts: Vec<plan::op::Mount>,
-    /// Partitions that will lie elsewhere than now: what is there is looked at.
+    /// Partitions that will be moved, with their new places, where they are inspected.
     moved: Vec<(DeviceRef, Extent)>,
 }
 
@@ -142,41 +147,41 @@ impl KeptFilesystems {
     fn open(&self, device: &DeviceRef, devices: &Devices) -> anyhow::Result<DeviceHandle> {
         let moved = self.moved.iter().find(|(other, _)| other == device);
         match (device.disk(), moved) {
-            (Some(disk), Some((_, place))) => devices.open_place(disk, *place),
+            (Some(disk), Some((_, place))) => devices.open_extent(disk, *place),
             _ => devices.open(device, DeviceAccess::Read),
         }
     }
 
-    /// Mounts these file systems read only, so that their trees can be observed; the last one mounted is the first in the
-    /// result, so that they are unmounted in that order. Notes in `view` where every mount point is, and which of them hide
-    /// what is there now: those of file systems that will be new. One that has never been mounted here counts as new too; if
-    /// it is not, the run that mounts it will find out.
+    /// Mounts these file systems read-only, so that their trees can be observed; the last one mounted is the first in
+    /// the result, so that they are unmounted in that order. Records in `options` where every mount point is, and which
+    /// of them hide what is there now: those of new file systems. One that has never been mounted here also counts as
+    /// new; if it is not, the run that mounts it will find out.
     ///
-    /// What cannot be mounted now cannot be mounted in the run either: it is refused.
+    /// A file system that cannot be mounted now cannot be mounted in the run either, so it is refused.
     fn open_all(
         &self,
         document: &Document,
         machine: &RunTarget,
-        view: &mut ObserveOptions,
+        options: &mut ObserveOptions,
     ) -> Result<Vec<mount::View>, RoundError> {
         if !self.mounts.is_empty() {
             namespace::enter_private_namespace()?;
         }
         let mut opened: Vec<mount::View> = Vec::new();
         for written in plan::mounts::written_points(document.config()) {
-            let point = observe::resolve_point(&machine.root, view, &written)?;
+            let point = observe::resolve_point(&machine.root, options, &written)?;
             if let Ok(point) = &point {
                 match self.mount(document, machine, &written, point)? {
                     Some(seen) => opened.insert(0, seen),
-                    None => _ = view.blank_mounts.insert(point.clone()),
+                    None => _ = options.blank_mounts.insert(point.clone()),
                 }
             }
-            view.mount_points.insert(written, point);
+            options.mount_points.insert(written, point);
         }
         Ok(opened)
     }
 
-    /// `None` if no file system that is kept has this mount point, or if it cannot be made to look below it.
+    /// `None` if no file system that is kept has this mount point, or if what is below it cannot be observed.
     fn mount(
         &self,
         document: &Document,
@@ -191,7 +196,7 @@ impl KeptFilesystems {
         let (format, options) = (&mount.format, &mount.options);
         let opened = mount::View::open(device.path(), &machine.root, point, format, options);
         opened.map_err(|cause| {
-            let refusal = plan::mounts::cannot_be_mounted(document, mount, &cause);
+            let refusal = plan::mounts::mount_failure(document, mount, &cause);
             RoundError::Refused(vec![refusal])
         })
     }
