@@ -152,10 +152,14 @@ fn add_profile(network: &Wifi, assembly: &mut Assembly<'_>) {
     assembly.add_file(AssembledFile::new(network.at, path, 0o600, text));
 }
 
+/// A value of a key file; a blank at its beginning or end would not be read as part of it.
 fn escaped_value(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace(';', "\\;");
-    match escaped.strip_prefix(' ') {
-        Some(rest) => format!("\\s{rest}"),
+    let mut escaped = text.replace('\\', "\\\\").replace(';', "\\;");
+    if let Some(rest) = escaped.strip_prefix(' ') {
+        escaped = format!("\\s{rest}");
+    }
+    match escaped.strip_suffix(' ') {
+        Some(rest) => format!("{rest}\\s"),
         None => escaped,
     }
 }
