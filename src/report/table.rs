@@ -236,9 +236,11 @@ fn not_started<'a>(text: &mut String, operations: impl Iterator<Item = &'a Opera
     let count = operations
         .filter(|o| o.outcome == Outcome::NotStarted)
         .count();
-    if count > 0 {
-        let _ = writeln!(text, "{count} operations were not started");
-    }
+    let _ = match count {
+        0 => Ok(()),
+        1 => writeln!(text, "1 operation was not started"),
+        _ => writeln!(text, "{count} operations were not started"),
+    };
 }
 
 fn warnings<'a>(text: &mut String, warnings: impl Iterator<Item = &'a Warning>) {
@@ -346,7 +348,7 @@ FAILED: act 3
   disk full
   requested at a.ign:4:3 ($.x)
   to do: make it larger
-1 operations were not started
+1 operation was not started
 
 warning: unit a.service: it does not exist
 ";
@@ -421,7 +423,7 @@ FAILED: act 3
   disk full
   requested at a.ign:4:3 ($.x)
   to do: make it larger
-1 operations were not started
+1 operation was not started
 ";
         assert_eq!(render_boot(&boot_report()), want);
     }

@@ -155,7 +155,7 @@ function failure(act, error, origin, path, remedy, operation) {
   return make('div', {class: 'failure'},
     make('p', null, make('strong', null, act)), make('p', null, error),
     origin ? make('p', null, 'requested at ', make('span', {class: 'mono'}, `${origin} (${path})`)) : null,
-    remedy ? make('p', null, `hint: ${remedy}`) : null,
+    remedy ? make('p', null, `To do: ${remedy}`) : null,
     operation ? make('p', null, make('button', {type: 'button', onclick: () => choose(operation, true)}, 'Show in the timeline')) : null);
 }
 
