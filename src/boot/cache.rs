@@ -6,6 +6,7 @@ use crate::config::{self, Document, Origins, read_stored};
 use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
 use crate::output::{self, WriteOptions};
+use crate::text::hex;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -82,8 +83,7 @@ fn origins(path: &Path, text: &[u8]) -> Option<Origins> {
 }
 
 fn digest(text: &[u8]) -> String {
-    let digest = Sha256::digest(text);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text))
 }
 
 fn put(path: &Path, text: &[u8], mode: u32) -> anyhow::Result<()> {

@@ -114,10 +114,6 @@ impl TargetRoot {
         };
         input::read_all(&mut file, limit_bytes)
     }
-    /// Makes a directory and its parents as far as they are missing, root-owned 0755.
-    pub fn create_directories(&self, path: &str) -> nix::Result<()> {
-        create_directories(&self.open()?, path)
-    }
 }
 
 fn open_in(root: &OwnedFd, path: &str, flags: OFlag, mode: Mode) -> nix::Result<OwnedFd> {

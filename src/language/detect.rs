@@ -89,10 +89,8 @@ fn detect_part(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Languag
     if start.is_empty() {
         return Ok(Language::Ignition);
     }
-    if start.starts_with(b"{")
-        && let Some(language) = detect_json(body)
-    {
-        return Ok(language);
+    if start.starts_with(b"{") {
+        return Ok(detect_json(body));
     }
     if body.starts_with(b"#!") {
         return Ok(match target.distribution {
@@ -193,7 +191,7 @@ fn detect_message(text: &[u8], target: &Target<'_>, depth: usize) -> Result<Lang
 }
 
 /// The language of a JSON object.
-fn detect_json(text: &[u8]) -> Option<Language> {
+fn detect_json(text: &[u8]) -> Language {
     let mut seen = TopLevelKeys::default();
     let end = seen.read(text);
     match (seen, end) {
@@ -203,23 +201,23 @@ fn detect_json(text: &[u8]) -> Option<Language> {
                 ..
             },
             _,
-        ) => Some(Language::OldIgnition),
+        ) => Language::OldIgnition,
         (
             TopLevelKeys {
                 has_ignition: true, ..
             },
             _,
-        ) => Some(Language::Ignition),
+        ) => Language::Ignition,
         (
             TopLevelKeys {
                 has_variant: true, ..
             },
             _,
-        ) => Some(Language::Butane),
+        ) => Language::Butane,
         // A YAML flow mapping looks the same, with unquoted keys. Anything else is broken JSON.
         _ => match yaml_root(text, by_keys) {
-            Some(Some(language)) => Some(language),
-            _ => Some(Language::Ignition),
+            Some(Some(language)) => language,
+            _ => Language::Ignition,
         },
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{KeyError, SignatureError, TrustedKeys, Verified, envelope};
 use crate::config::digest::Digest;
+use crate::text::hex;
 use sha2::{Digest as _, Sha256, Sha512};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -171,6 +172,5 @@ fn has_digest(bytes: &[u8], digest: &Digest) -> bool {
 }
 
 fn format_digest(function: &str, digest: &[u8]) -> String {
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{function}-{digits}")
+    format!("{function}-{}", hex(digest))
 }

@@ -106,7 +106,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
                 Ok(LocalNode {
                     kind: LocalKind::Link(target),
                     ..
-                }) => self.add_link(&local, destination, target),
+                }) => self.add_link(destination, target),
                 Ok(LocalNode {
                     kind: LocalKind::Other,
                     ..
@@ -215,7 +215,7 @@ impl<'t> Walk<'_, 't, '_, '_> {
         }
     }
 
-    fn add_link(&mut self, _local: &str, destination: String, target: String) {
+    fn add_link(&mut self, destination: String, target: String) {
         let target = Node::text(self.at, target);
         match self.nodes.get_mut(&destination) {
             Some((ButaneNodeKind::Link, node)) if node.text_at("target").is_empty() => {
