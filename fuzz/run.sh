@@ -33,8 +33,8 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(gpt probe config findings paths accounts keys data_url pem tftp ovf languages)
 
 for target in "${targets[@]}"; do
-    words="-dict=$(dictionary "$target")"
     mkdir -p "target/fuzz-corpus/$target"
+    words="-dict=$(dictionary "$target")"
     if [ "$seconds" = small ]; then
         rm -rf "target/fuzz-small/$target"
         cp -r "fuzz/corpus/$target/." "target/fuzz-corpus/$target"
