@@ -17,7 +17,7 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "",
         &[
-            example("Judge a config", "validate config.ign"),
+            example("Check a config", "validate config.ign"),
             example(
                 "See what it would do to a disk image, which need not exist",
                 "plan --image /dev/vda=disk.img,size=4G config.ign",

@@ -23,7 +23,7 @@ pub(crate) struct ExplainMigrationArgs {
     /// The platform that the config is for, where it speaks of its addresses, e.g. ec2
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
-    /// Print it for programs
+    /// Print it as JSON
     #[arg(long)]
     json: bool,
 }

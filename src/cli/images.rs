@@ -114,7 +114,7 @@ fn refuse(
 
 fn unobservable(binding: &ImageBinding, error: impl Into<anyhow::Error>) -> ExitError {
     let error = error.into();
-    let context = format!("cannot look at image {}", binding.file.display());
+    let context = format!("cannot examine image {}", binding.file.display());
     ExitError::new(Exit::CannotObserve, &error.context(context))
 }
 

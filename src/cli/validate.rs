@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// `kindling validate`
 #[derive(Debug, Args)]
 pub(crate) struct ValidateArgs {
-    /// Configs to judge; `-` is standard input
+    /// Configs to check; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How to print what was found

@@ -70,7 +70,7 @@ pub(super) fn open_expected(
 ) -> anyhow::Result<(File, Superblock)> {
     let mut file = open_exclusively(path)
         .with_context(|| format!("cannot open {name} for writing (is it in use?)"))?;
-    let found = superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))?;
+    let found = superblock::probe(&mut file).with_context(|| format!("cannot examine {name}"))?;
     check_unchanged(name, expected, &found)?;
     Ok((file, found))
 }
@@ -188,7 +188,7 @@ fn sync_and_probe(path: &Path, name: &str) -> anyhow::Result<Superblock> {
     let mut file = File::open(path).with_context(|| format!("cannot open {name}"))?;
     file.sync_all()
         .with_context(|| format!("cannot make {name} durable"))?;
-    superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))
+    superblock::probe(&mut file).with_context(|| format!("cannot examine {name}"))
 }
 
 fn verify(act: &MakeFilesystem, found: &Superblock) -> anyhow::Result<()> {

@@ -164,7 +164,7 @@ pub fn uuid(device: &DeviceRef, context: &Context) -> anyhow::Result<String> {
 
 fn probe(path: &Path, name: &str) -> anyhow::Result<Superblock> {
     let mut file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-    superblock::probe(&mut file).with_context(|| format!("cannot look at {name}"))
+    superblock::probe(&mut file).with_context(|| format!("cannot examine {name}"))
 }
 
 /// Removes the mark from a volume, once its key is durable.

@@ -146,7 +146,7 @@ pub fn assemble_array(act: &AssembleArray, context: &Context) -> anyhow::Result<
 }
 
 fn check_member(path: &Path, name: &str, uuid: &str) -> anyhow::Result<()> {
-    let act = || format!("cannot look at {name}");
+    let act = || format!("cannot examine {name}");
     let found = superblock::probe(&mut File::open(path).with_context(act)?).with_context(act)?;
     if found.raid.is_none() || found.uuid.as_deref() != Some(uuid) {
         bail!(

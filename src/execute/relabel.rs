@@ -89,7 +89,7 @@ fn exists(root: &TargetRoot, path: &str) -> anyhow::Result<bool> {
     match fstatat(&directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(_) => Ok(true),
         Err(Errno::ENOENT) => Ok(false),
-        Err(error) => Err(error).with_context(|| format!("cannot look at {path}")),
+        Err(error) => Err(error).with_context(|| format!("cannot examine {path}")),
     }
 }
 

@@ -78,7 +78,7 @@ codes! {
          "407 comes from a proxy: give user and password in the URL of the proxy"];
     TIMED_OUT = 204, "the server did not answer successfully in time",
         "Requests that get no answer, or 5xx, are repeated with growing pauses until `ignition.timeouts.httpTotal` is over. \
-         The message ends with how the last attempt went. A boot without this limit tries for ever.",
+         The message ends with how the last attempt went. A boot without this limit retries indefinitely.",
         ["check name, address, route and firewall from the same network",
          "check the clock of the machine if the last attempt was about a certificate",
          "raise ignition.timeouts.httpTotal for a server that needs longer"];

@@ -169,7 +169,7 @@ fn has_mark(message: &[u8], mark: &str) -> bool {
 
 /// Triggers a change event for a device; returns the mark that identifies the event.
 fn trigger(node: &Path) -> anyhow::Result<String> {
-    let act = || format!("cannot have udev look at {}", node.display());
+    let act = || format!("cannot have udev examine {}", node.display());
     let mark = fs::read_to_string("/proc/sys/kernel/random/uuid").with_context(act)?;
     let mark = mark.trim().to_owned();
     ensure!(!mark.is_empty(), "{}: no random UUID", act());

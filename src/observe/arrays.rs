@@ -58,7 +58,7 @@ fn contents(
     let mut found = Vec::new();
     let mut nodes = Vec::new();
     for name in devices.iter().filter(|name| Path::new(name).exists()) {
-        let context = || format!("cannot look at device {name}");
+        let context = || format!("cannot examine device {name}");
         let mut file = File::open(name).with_context(context)?;
         found.push(superblock::probe(&mut file).with_context(context)?);
         files.push(file);
@@ -74,7 +74,7 @@ fn contents(
         if let Some(array) = set.members.iter().find_map(running_with) {
             let content = File::open(&array.node)
                 .and_then(|mut file| superblock::probe(&mut file))
-                .with_context(|| format!("cannot look at array {}", array.node))?;
+                .with_context(|| format!("cannot examine array {}", array.node))?;
             contents.insert(set.uuid.clone(), content);
             continue;
         }

@@ -77,7 +77,7 @@ pub fn probe_leftovers(
         {
             continue;
         }
-        let context = || format!("cannot look at disk {name}");
+        let context = || format!("cannot examine disk {name}");
         let disk = devices
             .disk(name, DeviceAccess::Read)
             .with_context(context)?;
@@ -94,7 +94,7 @@ pub fn probe_leftovers(
 
 fn image_facts(image: &Image) -> anyhow::Result<DiskFacts> {
     let path = &image.path;
-    let context = || format!("cannot look at image {}", path.display());
+    let context = || format!("cannot examine image {}", path.display());
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return blank_image(image),
@@ -155,7 +155,7 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
         );
     }
     let disk = devices.disk(name, DeviceAccess::Read)?;
-    let context = || format!("cannot look at disk {name}");
+    let context = || format!("cannot examine disk {name}");
     disk.drop_caches().with_context(context)?;
     let mut facts =
         read_content(&disk.file, disk.sector_bytes, disk.sectors).with_context(context)?;
@@ -308,7 +308,7 @@ fn other_devices(
 }
 
 fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
-    let context = || format!("cannot look at device {name}");
+    let context = || format!("cannot examine device {name}");
     let mut file = File::open(name).with_context(context)?;
     drop_caches(&file).with_context(context)?;
     let bytes = sys::block_bytes(&file).with_context(context)?;

@@ -84,7 +84,7 @@ impl<'a> PlannedFiles<'a> {
         }
         let context = || {
             format!(
-                "cannot look at {path} inside {}",
+                "cannot examine {path} inside {}",
                 self.root.path().display()
             )
         };

@@ -27,7 +27,7 @@ pub fn selinux(root: &TargetRoot) -> anyhow::Result<SelinuxFacts> {
             Ok(_) => true,
             Err(Errno::ENOENT | Errno::ENOTDIR) => false,
             Err(error) => {
-                return Err(error).with_context(|| format!("cannot look at {path} of the target"));
+                return Err(error).with_context(|| format!("cannot examine {path} of the target"));
             }
         };
         facts.file_contexts = found.then_some(path);

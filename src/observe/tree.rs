@@ -295,7 +295,7 @@ impl<'r> TreeObserver<'r> {
         }
         self.stat(path).with_context(|| {
             format!(
-                "cannot look at {path} inside {}",
+                "cannot examine {path} inside {}",
                 self.root.path().display()
             )
         })

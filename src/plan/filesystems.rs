@@ -382,7 +382,7 @@ impl FilesystemCase<'_> {
             None => Ok(()),
             Some(option) => Err(self.refusal(
                 format!("mountOptions name a subvolume ({option}), and a new file system has none"),
-                "remove the option, or make the file system with its subvolumes before".into(),
+                "remove the option, or create the file system with its subvolumes first".into(),
             )),
         }
     }

@@ -171,7 +171,7 @@ impl Conflict {
                 code: Some(ErrorCode::PARTITIONS),
             },
             Conflict::Entry(problem) => Failure {
-                act: "have partition".into(),
+                act: "set up partition".into(),
                 object: name_of(&problem, disk),
                 cause: problem.cause,
                 origin: draft.origin(&format!("{path}.partitions.{}", problem.index)),

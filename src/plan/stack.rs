@@ -184,7 +184,7 @@ fn stacked_on_themselves(draft: &Draft) -> Vec<Failure> {
             Failure::of_operation(
                 ErrorCode::DEVICE_USED_TWICE,
                 operation,
-                "it would lie on itself, directly or through other arrays and volumes".into(),
+                "it would be built on itself, directly or through other arrays and volumes".into(),
                 "name another device to make it of",
             )
         })

@@ -135,7 +135,8 @@ fn ignition_2_appends_configs_of_version_3() {
         ["/top", "/child", "/new", "/newer", "/deep"]
     );
     let logged = messages(&rendered.findings);
-    let want = "first.ign warning 3: a config of version 3 stands before this one, and is merged after it all the same";
+    let want =
+        "first.ign warning 3: a config of version 3 precedes this one, but is merged after it";
     assert_eq!(logged, [want]);
 }
 

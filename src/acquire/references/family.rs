@@ -152,8 +152,7 @@ impl Session<'_> {
         let Some(origin) = &reference.origin else {
             return;
         };
-        let message =
-            "a config of version 3 stands before this one, and is merged after it all the same";
+        let message = "a config of version 3 precedes this one, but is merged after it";
         let finding = Finding {
             severity: Severity::Warning,
             path: Some(origin.path.clone()),

@@ -28,7 +28,7 @@ pub(super) fn describe(context: &StageContext<'_>) -> anyhow::Result<Vec<Array>>
 }
 
 fn probe_member(name: &str) -> anyhow::Result<Superblock> {
-    let act = || format!("cannot look at RAID member {name}");
+    let act = || format!("cannot examine RAID member {name}");
     let mut file = File::open(name).with_context(act)?;
     superblock::probe(&mut file).with_context(act)
 }

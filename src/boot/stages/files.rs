@@ -30,7 +30,7 @@ pub(super) fn run_body(context: &mut StageContext<'_>) -> StageResult {
     let observed = match planner(StagePart::Files, None).observe(context.document, &machine) {
         Ok(observed) => observed,
         Err(error) => {
-            return StageResult::failed(context.failure(error, "look at the target root"));
+            return StageResult::failed(context.failure(error, "examine the target root"));
         }
     };
     let first_boot = match first_boot(context, &observed) {

@@ -88,7 +88,7 @@ fn root_of_command_line() -> anyhow::Result<Option<KeyFilesystem>> {
     let Some(device) = line.root_device().filter(|device| device.exists()) else {
         return Ok(None);
     };
-    let act = || format!("cannot look at {}", device.display());
+    let act = || format!("cannot examine {}", device.display());
     let mut file = File::open(&device).with_context(act)?;
     let found = superblock::probe(&mut file).with_context(act)?;
     Ok(found.kind.map(|format| KeyFilesystem {

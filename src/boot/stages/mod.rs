@@ -105,7 +105,7 @@ pub(crate) fn run_body(context: &mut StageContext<'_>) -> StageResult {
         Stage::Disks => disks::run_body(context),
         Stage::Mount => mount::run_body(context),
         Stage::Files => files::run_body(context),
-        Stage::Umount => context.observe_plan_and_run(StagePart::Unmounts, "look at the mounts"),
+        Stage::Umount => context.observe_plan_and_run(StagePart::Unmounts, "examine the mounts"),
     }
 }
 
@@ -128,7 +128,7 @@ fn kargs(context: &mut StageContext<'_>) -> StageResult {
     if arguments.should_exist.is_empty() && arguments.should_not_exist.is_empty() {
         return StageResult::default();
     }
-    context.observe_plan_and_run(StagePart::KernelArguments, "look at the machine")
+    context.observe_plan_and_run(StagePart::KernelArguments, "examine the machine")
 }
 
 impl StageContext<'_> {

@@ -8,7 +8,7 @@ use crate::plan::op::{OpKind, Phase};
 use crate::plan::{self, FirstBoot, Plan, StagePart};
 
 /// Describes the observation in failures.
-const ACT: &str = "look at the mount points";
+const ACT: &str = "examine the mount points";
 
 pub(super) fn run_body(context: &mut StageContext<'_>) -> StageResult {
     if plan::mounts::points(context.document.config()).is_empty() {

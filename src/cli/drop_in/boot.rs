@@ -14,7 +14,7 @@ use std::process::ExitCode;
 pub(crate) struct BootArgs {
     /// The flags of `ignition`, as listed below
     ///
-    /// One dash or two; a value follows its flag, or stands behind `=`.
+    /// One dash or two; a value is the next argument, or follows `=`.
     #[arg(
         trailing_var_arg = true,
         allow_hyphen_values = true,

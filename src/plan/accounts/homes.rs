@@ -109,7 +109,7 @@ impl AccountPlanner<'_, '_> {
         if !is_directory || from == "/" || self.planned.exists(to) {
             return Ok(false);
         }
-        let remedy = format!("move it before, make {to} in storage.directories, or keep homeDir");
+        let remedy = format!("move it first, create {to} in storage.directories, or keep homeDir");
         if is_at_or_below(to, from) {
             let cause = format!("{from} cannot be moved to {to}, which is below it");
             return Err(home_refused(cause, &remedy));

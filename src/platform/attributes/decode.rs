@@ -20,7 +20,7 @@ pub(crate) fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> anyhow::Resu
     serde_json::from_slice(text).map_err(|error| {
         let place = format!("line {}, column {}", error.line(), error.column());
         match error.is_data() {
-            true => anyhow!("{what} has another shape than expected ({place})"),
+            true => anyhow!("{what} has an unexpected structure ({place})"),
             false => anyhow!("{what} is not valid JSON ({place})"),
         }
     })
@@ -32,7 +32,7 @@ pub(crate) fn json<T: DeserializeOwned>(what: &str, text: &[u8]) -> anyhow::Resu
 /// If it does not have the expected structure. `what` names it.
 pub(crate) fn from_value<T: DeserializeOwned>(what: &str, value: Value) -> anyhow::Result<T> {
     let decoded = serde_json::from_value(value).ok();
-    decoded.with_context(|| format!("{what} has another shape than expected"))
+    decoded.with_context(|| format!("{what} has an unexpected structure"))
 }
 
 /// Decodes UTF-8.
@@ -138,7 +138,7 @@ mod tests {
             ("", "the list is not valid JSON (line 1, column 0)"),
             (
                 "[\"secret\"]",
-                "the list has another shape than expected (line 1, column 9)",
+                "the list has an unexpected structure (line 1, column 9)",
             ),
         ] {
             let error = json::<Vec<u32>>("the list", document.as_bytes()).expect_err(document);
@@ -166,6 +166,9 @@ mod tests {
             ["k 1", "k 2"]
         );
         let error = json::<Keys>("keys", b"[{\"a\": 7}]").expect_err("a number");
-        assert!(error.to_string().contains("another shape"), "{error}");
+        assert!(
+            error.to_string().contains("unexpected structure"),
+            "{error}"
+        );
     }
 }

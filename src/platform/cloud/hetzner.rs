@@ -101,7 +101,7 @@ mod tests {
         );
         assert_eq!(private_addresses("[]", "x").expect("good"), [""; 0]);
         for (bad, want) in [
-            ("ip: secret", "http://h/x has another shape than expected"),
+            ("ip: secret", "http://h/x has an unexpected structure"),
             (
                 "- ip: *secret",
                 "cannot read http://h/x: line 1: it is not valid YAML",

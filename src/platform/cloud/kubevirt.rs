@@ -190,7 +190,10 @@ mod tests {
     #[test]
     fn disks_with_invalid_data() {
         for (text, want) in [
-            ("- secret", "/meta-data of the drive has another shape"),
+            (
+                "- secret",
+                "/meta-data of the drive has an unexpected structure",
+            ),
             ("a: !secret", "/meta-data of the drive: line 1: "),
         ] {
             let drive = drive(&[(META_DATA, text)]);

@@ -283,7 +283,7 @@ mod tests {
                     (openstack::META_DATA, MACHINE),
                     (EC2_META_DATA, "[\"secret\"]"),
                 ],
-                "/ec2/latest/meta-data.json of the drive has another shape",
+                "/ec2/latest/meta-data.json of the drive has an unexpected structure",
             ),
         ] {
             let error = format!("{:#}", read_drive(drive(files).path()).expect_err(want));

@@ -151,7 +151,7 @@ mod tests {
         for (files, want) in [
             (
                 (NETWORK_CONFIG, "version: 1\nconfig: secret\n"),
-                "/network-config of the drive has another shape",
+                "/network-config of the drive has an unexpected structure",
             ),
             (
                 (USER_DATA, "#cloud-config\nhostname: !secret x\n"),

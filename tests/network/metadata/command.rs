@@ -121,7 +121,7 @@ fn invalid_documents() {
             "GET /opc/v2/instance",
             "{\"hostname\": [\"secret\"]}",
         )],
-        "http://169.254.169.254/opc/v2/instance has another shape than expected (line 1, column 13)",
+        "http://169.254.169.254/opc/v2/instance has an unexpected structure (line 1, column 13)",
     );
     assert_fails(
         "hetzner",

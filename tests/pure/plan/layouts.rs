@@ -481,11 +481,11 @@ fn each_device_has_one_use_and_none_is_on_itself() {
         ),
         (
             json!({"raid": [array("a", &["/dev/md/b"]), array("b", &["/dev/md/a"])]}),
-            "it would lie on itself",
+            "it would be built on itself",
         ),
         (
             json!({"luks": [{"name": "v", "device": "/dev/md/a"}], "raid": [array("a", &["/dev/mapper/v"])]}),
-            "it would lie on itself",
+            "it would be built on itself",
         ),
     ];
     for (storage, cause) in cases {
