@@ -347,7 +347,7 @@ impl Databases {
         }
     }
 
-    /// Adds entries for root if there are none: without them nobody owns the system.
+    /// Adds entries for root if they are missing: files of the system belong to that account.
     pub(super) fn seed(&mut self) {
         if self.user("root").is_none() {
             self.passwd

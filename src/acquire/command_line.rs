@@ -156,7 +156,7 @@ impl CommandLine {
     /// The language of the config, if the command line names it.
     ///
     /// # Errors
-    /// If there is no language with that name.
+    /// If no language has that name.
     pub fn config_language(&self) -> anyhow::Result<Option<Language>> {
         let Some(name) = self.last_value(CONFIG_FORMAT_KEY) else {
             return Ok(None);

@@ -21,7 +21,7 @@ impl Platform for VagrantVirtualBox {
 
     fn about(&self) -> About {
         About {
-            source: "the partition with GUID `99570a8a-f826-4eb0-ba4e-9dd72d55ea13`, from its first byte up to the trailing NULs",
+            source: "the partition with GUID `99570a8a-f826-4eb0-ba4e-9dd72d55ea13`, without its trailing NULs",
             requests: &["read /dev/disk/by-partuuid/99570a8a-f826-4eb0-ba4e-9dd72d55ea13"],
             no_config: "there is no such partition, or it has nothing but NULs",
             waits: "none",
