@@ -90,28 +90,25 @@ fn by_label_of_partition(config: &Config, name: &str) -> Option<String> {
 /// Whether `text` names a partition of a disk of the config whose partitions were refused, by its number, label or
 /// GUID.
 pub(super) fn is_on_refused_disk(draft: &Draft, text: &str) -> bool {
+    if let Some((disk, _)) = as_partition(draft.observed, text) {
+        return draft.is_refused_disk(disk);
+    }
     let disks = draft.document.config().storage.disks.iter();
     let mut refused = disks.filter(|disk| draft.is_refused_disk(&disk.device));
     refused.any(|disk| {
-        let is_numbered = match draft.observed.disks.get(&disk.device) {
-            Some(facts) => names(&disk.device, facts)
-                .any(|name| !name.is_empty() && partition_number(text, &name).is_some()),
-            None => partition_number(text, &disk.device).is_some(),
-        };
-        is_numbered || disk.partitions.iter().any(|entry| is_link_to(entry, text))
+        partition_number(text, &disk.device).is_some()
+            || disk.partitions.iter().any(|entry| is_link_to(entry, text))
     })
 }
 
 /// Whether `text` is a link that udev would create for this partition of the config.
 fn is_link_to(entry: &Partition, text: &str) -> bool {
-    let link = text.strip_prefix("/dev/disk/by-");
-    let Some((family, value)) = link.and_then(|link| link.split_once('/')) else {
+    let Some((family, value)) = udev_link(text) else {
         return false;
     };
     if entry.should_exist == Some(false) {
         return false;
     }
-    let value = unescape(value);
     match family {
         "partlabel" => entry.label.as_deref() == Some(value.as_str()),
         "partuuid" => {
@@ -266,10 +263,15 @@ fn created_by_config(draft: &Draft, text: &str) -> Option<DeviceRef> {
     })
 }
 
+/// What a udev link is by, and the unescaped value: `partlabel` and `data` for `/dev/disk/by-partlabel/data`.
+fn udev_link(text: &str) -> Option<(&str, String)> {
+    let (family, value) = text.strip_prefix("/dev/disk/by-")?.split_once('/')?;
+    Some((family, unescape(value)))
+}
+
 /// Finds a device by a udev link: by partition label or GUID, by file system label or UUID.
 fn by_link(draft: &Draft, text: &str) -> Option<DeviceRef> {
-    let (family, value) = text.strip_prefix("/dev/disk/by-")?.split_once('/')?;
-    let value = unescape(value);
+    let (family, value) = udev_link(text)?;
     match family {
         "partlabel" => by_entry(draft, |entry| entry.label == value),
         "partuuid" => by_entry(draft, |entry| match entry.guid {
