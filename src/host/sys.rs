@@ -180,18 +180,20 @@ pub fn is_append_only(node: &File) -> bool {
 pub fn extended_attribute(file: &File, name: &CStr) -> nix::Result<Option<Vec<u8>>> {
     /// Maximum length of a value (`XATTR_SIZE_MAX`, linux/limits.h).
     const MAX_BYTES: usize = 65536;
-    let mut value = vec![0_u8; MAX_BYTES];
-    let (name, to) = (name.as_ptr(), value.as_mut_ptr().cast());
-    // SAFETY: the name is NUL-terminated, and the kernel writes at most as many bytes as the live buffer has.
-    let length = unsafe { nix::libc::fgetxattr(file.as_raw_fd(), name, to, MAX_BYTES) };
+    let (file, name) = (file.as_raw_fd(), name.as_ptr());
+    // Most files have none, so they need no buffer.
+    // SAFETY: the name is NUL-terminated, and without room for a value the kernel only returns its length.
+    let length = unsafe { nix::libc::fgetxattr(file, name, std::ptr::null_mut(), 0) };
     match Errno::result(length) {
-        Ok(length) => {
-            value.truncate(usize::try_from(length).unwrap_or_default());
-            Ok(Some(value))
-        }
-        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => Ok(None),
-        Err(error) => Err(error),
-    }
+        Err(Errno::ENODATA | Errno::EOPNOTSUPP) => return Ok(None),
+        other => other?,
+    };
+    let mut value = vec![0_u8; MAX_BYTES];
+    // SAFETY: the name is NUL-terminated, and the kernel writes at most as many bytes as the live buffer has.
+    let length = unsafe { nix::libc::fgetxattr(file, name, value.as_mut_ptr().cast(), MAX_BYTES) };
+    let length = Errno::result(length)?;
+    value.truncate(usize::try_from(length).unwrap_or_default());
+    Ok(Some(value))
 }
 
 /// Sets an extended attribute of a file.
