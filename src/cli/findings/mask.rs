@@ -102,26 +102,28 @@ struct TokenStart {
 impl<'a> SplitLine<'a> {
     /// Splits a line of JSON. Strings of JSON do not span lines, so a line begins outside of a string.
     pub(super) fn of(bytes: &'a [u8]) -> Self {
-        let mut line = Self {
-            bytes,
-            values: Vec::new(),
-            starts: Vec::new(),
-        };
-        line.starts = line.find_starts().unwrap_or_default();
-        line
+        Self::with_values(bytes, Vec::new())
     }
 
     /// Splits a line of YAML.
     pub(super) fn of_yaml(bytes: &'a [u8]) -> Self {
+        match bytes.len() {
+            ..=MAX_YAML_LINE_BYTES => Self::with_values(bytes, find_values(bytes, is_secret_key)),
+            _ => Self {
+                bytes,
+                values: Vec::new(),
+                starts: Vec::new(),
+            },
+        }
+    }
+
+    fn with_values(bytes: &'a [u8], values: Vec<LineValue>) -> Self {
         let mut line = Self {
             bytes,
-            values: Vec::new(),
+            values,
             starts: Vec::new(),
         };
-        if bytes.len() <= MAX_YAML_LINE_BYTES {
-            line.values = find_values(bytes, is_secret_key);
-            line.starts = line.find_starts().unwrap_or_default();
-        }
+        line.starts = line.find_starts().unwrap_or_default();
         line
     }
 
