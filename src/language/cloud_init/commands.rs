@@ -95,14 +95,17 @@ fn written(
     let chosen = scripts.iter().filter(|script| script.time == time);
     let mut chosen: Vec<&UserScript> = chosen.collect();
     chosen.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut paths = Vec::new();
-    for script in &chosen {
-        let path = format!("{SCRIPT_DIRECTORY}/{}/{}", time.folder(), script.name);
-        let bytes = script.bytes.clone();
-        assembly.add_file(AssembledFile::new(script.at, path.clone(), 0o700, bytes));
-        paths.push(path);
-    }
-    (paths, chosen.first().map(|script| script.at))
+    let paths = chosen.iter().map(|script| add_script(script, assembly));
+    (paths.collect(), chosen.first().map(|script| script.at))
+}
+
+/// Adds a script and returns its path.
+fn add_script(script: &UserScript, assembly: &mut Assembly<'_>) -> String {
+    let folder = script.time.folder();
+    let path = format!("{SCRIPT_DIRECTORY}/{folder}/{}", script.name);
+    let bytes = script.bytes.clone();
+    assembly.add_file(AssembledFile::new(script.at, path.clone(), 0o700, bytes));
+    path
 }
 
 /// The commands of `key` as one script, with the place of the first.
@@ -196,21 +199,8 @@ fn instance_id(context: &CloudInitContext<'_>) -> String {
 
 fn add_hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &mut Assembly<'_>) {
     let is_hook = |script: &&UserScript| script.time == ScriptTime::BootHook;
-    let mut paths = Vec::new();
-    for script in scripts.iter().filter(is_hook) {
-        let path = format!(
-            "{SCRIPT_DIRECTORY}/{}/{}",
-            script.time.folder(),
-            script.name
-        );
-        assembly.add_file(AssembledFile::new(
-            script.at,
-            path.clone(),
-            0o700,
-            script.bytes.clone(),
-        ));
-        paths.push(path);
-    }
+    let hooks = scripts.iter().filter(is_hook);
+    let paths: Vec<String> = hooks.map(|hook| add_script(hook, assembly)).collect();
     let Some(first) = scripts.iter().find(is_hook) else {
         return;
     };
@@ -248,13 +238,7 @@ RemainAfterExit=yes
 TimeoutStartSec=0
 ",
     );
-    for path in &paths {
-        _ = writeln!(
-            unit,
-            "ExecStart=-{}",
-            crate::language::quoting::unit_argument(path)
-        );
-    }
+    push_commands(&mut unit, &paths);
     unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
     assembly.add_unit(at, "cloud-init-per-boot.service", unit);
 }
@@ -285,6 +269,14 @@ fn exec(path: &str, count: usize) -> String {
     }
 }
 
+/// Adds the command lines of scripts whose failure does not keep the next from running.
+fn push_commands(unit: &mut String, paths: &[String]) {
+    for path in paths {
+        let path = crate::language::quoting::unit_argument(path);
+        _ = writeln!(unit, "ExecStart=-{path}");
+    }
+}
+
 fn run_unit(paths: &[String]) -> String {
     let mut unit = String::from(
         "\
@@ -301,13 +293,7 @@ TimeoutStartSec=0
 StateDirectory=cloud-init-compat
 ",
     );
-    for path in paths {
-        _ = writeln!(
-            unit,
-            "ExecStart=-{}",
-            crate::language::quoting::unit_argument(path)
-        );
-    }
+    push_commands(&mut unit, paths);
     unit.push_str(
         "\
 ExecStartPost=/bin/touch /var/lib/cloud-init-compat/runcmd.done

@@ -368,15 +368,9 @@ fn archived(
         remarks.warn(index.at, OTHER_INSTANCE);
         return None;
     }
-    let rules = text("merge-type").or_else(|| text("x-merge-type"));
-    let parsed = rules.as_ref().map(|rules| MergeRules::parse(&rules.text));
-    let rules = match parsed.transpose() {
-        Ok(rules) => rules,
-        Err(problem) => {
-            let at = rules.map_or(entry.at, |rules| rules.at);
-            remarks.error(at, format!("unknown rules for merging: {problem}"));
-            return None;
-        }
+    let rules = match text("merge-type").or_else(|| text("x-merge-type")) {
+        Some(rules) => Some(merge_rules(&rules.text, rules.at, remarks)?),
+        None => None,
     };
     let content = match &entry.value {
         NodeContent::Mapping(_) => values::bytes(entry, "content", remarks),
@@ -417,13 +411,9 @@ fn part_body<'t>(
         remarks.warn(at, OTHER_INSTANCE);
         return None;
     }
-    let rules = part.field("merge-type").or(part.field("x-merge-type"));
-    let rules = match rules.map(MergeRules::parse).transpose() {
-        Ok(rules) => rules,
-        Err(problem) => {
-            remarks.error(at, format!("unknown rules for merging: {problem}"));
-            return None;
-        }
+    let rules = match part.field("merge-type").or(part.field("x-merge-type")) {
+        Some(rules) => Some(merge_rules(rules, at, remarks)?),
+        None => None,
     };
     let mut bytes = match part.decoded_fully(text) {
         Ok(bytes) => bytes,
@@ -452,6 +442,13 @@ fn part_body<'t>(
         rules,
         depth: outer.depth + 1,
     })
+}
+
+/// The rules that a header field states; `None`, with an error, if they are unknown.
+fn merge_rules(text: &str, at: u32, remarks: &mut Remarks) -> Option<MergeRules> {
+    let parsed = MergeRules::parse(text);
+    let report = |problem| remarks.error(at, format!("unknown rules for merging: {problem}"));
+    parsed.map_err(report).ok()
 }
 
 /// Everything after the first line.

@@ -110,16 +110,8 @@ fn add_groups<'t>(
                 if entry.value.is_null() {
                     continue;
                 }
-                for text in values::texts_of(&entry.value, "the members of a group", remarks) {
-                    for name in text.text.split(',').map(str::trim) {
-                        let member = Text {
-                            at: text.at,
-                            text: name.to_owned(),
-                        };
-                        if !name.is_empty() {
-                            memberships.push((member, entry.key.clone().into_owned()));
-                        }
-                    }
+                for member in values::names_of(&entry.value, "the members of a group", remarks) {
+                    memberships.push((member, entry.key.clone().into_owned()));
                 }
             }
         };

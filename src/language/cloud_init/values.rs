@@ -183,8 +183,17 @@ pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Ve
 
 /// Names in a list or in a comma-separated text.
 pub(super) fn names(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+    split_names(texts(node, key, remarks))
+}
+
+/// [`names`] in `value`, which is called `key`.
+pub(super) fn names_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+    split_names(texts_of(value, key, remarks))
+}
+
+fn split_names(texts: Vec<Text>) -> Vec<Text> {
     let mut names = Vec::new();
-    for text in texts(node, key, remarks) {
+    for text in texts {
         for name in text.text.split(',').map(str::trim) {
             if !name.is_empty() {
                 names.push(Text {
