@@ -166,17 +166,22 @@ impl UnitFiles {
     }
 }
 
+/// Splits `a@b.service` into its template `a@.service` and its instance `b`, which is empty if the name is that of a
+/// template.
+pub fn split_instance(unit: &str) -> Option<(String, &str)> {
+    let (stem, rest) = unit.split_once('@')?;
+    let (instance, suffix) = rest.rsplit_once('.')?;
+    Some((format!("{stem}@.{suffix}"), instance))
+}
+
 /// The template of an instance or of a template: `a@.service` of `a@b.service`.
 pub fn template(unit: &str) -> Option<String> {
-    let (stem, rest) = unit.split_once('@')?;
-    let (_, suffix) = rest.rsplit_once('.')?;
-    Some(format!("{stem}@.{suffix}"))
+    split_instance(unit).map(|(template, _)| template)
 }
 
 /// The instance: `b` of `a@b.service`; `None` for a template, too.
 pub fn instance(unit: &str) -> Option<&str> {
-    let (_, rest) = unit.split_once('@')?;
-    let (instance, _) = rest.rsplit_once('.')?;
+    let (_, instance) = split_instance(unit)?;
     Some(instance).filter(|instance| !instance.is_empty())
 }
 

@@ -2,6 +2,7 @@
 
 use super::names::names;
 use crate::config::model::Unit;
+use crate::facts::unit_files::template;
 use crate::host::TargetRoot;
 use crate::layout::UNIT_DIRECTORY;
 use crate::paths::clean;
@@ -93,10 +94,4 @@ fn alias_target(root: &TargetRoot, path: &str) -> nix::Result<Option<String>> {
         }
         _ => None,
     })
-}
-
-fn template(unit: &str) -> Option<String> {
-    let (stem, rest) = unit.split_once('@')?;
-    let (_, suffix) = rest.rsplit_once('.')?;
-    Some(format!("{stem}@.{suffix}"))
 }

@@ -12,6 +12,7 @@ use crate::config::Origin;
 use crate::config::model::{Config, Unit};
 use crate::facts::install;
 use crate::facts::root::ContentFacts;
+use crate::facts::unit_files::{split_instance, with_instance};
 use crate::facts::{NodeFacts, NodeKind, RootFacts};
 use crate::layout::{PRESET_FILE, UNIT_DIRECTORY};
 use std::collections::{BTreeMap, BTreeSet};
@@ -569,8 +570,7 @@ impl PresetLine {
         if self.instances.is_empty() {
             return vec![self.name.clone()];
         }
-        let (stem, suffix) = self.name.split_once('@').unwrap_or((&self.name, ""));
-        let full = |instance: &String| format!("{stem}@{instance}{suffix}");
+        let full = |instance: &String| with_instance(&self.name, instance);
         self.instances.iter().map(full).collect()
     }
 
@@ -578,7 +578,8 @@ impl PresetLine {
     /// instances, so if the config enables some of them, the other ones are named instead.
     fn units_to_disable(&self, units: &[Unit], enabled: &BTreeSet<String>) -> Vec<String> {
         let is_instance = |unit: &str| {
-            template(unit).is_some_and(|(name, instance)| name == self.name && !instance.is_empty())
+            let parts = split_instance(unit);
+            parts.is_some_and(|(name, instance)| name == self.name && !instance.is_empty())
         };
         let is_on = |unit: &Unit| unit.enabled == Some(true) && is_instance(&unit.name);
         let names = self.units();
@@ -598,13 +599,6 @@ impl PresetLine {
     }
 }
 
-/// Splits `echo@foo.service` into `echo@.service` and `foo`.
-fn template(unit: &str) -> Option<(String, String)> {
-    let (stem, rest) = unit.split_once('@')?;
-    let (instance, suffix) = rest.rsplit_once('.')?;
-    Some((format!("{stem}@.{suffix}"), instance.to_owned()))
-}
-
 /// The preset lines of a config.
 pub(super) fn preset_text(units: &[Unit], root: &RootFacts) -> String {
     let preset_lines = preset_lines(units, &root.enabled_units);
@@ -621,8 +615,8 @@ fn preset_lines(units: &[Unit], enabled: &BTreeSet<String>) -> BTreeMap<String, 
             continue;
         }
         let state = if enable { "enabled" } else { "disabled" };
-        let (name, instance) = match template(&unit.name) {
-            Some((name, instance)) => (name, Some(instance)),
+        let (name, instance) = match split_instance(&unit.name) {
+            Some((name, instance)) => (name, Some(instance.to_owned())),
             None => (unit.name.clone(), None),
         };
         let preset_line = preset_lines
