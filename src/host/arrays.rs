@@ -1,12 +1,11 @@
-//! RAID arrays of the kernel, running or partly assembled, as `/sys/block` shows them.
+//! RAID arrays of the kernel, running or partly assembled, as sysfs shows them.
 
 use super::Command;
+use super::block::{self, BLOCK_DEVICES, BlockDevice};
 use anyhow::Context;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-const BLOCK: &str = "/sys/block";
 /// Exists if the kernel supports arrays at all.
 const PERSONALITIES: &str = "/proc/mdstat";
 
@@ -28,52 +27,33 @@ pub struct KernelArray {
 /// # Errors
 /// If sysfs cannot be read.
 pub fn list() -> anyhow::Result<Vec<KernelArray>> {
-    let act = || format!("cannot look for arrays in {BLOCK}");
-    let entries = match fs::read_dir(BLOCK) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error).with_context(act),
-    };
-    let mut arrays = Vec::new();
-    for entry in entries {
-        let entry = entry.with_context(act)?;
-        // An array that was stopped disappears from here a moment later.
-        let Ok(state) = fs::read_to_string(entry.path().join("md/array_state")) else {
-            continue;
-        };
-        let members = members(&entry.path());
-        let state = state.trim();
-        if state != "clear" || !members.is_empty() {
-            arrays.push(KernelArray {
-                node: Path::new("/dev").join(entry.file_name()),
-                is_running: !matches!(state, "clear" | "inactive"),
-                members,
-                missing: degraded(&entry.path()),
-            });
-        }
-    }
+    let devices =
+        block::list().with_context(|| format!("cannot look for arrays in {BLOCK_DEVICES}"))?;
+    let mut arrays: Vec<KernelArray> = devices.iter().filter_map(array).collect();
     arrays.sort_by(|a, b| a.node.cmp(&b.node));
     Ok(arrays)
 }
 
-fn members(array: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(array.join("slaves"));
-    let mut members: Vec<PathBuf> = entries
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| Path::new("/dev").join(entry.file_name()))
-        .collect();
+/// The array that a device is; `None` for other devices, and for an array without members and state.
+fn array(device: &BlockDevice) -> Option<KernelArray> {
+    // An array that was stopped disappears from here a moment later.
+    let state = device.attribute("md/array_state")?;
+    let members = device.slaves().unwrap_or_default();
+    let mut members: Vec<PathBuf> = members.iter().map(BlockDevice::node).collect();
     members.sort();
-    members
-}
-
-/// Number of missing members; 0 for levels without redundancy, for which the kernel has no such file.
-fn degraded(array: &Path) -> u32 {
-    let text = fs::read_to_string(array.join("md/degraded"));
-    text.ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or_default()
+    if state == "clear" && members.is_empty() {
+        return None;
+    }
+    let missing = device.attribute("md/degraded");
+    Some(KernelArray {
+        node: device.node(),
+        is_running: !matches!(&*state, "clear" | "inactive"),
+        members,
+        // Levels without redundancy have no such file.
+        missing: missing
+            .and_then(|number| number.parse().ok())
+            .unwrap_or_default(),
+    })
 }
 
 /// Stops an array; its data is kept.

@@ -2,7 +2,7 @@
 
 use super::loopdev::{ImageRange, LoopDevice};
 use super::udev::{DiskLock, LockMode};
-use super::{partition_maps, sys};
+use super::{block, partition_maps, sys};
 use crate::disk::DeviceRef;
 use crate::disk::device::partition_path;
 use crate::disk::extent::Extent;
@@ -334,19 +334,15 @@ fn wait_for(path: &Path) -> anyhow::Result<PathBuf> {
 
 /// Block devices of this machine, for messages.
 pub fn present_disks() -> String {
-    let entries = std::fs::read_dir("/sys/class/block")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| !name.starts_with("loop") && !name.starts_with("ram"))
-        .map(|name| format!("/dev/{name}"))
-        .collect();
-    names.sort();
-    if names.is_empty() {
+    let devices = block::list().unwrap_or_default();
+    let is_shown = |node: &String| !node.starts_with("/dev/loop") && !node.starts_with("/dev/ram");
+    let nodes = devices
+        .iter()
+        .map(|device| device.node().display().to_string());
+    let nodes: Vec<String> = nodes.filter(is_shown).collect();
+    if nodes.is_empty() {
         "no disks".into()
     } else {
-        names.join(", ")
+        nodes.join(", ")
     }
 }

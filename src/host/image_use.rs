@@ -1,11 +1,11 @@
 //! Who else uses an image file: locks that exclude other processes, and loop devices over it.
 
 use super::devices::DeviceAccess;
-use super::sys;
+use super::{block, sys};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
 use nix::libc;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -138,14 +138,12 @@ struct AttachedLoopDevice {
 /// The first loop device over a file, which is identified by its inode and not by its name.
 fn find_loop_device(file: &File) -> io::Result<Option<AttachedLoopDevice>> {
     let image = file.metadata()?;
-    let Ok(blocks) = fs::read_dir("/sys/block") else {
-        return Ok(None);
-    };
-    for block in blocks.flatten() {
-        if !block.path().join("loop/backing_file").exists() {
-            continue;
-        }
-        let path = Path::new("/dev").join(block.file_name());
+    let devices = block::list().unwrap_or_default();
+    for device in devices
+        .iter()
+        .filter(|device| device.has("loop/backing_file"))
+    {
+        let path = device.node();
         let Ok(device) = File::open(&path) else {
             continue;
         };

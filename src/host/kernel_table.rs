@@ -1,19 +1,17 @@
 //! The kernel's view of the partitions of a disk, updated one partition at a time so that partitions in use are left
 //! alone.
 
+use super::block::{BlockDevice, SYSFS_UNIT_BYTES};
 use super::partition_update::{Extents, PartitionUpdate, steps};
 use super::sys::{PartitionCall, update_partition};
 use super::{open_by, partition_maps};
 use crate::disk::gpt::Table;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
-
-/// The unit of sysfs, whatever the sector size of the disk.
-const UNIT_BYTES: u64 = 512;
 
 /// How long a partition may stay busy: udev probes partitions that have just been added.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,11 +24,13 @@ pub fn kernel_extents(node: &Path) -> anyhow::Result<Extents> {
     if partition_maps::name_of(node).is_some() {
         return partition_maps::extents(node);
     }
-    let partitions = kernel_partitions(&class_of(node)?)?;
-    Ok(partitions
-        .into_iter()
-        .map(|(number, partition)| (number, partition.extent))
-        .collect())
+    let partitions = kernel_partitions(node)?.into_iter();
+    let extent = |partition: &BlockDevice| -> anyhow::Result<_> {
+        Ok((partition.number("start")?, partition.number("size")?))
+    };
+    partitions
+        .map(|(number, partition)| Ok((number, extent(&partition)?)))
+        .collect()
 }
 
 /// Checks, before anything is written, that no partition that would change is in use.
@@ -57,8 +57,8 @@ fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
     if partition_maps::name_of(disk).is_some() {
         return partition_maps::node_of(disk, number);
     }
-    let found = kernel_partitions(&class_of(disk)?)?.remove(&number);
-    Ok(found.map(|partition| Path::new("/dev").join(partition.device)))
+    let found = kernel_partitions(disk)?.remove(&number);
+    Ok(found.map(|partition| partition.node()))
 }
 
 /// Updates the kernel's view and verifies the result. `table` is `None` for a disk without one.
@@ -87,7 +87,10 @@ pub fn update(disk: &File, node: &Path, table: Option<&Table>) -> anyhow::Result
 /// Applies one step. If the partition is busy, this is retried for a while.
 fn apply_step(disk: &File, node: &Path, step: &PartitionUpdate) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
-    let (start, length) = (step.extent.0 * UNIT_BYTES, step.extent.1 * UNIT_BYTES);
+    let (start, length) = (
+        step.extent.0 * SYSFS_UNIT_BYTES,
+        step.extent.1 * SYSFS_UNIT_BYTES,
+    );
     loop {
         let result = update_partition(disk, step.call, step.number, start, length);
         match result {
@@ -138,7 +141,7 @@ pub fn table_extents(table: Option<&Table>) -> Extents {
     let Some(table) = table else {
         return Extents::new();
     };
-    let units = u64::from(table.sector_bytes) / UNIT_BYTES;
+    let units = u64::from(table.sector_bytes) / SYSFS_UNIT_BYTES;
     let extent = |start: u64, sectors: u64| (start * units, sectors * units);
     let entries = table.entries.iter();
     entries
@@ -146,47 +149,15 @@ pub fn table_extents(table: Option<&Table>) -> Extents {
         .collect()
 }
 
-fn class_of(node: &Path) -> anyhow::Result<PathBuf> {
-    let name = node
-        .file_name()
-        .with_context(|| format!("{} has no name", node.display()))?;
-    Ok(Path::new("/sys/class/block").join(name))
-}
-
-/// A partition the kernel knows.
-struct KernelPartition {
-    device: String,
-    extent: (u64, u64),
-}
-
-fn kernel_partitions(class: &Path) -> anyhow::Result<BTreeMap<u32, KernelPartition>> {
-    let mut found = BTreeMap::new();
-    let entries =
-        fs::read_dir(class).with_context(|| format!("cannot read {}", class.display()))?;
-    for entry in entries {
-        let entry = entry.with_context(|| format!("cannot read {}", class.display()))?;
-        let path = entry.path();
-        if path.join("partition").exists() {
-            let number = number_in(&path.join("partition"))?;
-            let number = u32::try_from(number).context("a partition number out of range")?;
-            let partition = KernelPartition {
-                device: entry.file_name().to_string_lossy().into_owned(),
-                extent: (
-                    number_in(&path.join("start"))?,
-                    number_in(&path.join("size"))?,
-                ),
-            };
-            found.insert(number, partition);
-        }
-    }
-    Ok(found)
-}
-
-fn number_in(path: &Path) -> anyhow::Result<u64> {
-    let act = || format!("cannot read {}", path.display());
-    fs::read_to_string(path)
-        .with_context(act)?
-        .trim()
-        .parse()
-        .with_context(act)
+/// The partitions that the kernel knows on a disk, by number.
+pub fn kernel_partitions(disk: &Path) -> anyhow::Result<BTreeMap<u32, BlockDevice>> {
+    let partitions = BlockDevice::of_node(disk).partitions()?;
+    let numbered = partitions.into_iter().map(|partition| {
+        let number = u32::try_from(partition.number("partition")?);
+        Ok((
+            number.context("a partition number out of range")?,
+            partition,
+        ))
+    });
+    numbered.collect()
 }

@@ -3,6 +3,7 @@
 mod account_names;
 pub mod accounts;
 pub mod arrays;
+pub mod block;
 pub mod command;
 pub mod devices;
 pub mod image_use;

@@ -3,12 +3,11 @@
 //! rules may change at any time.
 
 use super::Command;
+use super::block::BlockDevice;
 use super::partition_update::{Extents, PartitionUpdate, steps};
 use super::sys::PartitionCall;
 use anyhow::{Context, bail};
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -25,15 +24,15 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// The map of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Map {
-    /// Its kernel name, e.g. `dm-3`.
-    pub device: String,
+    /// The device, e.g. `dm-3`.
+    pub device: BlockDevice,
     /// Its current name, e.g. `mpathap1`.
     pub name: String,
 }
 
 /// Name of the map that a disk is; `None` if it is not a device-mapper disk.
 pub fn name_of(node: &Path) -> Option<String> {
-    attribute(&class_of(node), "dm/name")
+    BlockDevice::of_node(node).attribute("dm/name")
 }
 
 /// The partition maps of a disk, by partition number.
@@ -41,32 +40,21 @@ pub fn name_of(node: &Path) -> Option<String> {
 /// # Errors
 /// If sysfs cannot be read.
 pub fn list(node: &Path) -> anyhow::Result<BTreeMap<u32, Map>> {
-    let holders = class_of(node).join("holders");
-    let entries = match fs::read_dir(&holders) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => {
-            return Err(error).with_context(|| format!("cannot read {}", holders.display()));
-        }
-    };
-    let mut maps = BTreeMap::new();
-    for entry in entries {
-        let device = entry
-            .with_context(|| format!("cannot read {}", holders.display()))?
-            .file_name()
-            .to_string_lossy()
-            .into_owned();
-        let class = Path::new("/sys/class/block").join(&device);
-        let number = attribute(&class, "dm/uuid").and_then(|uuid| partition_number(&uuid));
-        if let (Some(number), Some(name)) = (number, attribute(&class, "dm/name")) {
-            maps.insert(number, Map { device, name });
-        }
-    }
-    Ok(maps)
+    let maps = BlockDevice::of_node(node).holders()?.into_iter();
+    let numbered = maps.filter_map(|device| {
+        let name = device.attribute("dm/name")?;
+        Some((number_of(&device)?, Map { device, name }))
+    });
+    Ok(numbered.collect())
 }
 
-/// The partition number in the uuid of a map; `None` if the map is not a partition.
-pub fn partition_number(uuid: &str) -> Option<u32> {
+/// The partition number of a map; `None` if the device is not the map of a partition.
+pub fn number_of(device: &BlockDevice) -> Option<u32> {
+    partition_number(&device.attribute("dm/uuid")?)
+}
+
+/// The partition number in the uuid of a map.
+fn partition_number(uuid: &str) -> Option<u32> {
     let (number, _) = uuid.strip_prefix("part")?.split_once('-')?;
     number.parse().ok()
 }
@@ -74,7 +62,7 @@ pub fn partition_number(uuid: &str) -> Option<u32> {
 /// Node of a partition, if its map exists.
 pub fn node_of(disk: &Path, number: u32) -> anyhow::Result<Option<PathBuf>> {
     let found = list(disk)?.remove(&number);
-    Ok(found.map(|map| Path::new("/dev").join(map.device)))
+    Ok(found.map(|map| map.device.node()))
 }
 
 /// Start and length of every map, in units of 512 bytes.
@@ -147,9 +135,10 @@ fn apply_step(
     step: &PartitionUpdate,
 ) -> anyhow::Result<()> {
     let (start, length) = step.extent;
-    let class = class_of(disk);
-    let numbers =
-        attribute(&class, "dev").with_context(|| format!("{} is gone", disk.display()))?;
+    let device = BlockDevice::of_node(disk);
+    let numbers = device
+        .attribute("dev")
+        .with_context(|| format!("{} is gone", disk.display()))?;
     let table = format!("0 {length} linear {numbers} {start}");
     let name = match maps.get(&step.number) {
         Some(map) => map.name.clone(),
@@ -162,7 +151,7 @@ fn apply_step(
             dmsetup(["resume", &name])
         }
         PartitionCall::Add => {
-            let uuid = format!("part{}-{}", step.number, parent_id(&class, &numbers));
+            let uuid = format!("part{}-{}", step.number, parent_id(&device, &numbers));
             dmsetup(["create", &name, "--uuid", &uuid, "--table", &table])
         }
     }
@@ -177,8 +166,9 @@ fn dmsetup<const N: usize>(arguments: [&str; N]) -> anyhow::Result<()> {
 }
 
 /// What kpartx puts after `partN-`: the uuid of the disk, or a name for a disk that has none.
-fn parent_id(class: &Path, numbers: &str) -> String {
-    attribute(class, "dm/uuid").unwrap_or_else(|| format!("devnode_{numbers}_Wh5pYvM"))
+fn parent_id(disk: &BlockDevice, numbers: &str) -> String {
+    disk.attribute("dm/uuid")
+        .unwrap_or_else(|| format!("devnode_{numbers}_Wh5pYvM"))
 }
 
 /// A name like those of the other partitions; with `p` and the number if there are no others.
@@ -189,16 +179,6 @@ fn new_name(disk: &Path, maps: &BTreeMap<u32, Map>, number: u32) -> String {
         rest.strip_suffix(&number.to_string())
     });
     format!("{parent}{}{number}", delimiter.unwrap_or("p"))
-}
-
-fn class_of(node: &Path) -> PathBuf {
-    Path::new("/sys/class/block").join(node.file_name().unwrap_or_default())
-}
-
-/// The contents of a file in sysfs, unless it is empty.
-fn attribute(class: &Path, name: &str) -> Option<String> {
-    let text = fs::read_to_string(class.join(name)).ok()?;
-    Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

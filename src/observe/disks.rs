@@ -15,6 +15,7 @@ use crate::disk::{gpt, position, superblock};
 use crate::facts::disks::GptHealth;
 use crate::facts::disks::ImageFacts;
 use crate::facts::{DeviceFacts, DiskFacts, TableFacts};
+use crate::host::block::BlockDevice;
 use crate::host::devices::{DeviceAccess, Image, drop_caches, present_disks};
 use crate::host::{Devices, kernel_table, partition_maps, sys};
 use anyhow::{Context, bail};
@@ -164,8 +165,9 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
     facts.rotates = !spindles::of(&disk.path).is_empty();
     facts.links = links_to(&disk.path);
     facts.map = partition_maps::name_of(&disk.path);
-    facts.read_only = attribute(&disk.path, "ro").as_deref() == Some("1");
-    facts.partition_of = parent_of(&disk.path);
+    let device = BlockDevice::of_node(&disk.path);
+    facts.read_only = device.attribute("ro").as_deref() == Some("1");
+    facts.partition_of = disk_of_partition(&device);
     // Without dmsetup this is unknown; planning reports that it is needed if maps would change.
     facts.kernel_view = match facts.map {
         Some(_) => kernel_table::kernel_extents(&disk.path).ok(),
@@ -176,18 +178,10 @@ fn disk_facts(name: &str, devices: &Devices) -> anyhow::Result<DiskFacts> {
     Ok(facts)
 }
 
-fn attribute(node: &Path, name: &str) -> Option<String> {
-    let class = Path::new("/sys/class/block").join(node.file_name()?);
-    let text = std::fs::read_to_string(class.join(name)).ok()?;
-    Some(text.trim().to_owned())
-}
-
-/// The disk that a partition belongs to.
-fn parent_of(node: &Path) -> Option<String> {
-    attribute(node, "partition")?;
-    let class = Path::new("/sys/class/block").join(node.file_name()?);
-    let parent = class.canonicalize().ok()?.parent()?.file_name()?.to_owned();
-    Some(format!("/dev/{}", parent.to_string_lossy()))
+/// Node of the disk that a partition belongs to.
+fn disk_of_partition(device: &BlockDevice) -> Option<String> {
+    let disk = device.disk_of_partition()?;
+    Some(disk.node().display().to_string())
 }
 
 /// Persistent names of a whole disk, from which names of its partitions are derived.
@@ -314,7 +308,8 @@ fn device_facts(name: &str) -> anyhow::Result<DeviceFacts> {
     let bytes = sys::block_bytes(&file).with_context(context)?;
     let superblock = superblock::probe(&mut file).with_context(context)?;
     let node = Path::new(name).canonicalize().with_context(context)?;
-    let table = match (&superblock.kind, parent_of(&node)) {
+    let disk = disk_of_partition(&BlockDevice::of_node(&node));
+    let table = match (&superblock.kind, disk) {
         (None, None) => table_in(&mut file, bytes).with_context(context)?,
         _ => None,
     };

@@ -1,19 +1,19 @@
 //! Devices of device mapper.
 
 use crate::facts::MappingFacts;
-use std::fs;
+use crate::host::block::BlockDevice;
 use std::path::Path;
 
 /// What device mapper reports about a node, e.g. `/dev/dm-0`; `None` for other devices.
 pub(super) fn of(node: &Path) -> Option<MappingFacts> {
-    let class = Path::new("/sys/class/block").join(node.file_name()?);
-    let uuid = fs::read_to_string(class.join("dm/uuid")).ok()?;
-    let slaves = fs::read_dir(class.join("slaves")).into_iter().flatten();
-    let names = slaves
-        .flatten()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let device = BlockDevice::of_node(node);
+    let uuid = device
+        .has("dm/uuid")
+        .then(|| device.attribute("dm/uuid").unwrap_or_default())?;
+    let slaves = device.slaves().unwrap_or_default();
+    let nodes = slaves.iter().map(BlockDevice::node);
     Some(MappingFacts {
-        uuid: uuid.trim().into(),
-        lower_nodes: names.map(|name| format!("/dev/{name}")).collect(),
+        uuid,
+        lower_nodes: nodes.map(|node| node.display().to_string()).collect(),
     })
 }

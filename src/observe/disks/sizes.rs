@@ -1,25 +1,22 @@
 //! Sizes of the disks, for configs with sizes in percent.
 
+use crate::host::block::{self, SYSFS_UNIT_BYTES};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Unit of sizes in sysfs, whatever the sector size of a disk is.
-const SECTOR_BYTES: u64 = 512;
-const BLOCK: &str = "/sys/class/block";
 /// Directory of directories with persistent links to disks.
 const LINKS: &str = "/dev/disk";
 
 /// Size in bytes of every block device that is not empty, by its node and by every udev link to it.
 pub fn sizes() -> Vec<(String, u64)> {
-    let nodes = names(Path::new(BLOCK)).into_iter().filter_map(|name| {
-        let text = fs::read_to_string(format!("{BLOCK}/{name}/size")).ok()?;
-        let sectors: u64 = text.trim().parse().ok()?;
-        let bytes = sectors
-            .checked_mul(SECTOR_BYTES)
+    let devices = block::list().unwrap_or_default();
+    let nodes = devices.iter().filter_map(|device| {
+        let units = device.number("size").ok()?;
+        let bytes = units
+            .checked_mul(SYSFS_UNIT_BYTES)
             .filter(|bytes| *bytes > 0)?;
-        // A slash in the name of a device is an exclamation mark in sysfs.
-        Some((format!("/dev/{}", name.replace('!', "/")), bytes))
+        Some((device.node().to_str()?.to_owned(), bytes))
     });
     let nodes: BTreeMap<String, u64> = nodes.collect();
     let directories = names(Path::new(LINKS));

@@ -1,5 +1,6 @@
 //! What the running system does with block devices: mounts, swap, loop devices.
 
+use crate::host::block::{self, BlockDevice};
 use crate::host::mountinfo::{self, MountEntry};
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,13 +58,8 @@ impl Uses {
             ..
         } = mount;
         let what = format!("mounted at {point}");
-        let link = Path::new("/sys/dev/block").join(device);
-        if let Some(name) = fs::read_link(link)
-            .ok()
-            .as_deref()
-            .and_then(Path::file_name)
-        {
-            self.add(&Path::new("/dev").join(name), what.clone());
+        if let Some(device) = BlockDevice::with_number(device) {
+            self.add(&device.node(), what.clone());
         }
         if source.starts_with('/') {
             self.add(Path::new(source), what);
@@ -74,7 +70,7 @@ impl Uses {
     fn add_members(&mut self) {
         for filesystem in names("/sys/fs/btrfs") {
             for device in names(&format!("/sys/fs/btrfs/{filesystem}/devices")) {
-                let node = Path::new("/dev").join(device);
+                let node = BlockDevice::named(&device).node();
                 if !self.0.contains_key(&node) {
                     self.add(&node, format!("part of the mounted btrfs {filesystem}"));
                 }
@@ -84,12 +80,11 @@ impl Uses {
 
     /// The kernel does not list a loop device on a block device as its holder.
     fn add_loops(&mut self) {
-        for device in names("/sys/class/block") {
-            let file = format!("/sys/class/block/{device}/loop/backing_file");
-            let backing = fs::read_to_string(file).unwrap_or_default();
+        for device in block::list().unwrap_or_default() {
+            let backing = device.attribute("loop/backing_file").unwrap_or_default();
             if backing.starts_with("/dev/") {
-                let what = format!("held by loop device /dev/{device}");
-                self.add(Path::new(backing.trim_end()), what);
+                let what = format!("held by loop device {}", device.node().display());
+                self.add(Path::new(&backing), what);
             }
         }
     }

@@ -5,14 +5,14 @@
 use super::drive;
 use super::mount::{self, MountSpec};
 use super::waiting::WaitProgress;
-use crate::host::{self, sys};
+use crate::host::{self, block, sys};
 use crate::log::Log;
 use crate::platform::contract::{Answer, FetchContext};
 use anyhow::Context;
 use nix::libc::O_NONBLOCK;
 use nix::mount::MsFlags;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,8 +20,6 @@ use std::time::{Duration, Instant};
 /// The file that identifies the disc.
 const MARKER_FILE: &str = "ovf-env.xml";
 const CUSTOM_DATA: &str = "CustomData.bin";
-/// Has an entry for every block device.
-const BLOCK_DEVICES: &str = "/sys/class/block";
 /// Interval between checks of the drives.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Delay before a disc that was rejected or unreadable is tried again.
@@ -68,10 +66,7 @@ impl Disc {
 
     /// Checks every drive once.
     fn check_drives(&self, delayed: &mut DelayedDrives, log: &Log) -> Option<(PathBuf, Vec<u8>)> {
-        let ready: Vec<PathBuf> = drives(Path::new(BLOCK_DEVICES))
-            .into_iter()
-            .filter(|drive| is_ready(drive))
-            .collect();
+        let ready: Vec<PathBuf> = drives().filter(|drive| is_ready(drive)).collect();
         // A drive whose disc was ejected may get another one.
         delayed.retain(|drive, until| ready.contains(drive) && Instant::now() < *until);
         for drive in ready {
@@ -126,16 +121,11 @@ fn custom_data(mount_point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     ))
 }
 
-/// Block devices that may be drives, i.e. all but partitions, sorted by name.
-fn drives(devices: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(devices).into_iter().flatten().flatten();
-    let mut names: Vec<_> = entries
-        .filter(|entry| !entry.path().join("partition").exists())
-        .map(|entry| entry.file_name())
-        .collect();
-    names.sort();
-    let node = |name| Path::new("/dev").join(name);
-    names.into_iter().map(node).collect()
+/// Nodes that may be drives, i.e. all block devices but partitions, sorted by name.
+fn drives() -> impl Iterator<Item = PathBuf> {
+    let devices = block::list().unwrap_or_default().into_iter();
+    let drives = devices.filter(|device| !device.is_partition());
+    drives.map(|drive| drive.node())
 }
 
 /// True for a drive with a disc in it. `O_NONBLOCK` neither waits for a disc nor closes the tray.
@@ -148,18 +138,7 @@ fn is_ready(drive: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn partitions_are_not_drives() {
-        let dir = tempfile::tempdir().expect("a directory");
-        for name in ["sr0", "sda", "sda1"] {
-            fs::create_dir(dir.path().join(name)).expect("made");
-        }
-        fs::write(dir.path().join("sda1/partition"), "1\n").expect("written");
-        let found = drives(dir.path());
-        assert_eq!(found, [Path::new("/dev/sda"), Path::new("/dev/sr0")]);
-        assert_eq!(drives(Path::new("/nowhere")), Vec::<PathBuf>::new());
-    }
+    use std::fs;
 
     #[test]
     fn other_files_are_not_ready() {
