@@ -75,6 +75,14 @@ impl Claim {
     pub(super) fn use_shared_path(path: &Arc<str>) -> Self {
         Self::new(Access::Use, ClaimedResource::Path(Arc::clone(path)))
     }
+    /// Changes the account databases.
+    pub(super) fn change_accounts() -> Self {
+        Self::new(Access::Change, ClaimedResource::Accounts)
+    }
+    /// Uses the account databases.
+    pub(super) fn use_accounts() -> Self {
+        Self::new(Access::Use, ClaimedResource::Accounts)
+    }
     /// Uses a mounted file system.
     pub fn use_mount(point: &str) -> Self {
         Self::new(Access::Use, ClaimedResource::Mount(point.into()))

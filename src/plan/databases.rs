@@ -4,7 +4,7 @@
 //! the same config.
 
 use super::paths::PlannedTree;
-use super::{Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Operation, Phase};
+use super::{Claim, ClaimedResource, Draft, ErrorCode, Failure, Operation, Phase};
 use crate::config::model::{Config, File, NodeOwner};
 use crate::facts::NodeKind;
 use crate::facts::root::ContentFacts;
@@ -147,7 +147,7 @@ impl Sources {
     pub(super) fn claim(&self, path: &str) -> Option<Claim> {
         let is_below = |directory: &String| is_at_or_below(path, directory);
         let waits = self.places.contains(path) || self.directories.iter().any(is_below);
-        waits.then(accounts_claim)
+        waits.then(Claim::change_accounts)
     }
 
     /// Like [`Self::claim`] for an entry that removes a directory with its content, unless accounts wait for the new
@@ -161,18 +161,14 @@ impl Sources {
         let operations = draft.operations().iter();
         let mut accounts = operations.filter(|op| op.phase == Phase::Accounts && changes(op));
         let waits = holds_some && !accounts.any(|op| op.claims.iter().any(is_below));
-        waits.then(accounts_claim)
+        waits.then(Claim::change_accounts)
     }
 }
 
 /// True if an operation changes accounts.
 fn changes(operation: &Operation) -> bool {
     let mut claims = operation.claims.iter();
-    claims.any(|claim| *claim == accounts_claim())
-}
-
-fn accounts_claim() -> Claim {
-    Claim::new(Access::Change, ClaimedResource::Accounts)
+    claims.any(|claim| *claim == Claim::change_accounts())
 }
 
 /// True if a file already has the content that the config gives it.

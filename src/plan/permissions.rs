@@ -1,7 +1,7 @@
 //! Owner and mode: what is requested, compared with what exists.
 
 use super::op::{Owner, Permissions};
-use super::{Claim, ClaimedResource, Draft, ErrorCode, Failure};
+use super::{Claim, Draft, ErrorCode, Failure};
 use crate::accounts::Space;
 use crate::config::Origin;
 use crate::config::model::NodeOwner;
@@ -130,8 +130,7 @@ pub fn refuse_unknown(
 /// The claim for looking up names.
 pub fn claims(desired: &Permissions) -> Option<Claim> {
     let by_name = |owner: &Owner| matches!(owner, Owner::Name(_));
-    (by_name(&desired.user) || by_name(&desired.group))
-        .then(|| Claim::new(super::Access::Use, ClaimedResource::Accounts))
+    (by_name(&desired.user) || by_name(&desired.group)).then(Claim::use_accounts)
 }
 
 /// Describes what of `desired` the node does not have; empty if it has all. [`Owner::Keep`] and no mode accept any

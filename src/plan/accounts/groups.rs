@@ -1,12 +1,12 @@
 //! Groups of the config.
 
 use super::compare::compare_group;
-use super::{AccountPlanner, accounts_claim, id, non_empty};
+use super::{AccountPlanner, id, non_empty};
 use crate::accounts::{Change, GroupRequest, Space};
 use crate::config::Origin;
 use crate::config::model::PasswdGroup;
 use crate::plan::op::{GroupAct, Subject};
-use crate::plan::{Effect, OpKind, Phase};
+use crate::plan::{Claim, Effect, OpKind, Phase};
 
 impl AccountPlanner<'_, '_> {
     pub(super) fn plan_group(&mut self, index: usize, desired: &PasswdGroup) {
@@ -67,7 +67,7 @@ impl AccountPlanner<'_, '_> {
                     source,
                     result,
                 });
-                let claims = vec![accounts_claim()];
+                let claims = vec![Claim::change_accounts()];
                 self.draft
                     .push(Phase::Accounts, effect, kind, origin, claims);
                 true

@@ -1,7 +1,7 @@
 //! Home directories: whether they are created, moved, handed over or removed.
 
 use super::users::home_refused;
-use super::{AccountPlanner, accounts_claim, non_empty};
+use super::{AccountPlanner, non_empty};
 use crate::accounts::{AccountRefusal, User, UserRecord};
 use crate::config::model::PasswdUser;
 use crate::facts::NodeKind;
@@ -29,7 +29,7 @@ impl AccountPlanner<'_, '_> {
         desired: &PasswdUser,
         home: &str,
     ) -> Result<(HomeAct, Vec<Claim>), ResolveError> {
-        let mut claims = vec![accounts_claim()];
+        let mut claims = vec![Claim::change_accounts()];
         if desired.no_create_home == Some(true) || self.is_special(home) {
             return Ok((HomeAct::Leave, claims));
         }
@@ -51,7 +51,7 @@ impl AccountPlanner<'_, '_> {
         before: &User,
         after: &UserRecord,
     ) -> Result<(HomeAct, Vec<Claim>), AccountRefusal> {
-        let mut claims = vec![accounts_claim()];
+        let mut claims = vec![Claim::change_accounts()];
         if self.is_special(&after.home) {
             return Ok((HomeAct::Leave, claims));
         }

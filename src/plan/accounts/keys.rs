@@ -13,7 +13,7 @@ use crate::facts::{NodeFacts, NodeKind};
 use crate::paths::{ancestors, child, clean, is_at_or_below, parent};
 use crate::plan::op::{SshKeys, Subject};
 use crate::plan::paths::refuse_path;
-use crate::plan::{Access, Claim, ClaimedResource, Effect, OpKind, Phase};
+use crate::plan::{Claim, Effect, OpKind, Phase};
 
 /// Permission to change the entries of a directory.
 const WRITE_AND_SEARCH: u32 = 0o3;
@@ -75,7 +75,7 @@ impl AccountPlanner<'_, '_> {
     }
 
     fn key_claims(&self, home: &str, path: &str) -> Vec<Claim> {
-        let mut claims = vec![Claim::new(Access::Use, ClaimedResource::Accounts)];
+        let mut claims = vec![Claim::use_accounts()];
         claims.extend(self.planned.claims(path));
         if !self.planned.exists(home) {
             claims.push(Claim::use_path(home));

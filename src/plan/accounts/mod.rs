@@ -17,9 +17,7 @@ pub use predicted::PredictedAccounts;
 
 use super::op::{AlreadyRight, Subject};
 use super::paths::PlannedTree;
-use super::{
-    Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Operation, Phase,
-};
+use super::{Draft, Effect, ErrorCode, Failure, OpKind, Operation, Phase};
 use crate::accounts::{AccountFile, AccountRefusal};
 use crate::config::Origin;
 use crate::config::model::{Config, NodeOwner};
@@ -130,10 +128,6 @@ impl AccountPlanner<'_, '_> {
             code: Some(ErrorCode::ACCOUNT),
         });
     }
-}
-
-fn accounts_claim() -> Claim {
-    Claim::new(Access::Change, ClaimedResource::Accounts)
 }
 
 fn id(desired: Option<i64>) -> Option<u32> {

@@ -1,7 +1,7 @@
 //! Users of the config.
 
 use super::compare::{compare_user, hash};
-use super::{AccountPlanner, HandedOver, accounts_claim, id, non_empty};
+use super::{AccountPlanner, HandedOver, id, non_empty};
 use crate::accounts::{AccountRefusal, Change, Space, User, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::PasswdUser;
@@ -39,7 +39,7 @@ impl AccountPlanner<'_, '_> {
         let Some(result) = self.apply_user(&request, &origin) else {
             return;
         };
-        let mut claims = vec![accounts_claim()];
+        let mut claims = vec![Claim::change_accounts()];
         claims.extend(home_act.vacated().map(Claim::make_path));
         let loss = home_act
             .vacated()
@@ -168,7 +168,7 @@ impl AccountPlanner<'_, '_> {
             source,
             ..plain_act(request, result)
         }));
-        let claims = vec![accounts_claim()];
+        let claims = vec![Claim::change_accounts()];
         self.draft
             .push(Phase::Accounts, Effect::Create, kind, origin, claims);
         true
