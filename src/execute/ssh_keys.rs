@@ -6,10 +6,11 @@ use super::{Context, Done};
 use crate::accounts::User;
 use crate::host::TargetRoot;
 use crate::host::accounts::Lookup;
+use crate::host::root::open_resolved;
 use crate::plan::op::SshKeys;
 use anyhow::{Context as _, ensure};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag};
 use nix::sys::stat::{Mode, fchmod, mkdirat};
 use nix::unistd::{Gid, Uid, fchown, setfsgid, setfsuid};
 use std::io::Write;
@@ -119,13 +120,7 @@ fn open(directory: &OwnedFd, path: &str, resolve: ResolveFlag) -> nix::Result<Ow
     let how = OpenHow::new()
         .flags(DIRECTORY)
         .resolve(resolve | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-    // The kernel gives up with EAGAIN when a rename elsewhere races with resolving `..`.
-    loop {
-        match openat2(directory, path, how) {
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            other => return other,
-        }
-    }
+    open_resolved(directory, path, how)
 }
 
 /// Parts of a relative path, each with the path up to it.

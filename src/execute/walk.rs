@@ -1,9 +1,10 @@
 //! Walks a directory tree without recursion and with a single descriptor, however deep the tree is: its owner
 //! decides how deep that is.
 
+use crate::host::root::open_resolved;
 use anyhow::ensure;
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use std::ffi::{CStr, CString};
 use std::os::fd::OwnedFd;
@@ -108,12 +109,7 @@ pub(super) fn open_directory_unless_mounted(parent: &OwnedFd, name: &CStr) -> ni
         | ResolveFlag::RESOLVE_NO_SYMLINKS
         | ResolveFlag::RESOLVE_NO_XDEV;
     let how = OpenHow::new().flags(DIRECTORY).resolve(resolve);
-    loop {
-        match openat2(parent, name, how) {
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            other => return other,
-        }
-    }
+    open_resolved(parent, name, how)
 }
 
 /// Names in a directory.

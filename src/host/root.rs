@@ -3,6 +3,7 @@
 use super::account_names::CachedDatabases;
 use super::regular::open_regular;
 use crate::input;
+use nix::NixPath;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{FileStat, Mode, fchmod, mkdirat};
@@ -136,9 +137,21 @@ fn open_how(
         "" => ".",
         path => path,
     };
-    // The kernel gives up with EAGAIN when a rename elsewhere races with resolving `..`.
+    open_resolved(root, path, how)
+}
+
+/// openat2(2), repeated until it is neither interrupted nor disturbed: the kernel gives up with `EAGAIN` when a rename
+/// elsewhere races with resolving `..`.
+///
+/// # Errors
+/// Any other error of openat2(2).
+pub fn open_resolved<P: NixPath + ?Sized>(
+    directory: &OwnedFd,
+    path: &P,
+    how: OpenHow,
+) -> nix::Result<OwnedFd> {
     loop {
-        match openat2(root, path, how) {
+        match openat2(directory, path, how) {
             Err(Errno::EAGAIN | Errno::EINTR) => {}
             other => return other,
         }
