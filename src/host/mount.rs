@@ -2,12 +2,13 @@
 
 use super::TargetRoot;
 use super::mountinfo::{self, MountEntry};
+use super::root::{UncreatedDirectory, create_directories};
 use super::sys;
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::mount::{MntFlags, MsFlags};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use std::fs::File;
 use std::io::Read;
@@ -41,7 +42,7 @@ pub fn mount(
 ) -> anyhow::Result<()> {
     let target = open_mount_point(root, point)?;
     mount_on(&target, device, format, options, flags).map_err(|cause| {
-        anyhow::anyhow!(
+        anyhow!(
             "cannot mount {} ({format}) at {point}: {cause}",
             device.display()
         )
@@ -125,24 +126,11 @@ fn errno(error: std::io::Error) -> Errno {
 /// # Errors
 /// If one cannot be created; the message names it.
 pub fn create_mount_point(root: &TargetRoot, point: &str) -> anyhow::Result<()> {
-    let mut path = String::new();
-    for part in point.split('/').filter(|part| !part.is_empty()) {
-        let parent = if path.is_empty() {
-            ".".into()
-        } else {
-            path.clone()
-        };
-        path.push('/');
-        path.push_str(part);
-        let created = root
-            .open_at(&parent, OFlag::O_PATH | OFlag::O_DIRECTORY, Mode::empty())
-            .and_then(|parent| mkdirat(&parent, part, Mode::from_bits_truncate(0o755)));
-        match created {
-            Ok(()) | Err(Errno::EEXIST) => {}
-            Err(error) => bail!("cannot create directory {path} for a mount: {error}"),
-        }
-    }
-    Ok(())
+    let refused =
+        |path: &str, cause: Errno| anyhow!("cannot create directory {path} for a mount: {cause}");
+    let directory = root.open().map_err(|cause| refused(point, cause))?;
+    create_directories(&directory, point, |_, _, _| Ok(()))
+        .map_err(|UncreatedDirectory { path, cause }| refused(&path, cause))
 }
 
 /// Opens a mount point. A link on the way is an error: there was none when the mount was planned, and following it
@@ -336,21 +324,11 @@ impl View {
 
     /// Creates the directories that are missing on the way to the point, and remembers them.
     fn create_mount_point(&mut self, point: &str) -> nix::Result<()> {
-        let ends = point.match_indices('/').map(|(at, _)| at).skip(1);
-        for end in ends.chain([point.len()]) {
-            let path = &point[..end];
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-            if name.is_empty() {
-                continue;
-            }
-            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY;
-            let parent = self.root.open_at(parent, flags, Mode::empty())?;
-            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) => self.created.push(path.to_owned()),
-                Err(Errno::EEXIST) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let root = self.root.open()?;
+        create_directories(&root, point, |_, _, path| {
+            self.created.push(path.to_owned());
+            Ok(())
+        })?;
         Ok(())
     }
 }

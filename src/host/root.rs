@@ -85,7 +85,11 @@ impl TargetRoot {
         }
         let directory = match open_directory(&root, parent) {
             Err(Errno::ENOENT) => {
-                create_directories(&root, parent)?;
+                create_directories(&root, parent, |directory, name, _| {
+                    // Sets the mode of the directory that was created, even if something else has its name by now.
+                    let created = open_created(directory, name)?;
+                    fchmod(created, Mode::from_bits_truncate(0o755))
+                })?;
                 open_directory(&root, parent)?
             }
             other => other?,
@@ -168,27 +172,48 @@ fn open_created(parent: &OwnedFd, name: &str) -> nix::Result<OwnedFd> {
     openat(parent, name, flags, Mode::empty())
 }
 
-fn create_directories(root: &OwnedFd, path: &str) -> nix::Result<()> {
-    let path = path.trim_matches('/');
-    let ends = path
-        .match_indices('/')
-        .map(|(at, _)| at)
-        .chain([path.len()]);
-    for end in ends {
-        let (parent, name) = path[..end].rsplit_once('/').unwrap_or((".", &path[..end]));
-        if open_directory(root, &path[..end]).is_ok() {
+/// A directory that cannot be created.
+#[derive(Debug)]
+pub(super) struct UncreatedDirectory {
+    /// Its path.
+    pub path: String,
+    /// The cause.
+    pub cause: Errno,
+}
+
+impl From<UncreatedDirectory> for Errno {
+    fn from(directory: UncreatedDirectory) -> Self {
+        directory.cause
+    }
+}
+
+/// Creates the directories of a path that are missing, each with mode 0755 minus the umask; links are followed inside
+/// the root. `on_creation` is called for each new one with the directory that it is in, its name, and its path.
+pub(super) fn create_directories(
+    root: &OwnedFd,
+    path: &str,
+    mut on_creation: impl FnMut(&OwnedFd, &str, &str) -> nix::Result<()>,
+) -> Result<(), UncreatedDirectory> {
+    let path = format!("/{}", path.trim_matches('/'));
+    let ends = path.match_indices('/').map(|(at, _)| at).skip(1);
+    for end in ends.chain([path.len()]) {
+        let path = &path[..end];
+        let (parent, name) = TargetRoot::split(path);
+        if name.is_empty() || open_directory(root, path).is_ok() {
             continue;
         }
-        let parent = open_directory(root, parent)?;
-        match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-            // Sets the mode of the directory that was created, even if something else has its name by now.
-            Ok(()) => open_created(&parent, name)
-                .and_then(|created| fchmod(&created, Mode::from_bits_truncate(0o755)))?,
-            // Another operation was faster, or it is a dangling link, which the open below reports.
-            Err(Errno::EEXIST) => {}
-            Err(error) => return Err(error),
-        }
-        open_directory(root, &path[..end])?;
+        let created = open_directory(root, parent).and_then(|parent| {
+            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+                Ok(()) => on_creation(&parent, name, path),
+                // Another operation was faster, or it is a dangling link, which fails when it is opened.
+                Err(Errno::EEXIST) => Ok(()),
+                Err(error) => Err(error),
+            }
+        });
+        created.map_err(|cause| UncreatedDirectory {
+            path: path.to_owned(),
+            cause,
+        })?;
     }
     Ok(())
 }
@@ -244,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn parents_are_created() {
+    fn missing_parents_are_created() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let root = TargetRoot::new(dir.path());
         let (_, name) = root.open_parent("/a/b/c").expect("parents can be made");
