@@ -5,11 +5,11 @@
 
 use anyhow::{Context, bail};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
 
 /// Mode of files that may show contents of a config: only their owner can read them.
 pub(crate) const PRIVATE: u32 = 0o600;
@@ -213,8 +213,18 @@ pub(crate) fn write_below(path: &Path, what: &str, text: &[u8]) -> anyhow::Resul
 /// # Errors
 /// If it cannot be created; the message names the directory.
 pub(crate) fn make_directory_of(path: &Path) -> anyhow::Result<()> {
-    let directory: PathBuf = directory_of(path).into();
-    fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))
+    let act = || format!("cannot create {}", directory_of(path).display());
+    make_directory_of_mode(path, 0o777).with_context(act)
+}
+
+/// Creates the directory that a file is in, and its parents, as far as they are missing; all with a mode, minus the
+/// umask.
+pub(crate) fn make_directory_of_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(mode)
+        .create(directory_of(path))
 }
 
 #[cfg(test)]

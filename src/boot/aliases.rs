@@ -2,9 +2,10 @@
 //! distribution may use. udev removes and recreates its own links meanwhile.
 
 use crate::log::{Log, quoted};
-use std::fs::{self, DirBuilder};
+use crate::output::make_directory_of_mode;
+use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 const DIRECTORY: &str = "/run/ignition/dev_aliases";
@@ -40,12 +41,7 @@ fn link_one(directory: &Path, name: &str) -> io::Result<Option<(PathBuf, PathBuf
     if fs::read_link(&alias).is_ok_and(|present| present == node) {
         return Ok(None);
     }
-    if let Some(parent) = alias.parent() {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o750)
-            .create(parent)?;
-    }
+    make_directory_of_mode(&alias, 0o750)?;
     match fs::remove_file(&alias) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

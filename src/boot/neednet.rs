@@ -1,8 +1,8 @@
 //! The flag file that requests a network from the distribution.
 
+use crate::output::make_directory_of_mode;
 use anyhow::Context;
-use std::fs::{self, DirBuilder};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs;
 use std::path::Path;
 
 /// Creates the flag file and its directory.
@@ -11,16 +11,7 @@ use std::path::Path;
 /// If that fails; the error names the file.
 pub(super) fn create(path: &Path) -> anyhow::Result<()> {
     let act = || format!("cannot create {} to ask for a network", path.display());
-    if let Some(parent) = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-    {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(parent)
-            .with_context(act)?;
-    }
+    make_directory_of_mode(path, 0o755).with_context(act)?;
     fs::write(path, "").with_context(act)
 }
 

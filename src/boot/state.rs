@@ -3,12 +3,13 @@
 use crate::config::model::File;
 use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
+use crate::output::make_directory_of_mode;
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// The state file. It has the keys that Ignition writes; unknown ones are ignored.
@@ -102,16 +103,7 @@ impl State {
     /// If it cannot be written; the error names the file.
     pub(crate) fn save(&self, path: &Path) -> anyhow::Result<()> {
         let act = || format!("cannot write state file {}", path.display());
-        if let Some(parent) = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(parent)
-                .with_context(act)?;
-        }
+        make_directory_of_mode(path, 0o700).with_context(act)?;
         let mut text = serde_json::to_vec(self).with_context(act)?;
         text.push(b'\n');
         let mut file = OpenOptions::new()
