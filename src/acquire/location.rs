@@ -41,7 +41,7 @@ pub enum LoadError {
         cause: io::Error,
     },
     /// A URL.
-    #[error("cannot fetch the config: {error}{}", remedy(error))]
+    #[error("cannot fetch the config: {}", .error.with_remedy())]
     Fetch {
         /// The cause.
         error: FetchError,
@@ -65,13 +65,6 @@ impl LoadError {
             }
         )
     }
-}
-
-fn remedy(error: &FetchError) -> String {
-    error
-        .remedy()
-        .map(|r| format!(" ({r})"))
-        .unwrap_or_default()
 }
 
 impl ConfigLocation {

@@ -298,6 +298,14 @@ impl FetchError {
         })
     }
 
+    /// Its text with the remedy in parentheses.
+    pub fn with_remedy(&self) -> String {
+        match self.remedy() {
+            Some(remedy) => format!("{self} ({remedy})"),
+            None => self.to_string(),
+        }
+    }
+
     /// True if the only problem is the missing network.
     pub fn needs_network(&self) -> bool {
         matches!(self, FetchError::NeedsNetwork { .. })

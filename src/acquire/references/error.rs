@@ -20,7 +20,7 @@ pub struct RenderError {
 #[derive(Debug, thiserror::Error)]
 pub enum RenderReason {
     /// A resource cannot be fetched.
-    #[error("cannot fetch the {reference}: {error}{}", remedy(error))]
+    #[error("cannot fetch the {reference}: {}", .error.with_remedy())]
     Fetch {
         /// The reference.
         reference: Box<Reference>,
@@ -127,13 +127,6 @@ impl fmt::Display for Reference {
             None => Ok(()),
         }
     }
-}
-
-fn remedy(error: &FetchError) -> String {
-    error
-        .remedy()
-        .map(|r| format!(" ({r})"))
-        .unwrap_or_default()
 }
 
 /// What is wrong with a referenced text, and what to do, where no finding covers it.
