@@ -2,9 +2,8 @@
 
 use super::spec_table::{ObjectType, ROOT};
 use super::version::{LATEST_VERSION, Version};
+use crate::text::{did_you_mean, most_similar};
 
-/// Names are suggested from this Jaro-Winkler similarity on.
-const MIN_LIKENESS: f64 = 0.8;
 /// Longer keys cannot resemble a known key, and comparing them would take long.
 const MAX_KEY_BYTES: usize = 256;
 
@@ -23,12 +22,11 @@ pub(crate) fn for_unknown_key(
             "`{key}` exists since version {since}, this document is written in {version}"
         ));
     }
-    let did_you_mean =
-        |version| closest(ty, key, version).map(|name| format!("did you mean `{name}`?"));
+    let similar_key = |version| closest(ty, key, version).map(did_you_mean);
     butane_help(ty, key)
         .or_else(|| place_help(ty, key, version).filter(|_| has_one_place(key, version)))
-        .or_else(|| did_you_mean(version))
-        .or_else(|| did_you_mean(LATEST_VERSION))
+        .or_else(|| similar_key(version))
+        .or_else(|| similar_key(LATEST_VERSION))
         .or_else(|| place_help(ty, key, version))
         .or_else(|| butane_place_help(ty, key))
 }
@@ -197,11 +195,9 @@ fn collect_places(
 }
 
 fn closest(ty: &'static ObjectType, key: &str, version: Version) -> Option<&'static str> {
-    let key = key.to_ascii_lowercase();
-    let likeness = |name: &str| strsim::jaro_winkler(&key, &name.to_ascii_lowercase());
-    let scored = ty.fields_in(version).map(|f| (likeness(f.name), f.name));
-    let (score, name) = scored.max_by(|a, b| a.0.total_cmp(&b.0))?;
-    (score >= MIN_LIKENESS).then_some(name)
+    let names = ty.fields_in(version).map(|field| field.name);
+    let candidates = names.map(|name| (name.to_ascii_lowercase(), name));
+    most_similar(&key.to_ascii_lowercase(), candidates)
 }
 
 #[cfg(test)]

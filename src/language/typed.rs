@@ -5,10 +5,8 @@ use super::findings::Remarks;
 use super::node::{MappingEntry, Node, NodeContent, Scalar};
 use super::scalars;
 use crate::config::{Severity, WrittenPaths};
+use crate::text::{did_you_mean, most_similar};
 use std::borrow::Cow;
-
-/// Similarity from which a known key is suggested in the place of an unknown one.
-const MIN_SIMILARITY: f64 = 0.8;
 
 /// An object type: its members.
 #[derive(Debug)]
@@ -200,10 +198,8 @@ impl Decoder<'_> {
         names: impl Iterator<Item = &'static str>,
     ) {
         let message = format!("key `{}` is unknown and has no effect", entry.key);
-        let similarity = |name: &str| strsim::jaro_winkler(&entry.key.to_ascii_lowercase(), name);
-        let closest = names.max_by(|a, b| similarity(a).total_cmp(&similarity(b)));
-        let closest = closest.filter(|name| similarity(name) >= MIN_SIMILARITY);
-        let help = closest.map(|name| format!("did you mean `{name}`?"));
+        let candidates = names.map(|name| (name, name));
+        let help = most_similar(&entry.key.to_ascii_lowercase(), candidates).map(did_you_mean);
         self.report_key(entry, message, help);
     }
 

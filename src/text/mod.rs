@@ -1,4 +1,4 @@
-//! Text utilities: escaping for terminals, timestamps, comparison of names, hexadecimal digits, sizes, kernel command
+//! Text utilities: escaping for terminals, timestamps, comparison and suggestion of names, hexadecimal digits, sizes, kernel command
 //! lines, gzip.
 
 mod escape;
@@ -6,6 +6,7 @@ mod gzip;
 mod hex;
 mod kernel_arguments;
 mod names;
+mod similar;
 mod size;
 pub(crate) mod time;
 
@@ -16,4 +17,5 @@ pub(crate) use gzip::{GZIP_MAGIC, GzipError, MAX_UNPACKED_BYTES, gunzip};
 pub(crate) use hex::hex;
 pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};
 pub(crate) use names::{find_in_turn, is_same_name};
+pub(crate) use similar::{did_you_mean, most_similar};
 pub(crate) use size::human_size;

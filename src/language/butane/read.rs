@@ -6,10 +6,7 @@ use super::variants::Dialect;
 use crate::config::{JsonPath, Severity, WrittenPaths};
 use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent};
-use crate::text::{find_in_turn, is_same_name};
-
-/// Similarity from which a known key is suggested in the place of an unknown one.
-const MIN_SIMILARITY: f64 = 0.8;
+use crate::text::{did_you_mean, find_in_turn, is_same_name, most_similar};
 
 /// Prefix of top-level keys that only hold anchors.
 const ANCHOR_PREFIX: &str = "x-";
@@ -222,12 +219,8 @@ impl ButaneReader<'_> {
             let (variant, version) = (self.dialect.variant.name(), self.dialect.version);
             return Some(format!("variant {variant} {version} does not have it"));
         }
-        let similarity = |field: &ButaneField| strsim::jaro_winkler(field.name, key);
-        let closest = of
-            .fields_in(self.dialect)
-            .filter(|field| similarity(field) >= MIN_SIMILARITY)
-            .max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
-        Some(format!("did you mean `{}`?", closest.name))
+        let candidates = of.fields_in(self.dialect).map(|f| (f.name, f.name));
+        most_similar(key, candidates).map(did_you_mean)
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent, Scalar, Style};
 use crate::language::packed;
+use crate::text::{did_you_mean, most_similar};
 
 /// A text with its offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -340,22 +341,15 @@ pub(super) fn warn_of_unknown_key(
     known: &[&'static str],
     remarks: &mut Remarks,
 ) {
-    /// Similarity from which a name is suggested.
-    const MIN_SIMILARITY: f64 = 0.8;
-    /// No key is longer than this, and comparing long ones takes time.
-    const MAX_KEY_BYTES: usize = 40;
     /// With this many findings, misspelled keys are not the problem.
     const MAX_FINDINGS: usize = 200;
     let message = format!("unknown key `{key}`: it does nothing");
-    let similarity = |name: &&'static str| (strsim::jaro_winkler(key, name), *name);
-    let is_comparable = key.len() <= MAX_KEY_BYTES && remarks.count() < MAX_FINDINGS;
-    let known = if is_comparable { known } else { &[] };
-    let best = known
-        .iter()
-        .map(similarity)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b));
-    match best.filter(|(similarity, _)| *similarity >= MIN_SIMILARITY) {
-        Some((_, name)) => remarks.warn_with_help(at, message, format!("did you mean `{name}`?")),
+    let known = match remarks.count() < MAX_FINDINGS {
+        true => known,
+        false => &[],
+    };
+    match most_similar(key, known.iter().map(|name| (name, name))) {
+        Some(name) => remarks.warn_with_help(at, message, did_you_mean(name)),
         None => remarks.warn(at, message),
     }
 }

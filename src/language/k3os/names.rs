@@ -2,6 +2,7 @@
 
 use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent};
+use crate::text::{did_you_mean, most_similar};
 
 pub(super) struct K3osKey {
     /// In snake_case.
@@ -106,18 +107,9 @@ fn squash(name: &str) -> String {
 
 /// The key most similar to `written`, if it is similar enough.
 pub(super) fn closest(keys: &'static [K3osKey], written: &str) -> Option<&'static str> {
-    /// Similarity from which a name is suggested.
-    const MIN_SIMILARITY: f64 = 0.8;
-    /// No key is longer than this, and comparing long ones takes time.
-    const MAX_KEY_BYTES: usize = 40;
-    if written.len() > MAX_KEY_BYTES {
-        return None;
-    }
     let written = squash(&written.replace('-', "_").to_ascii_lowercase());
-    let names = keys.iter().map(|key| key.name);
-    let ranked = names.map(|name| (strsim::jaro_winkler(&squash(name), &written), name));
-    let best = ranked.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    (best.0 >= MIN_SIMILARITY).then_some(best.1)
+    let candidates = keys.iter().map(|key| (squash(key.name), key.name));
+    most_similar(&written, candidates)
 }
 
 /// `node` with every known key in snake_case; unknown keys are dropped with a warning.
@@ -181,7 +173,7 @@ fn warn_of_unknown_key(entry: &MappingEntry<'_>, of: &'static [K3osKey], remarks
     let best = closest(of, &entry.key).filter(|_| remarks.count() < MAX_FINDINGS);
     match best {
         Some(name) => {
-            remarks.warn_with_help(entry.value.at, message, format!("did you mean `{name}`?"));
+            remarks.warn_with_help(entry.value.at, message, did_you_mean(name));
         }
         None => remarks.warn(entry.value.at, message),
     }

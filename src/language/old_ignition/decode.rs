@@ -6,9 +6,7 @@ use super::version::OldVersion;
 use crate::config::{Severity, WrittenPaths};
 use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent, Scalar, Style};
-
-/// Similarity from which a known name is suggested in the place of an unknown one.
-const MIN_SIMILARITY: f64 = 0.8;
+use crate::text::{did_you_mean, most_similar};
 
 /// `root` as `version` defines it. `paths` are those of the text, for remarks; without them, nothing is reported.
 pub(super) fn decode<'t>(
@@ -184,10 +182,8 @@ impl OldDecoder<'_> {
     }
 
     fn suggestion(&self, shape: &'static OldObjectType, key: &str) -> Option<String> {
-        let similarity = |name: &str| strsim::jaro_winkler(&key.to_ascii_lowercase(), name);
-        let names = shape.fields_in(self.version).map(|f| f.name);
-        let closest = names.max_by(|a, b| similarity(a).total_cmp(&similarity(b)))?;
-        (similarity(closest) >= MIN_SIMILARITY).then(|| format!("did you mean `{closest}`?"))
+        let candidates = shape.fields_in(self.version).map(|f| (f.name, f.name));
+        most_similar(&key.to_ascii_lowercase(), candidates).map(did_you_mean)
     }
 
     fn report_key(
