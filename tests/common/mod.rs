@@ -3,6 +3,7 @@
 
 pub mod boot;
 pub mod folder;
+pub mod gzip;
 pub mod image;
 pub mod language_cases;
 pub mod meaning;

@@ -1,7 +1,8 @@
 //! Responses and bodies, valid and invalid.
 
+use crate::common::gzip::gzipped;
 use crate::common::server::{Server, announce, respond};
-use crate::{assert_fails, fetch, fetcher, get, gzip, packed};
+use crate::{assert_fails, fetch, fetcher, get, gzip};
 use kindling::config::digest::Digest;
 use kindling::fetch::{FetchError, Request, Silent, USER_AGENT};
 use std::io::{self, Write};
@@ -44,16 +45,16 @@ fn bodies_are_complete() {
 
 #[test]
 fn gzip_bodies() {
-    let two = [packed(b"one, "), packed(b"two")].concat();
-    let garbage = [packed(b"one"), b"garbage".to_vec()].concat();
-    let mut bad_sum = packed(b"one");
+    let two = [gzipped(b"one, "), gzipped(b"two")].concat();
+    let garbage = [gzipped(b"one"), b"garbage".to_vec()].concat();
+    let mut bad_sum = gzipped(b"one");
     let length = bad_sum.len();
     bad_sum[length - 6] ^= 1;
-    let half = packed(b"some bytes that are cut")[..20].to_vec();
+    let half = gzipped(b"some bytes that are cut")[..20].to_vec();
     let good: [(Vec<u8>, &[u8]); 3] = [
-        (packed(b"one"), b"one"),
+        (gzipped(b"one"), b"one"),
         (two, b"one, two"),
-        (packed(b""), b""),
+        (gzipped(b""), b""),
     ];
     for (body, expected) in good {
         let server = Server::fixed("200 OK", "", body);
@@ -147,7 +148,7 @@ fn bodies_that_are_always_truncated_are_failures() {
     // With compression, the error still blames the transport.
     let packed_cut = Server::start(|_, stream| {
         announce(stream, 1000);
-        let _ = stream.write_all(&packed(&[b'x'; 400])[..15]);
+        let _ = stream.write_all(&gzipped([b'x'; 400])[..15]);
     });
     let result = fetch(&gzip(packed_cut.url("/x")));
     assert_fails(result, &["the server announced 1000 bytes, 15 came"]);

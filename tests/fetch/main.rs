@@ -24,7 +24,6 @@ mod tls;
 mod zones;
 
 use kindling::fetch::{Compression, FetchError, FetchSummary, Fetcher, Request, Settings, Silent};
-use std::io::Write;
 use std::time::Duration;
 
 /// Long enough for a few attempts on a busy machine.
@@ -56,13 +55,6 @@ fn gzip(url: impl Into<String>) -> Request {
         compression: Compression::Gzip,
         ..Request::get(url)
     }
-}
-
-/// One gzip member.
-fn packed(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).expect("memory takes everything");
-    encoder.finish().expect("memory takes everything")
 }
 
 /// Asserts that `result` is an error and that its text has all `fragments`.

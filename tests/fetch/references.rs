@@ -1,8 +1,9 @@
 //! Configs that refer to configs.
 
 use crate::certificates::{TRUSTED, data_url};
+use crate::common::gzip::gzipped;
 use crate::common::server::{Seen, Server, respond};
-use crate::{assert_fails, packed, settings};
+use crate::{assert_fails, settings};
 use kindling::acquire::first::{First, SourceInfo};
 use kindling::acquire::references::{RenderError, RenderReason, RenderedConfig, render};
 use kindling::config::JsonPath;
@@ -147,7 +148,7 @@ fn compressed_and_verified_configs() {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    let server = Server::fixed("200 OK", "", packed(text.as_bytes()));
+    let server = Server::fixed("200 OK", "", gzipped(text.as_bytes()));
     let entry = |hash: &str| {
         let url = server.url("/c");
         config(

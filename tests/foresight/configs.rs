@@ -1,13 +1,12 @@
 //! Random configs: entries that interact with each other and with the content of a tree.
 
+use crate::common::gzip::gzipped;
 use crate::rng::Rng;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use flate2::{Compression, write::GzEncoder};
 use kindling::config;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256, Sha512};
-use std::io::Write;
 
 /// Paths, few enough to interact.
 pub const PATHS: &[&str] = &[
@@ -367,9 +366,7 @@ fn resource(rng: &mut Rng) -> Value {
     let is_packed = rng.percent(10);
     let bytes = match is_packed {
         true => {
-            let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-            encoder.write_all(text.as_bytes()).expect("memory");
-            let mut bytes = encoder.finish().expect("memory");
+            let mut bytes = gzipped(text);
             if rng.percent(10) {
                 bytes.truncate(bytes.len() / 2);
             }

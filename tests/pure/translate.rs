@@ -1,10 +1,9 @@
 //! `kindling translate`, and the names of other translators: what is written where, and when nothing is written.
 
 use crate::common::folder::Folder;
+use crate::common::gzip::gzipped;
 use crate::common::run::{Ended, KINDLING};
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -231,10 +230,7 @@ fn the_names_of_other_translators_take_their_flags() {
 #[test]
 fn packed_configs_are_read_in_every_language() {
     let desk = Desk::with(&[("a.bu", BUTANE)]);
-    let packed = File::create(desk.path().join("a.bu.gz")).expect("a file");
-    let mut packed = GzEncoder::new(packed, Compression::default());
-    packed.write_all(BUTANE.as_bytes()).expect("written");
-    packed.finish().expect("written");
+    fs::write(desk.path().join("a.bu.gz"), gzipped(BUTANE)).expect("written");
     desk.translate(&["a.bu.gz"]).assert(0, IGNITION, "");
 }
 

@@ -1,7 +1,7 @@
 //! How servers misbehave, and how a run has to end.
 
 use super::server::{Client, Handler};
-use std::io::Write;
+use crate::common::gzip::gzipped;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,12 +61,6 @@ fn responds(name: &'static str, outcome: Outcome, answer: impl Into<Vec<u8>>) ->
 fn response(body: &[u8]) -> Vec<u8> {
     let head = format!("{OK}Content-Length: {}\r\n\r\n", body.len());
     [head.as_bytes(), body].concat()
-}
-
-fn gzip_bytes(body: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(body).expect("memory takes everything");
-    encoder.finish().expect("memory takes everything")
 }
 
 fn with_gzip(behaviour: Behaviour) -> Behaviour {
@@ -468,17 +462,17 @@ fn statuses() -> Vec<Behaviour> {
 fn gzip() -> Vec<Behaviour> {
     use Outcome::Failure;
     let cause = "cannot decompress";
-    let mut wrong_sum = gzip_bytes(b"abc");
+    let mut wrong_sum = gzipped(b"abc");
     let length = wrong_sum.len();
     wrong_sum[length - 6] ^= 1;
-    let garbage = [gzip_bytes(b"abc"), b"garbage".to_vec()].concat();
+    let garbage = [gzipped(b"abc"), b"garbage".to_vec()].concat();
     let body = |name, bytes: Vec<u8>| with_gzip(responds(name, Failure(cause), response(&bytes)));
     // A megabyte of this decompresses to a gigabyte; a server can send it for ever.
-    let bomb = gzip_bytes(&vec![0; 8 << 20]);
+    let bomb = gzipped(vec![0; 8 << 20]);
     vec![
         body("garbage for gzip", b"no gzip at all".to_vec()),
         body("nothing for gzip", Vec::new()),
-        body("half a gzip", gzip_bytes(&[b'x'; 10_000])[..20].to_vec()),
+        body("half a gzip", gzipped([b'x'; 10_000])[..20].to_vec()),
         body("gzip with a wrong sum", wrong_sum),
         body("gzip and garbage", garbage),
         with_gzip(behaviour(

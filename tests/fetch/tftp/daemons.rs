@@ -1,9 +1,10 @@
 //! The TFTP servers in Debian: tftpd-hpa and dnsmasq.
 
 use super::{fetch_with_log, pattern};
+use crate::common::gzip::gzipped;
 use crate::common::namespace;
 use crate::http2::free_port;
-use crate::{assert_fails, fetch, get, gzip, packed};
+use crate::{assert_fails, fetch, get, gzip};
 use kindling::config::digest::Digest;
 use kindling::fetch::Request;
 use std::os::unix::fs::PermissionsExt;
@@ -168,7 +169,7 @@ fn check_daemon(daemon: &Daemon) {
         }
         assert_eq!(pauses, Vec::<String>::new(), "{length} bytes");
     }
-    daemon.put("packed", &packed(b"hello spec\n"));
+    daemon.put("packed", &gzipped(b"hello spec\n"));
     let digest = "sha256-0f430ed07ac54f37ca7ef9689191bf7b92072a721e8076b2c32096324536fadc";
     let request = Request {
         digest: Some(Digest::parse(digest).expect("a digest")),

@@ -1,9 +1,8 @@
 //! Configs in the encodings of clouds.
 
+use crate::common::gzip::gzipped;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::{Compression, write::GzEncoder};
-use std::io::Write;
 
 /// A recognizable config, which must not be in a log.
 pub const CONFIG: &str =
@@ -26,17 +25,11 @@ impl Encoding {
         match self {
             Encoding::Plain => text.into(),
             Encoding::Base64 => base64(text.as_bytes()),
-            Encoding::Base64Gzip => base64(&gzip(text)),
+            Encoding::Base64Gzip => base64(&gzipped(text)),
         }
     }
 }
 
 pub fn base64(bytes: &[u8]) -> Vec<u8> {
     STANDARD.encode(bytes).into()
-}
-
-pub fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).expect("memory");
-    encoder.finish().expect("memory")
 }

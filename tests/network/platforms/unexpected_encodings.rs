@@ -1,9 +1,10 @@
 //! Configs whose encoding is not that of the cloud.
 
 use super::clouds::{AKAMAI, CLOUDS, Cloud};
-use super::encoding::{CONFIG, Encoding, FOUND, base64, gzip};
+use super::encoding::{CONFIG, Encoding, FOUND, base64};
 use super::service::Response;
 use super::{for_each, in_thread};
+use crate::common::gzip::gzipped;
 
 fn clouds_with(encoding: impl Fn(Encoding) -> bool) -> impl Iterator<Item = &'static Cloud> {
     CLOUDS.iter().filter(move |cloud| encoding(cloud.encoding))
@@ -63,7 +64,7 @@ fn base64_may_have_line_breaks() {
 
 #[test]
 fn truncated_gzip_is_an_error() {
-    let packed = gzip(CONFIG);
+    let packed = gzipped(CONFIG);
     for bytes in [&packed[..packed.len() - 4], &packed[..20], &packed[..3]] {
         let cause = format!("the user data of {}: not valid gzip data", AKAMAI.url());
         for_each([&AKAMAI], |cloud| {
@@ -85,13 +86,13 @@ fn gzip_is_always_decompressed() {
     for_each(
         clouds_with(|encoding| encoding == Encoding::Plain),
         |cloud| {
-            assert_found(cloud, gzip(CONFIG));
+            assert_found(cloud, gzipped(CONFIG));
         },
     );
     for_each(
         clouds_with(|encoding| encoding == Encoding::Base64),
         |cloud| {
-            assert_found(cloud, base64(&gzip(CONFIG)));
+            assert_found(cloud, base64(&gzipped(CONFIG)));
         },
     );
 }

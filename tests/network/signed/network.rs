@@ -3,6 +3,7 @@
 use super::makers::{Gpg, Ssh};
 use super::{PLAIN, Verify};
 use crate::common::folder::Folder;
+use crate::common::gzip::gzipped;
 use crate::common::server::{Server, respond};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -240,9 +241,7 @@ fn compressed_configs_are_signed_compressed() {
     let gpg = Gpg::new("ed25519");
     let folder = folder(&gpg);
     let site = Site::new();
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut encoder, PLAIN.as_bytes()).expect("memory");
-    let compressed = encoder.finish().expect("memory");
+    let compressed = gzipped(PLAIN);
     let below = site.server.url("/below.gz");
     let merge = format!("[{{\"source\": \"{below}\", \"compression\": \"gzip\"}}]");
     site.put_signed("/first", &referencing_config("merge", &merge), &gpg);
