@@ -332,7 +332,7 @@ impl Fetcher {
                 opened.map_err(|error| store::s3::with_object(scheme, request, error))
             }
             Scheme::Gs => store::gs::open(&self.stores, &self.http, request, events),
-            Scheme::Tftp => tftp::open(request, self.settings().total_at_the_desk(), events),
+            Scheme::Tftp => tftp::open(request, self.settings().interactive_total(), events),
         }
     }
 }

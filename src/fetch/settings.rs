@@ -76,7 +76,7 @@ impl Settings {
     }
 
     /// The total limit for TFTP: in interactive commands the same as for HTTP, otherwise none.
-    pub(super) fn total_at_the_desk(&self) -> Option<Duration> {
+    pub(super) fn interactive_total(&self) -> Option<Duration> {
         self.fallback_total.and(self.total)
     }
 
