@@ -42,15 +42,15 @@ pub(crate) trait FindingSink: FetchEvents {
 }
 
 /// Prints findings, and fetches that do not succeed at the first attempt, to the terminal.
-struct ConfigFetchEvents;
+pub(crate) struct TerminalEvents;
 
-impl FetchEvents for ConfigFetchEvents {
+impl FetchEvents for TerminalEvents {
     fn event(&self, event: FetchEvent<'_>) {
         print_fetch_problem(event);
     }
 }
 
-impl FindingSink for ConfigFetchEvents {
+impl FindingSink for TerminalEvents {
     fn report(&self, checked: &CheckedConfig<'_>) {
         print(checked);
     }
@@ -74,7 +74,7 @@ pub(crate) fn load(
 ) -> Result<LoadedConfig, ExitError> {
     let fetcher = Fetcher::new(Settings::interactive());
     let fetcher = if offline { fetcher.offline() } else { fetcher };
-    load_for(argument.as_ref(), &fetcher, reading, &ConfigFetchEvents)
+    load_for(argument.as_ref(), &fetcher, reading, &TerminalEvents)
 }
 
 /// Reads, checks and merges a config and those it refers to. `sink` receives the findings; an error ends it.

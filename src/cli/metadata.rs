@@ -2,9 +2,9 @@
 
 use super::duration_arg::{self, TimeLimit};
 use super::exit::{Exit, ExitError};
-use super::load;
+use super::load::TerminalEvents;
 use super::suggested;
-use crate::fetch::{FetchEvent, FetchEvents, Fetcher, Settings};
+use crate::fetch::{Fetcher, Settings};
 use crate::host::namespace;
 use crate::log::{Log, Sink};
 use crate::output::{self, WriteOptions};
@@ -34,15 +34,6 @@ pub(crate) struct MetadataArgs {
     /// Time limit for each document, and for the drive that some platforms have; 0 is none
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration_arg::parse)]
     fetch_timeout: TimeLimit,
-}
-
-/// Prints fetches that do not succeed at the first attempt.
-struct MetadataFetchEvents;
-
-impl FetchEvents for MetadataFetchEvents {
-    fn event(&self, event: FetchEvent<'_>) {
-        load::print_fetch_problem(event);
-    }
 }
 
 /// Obtains the metadata, and prints it or writes it to a file.
@@ -92,7 +83,7 @@ fn obtain(
     let log = Log::new(Sink::Stderr);
     let mut context = FetchContext {
         fetcher: Fetcher::new(Settings::with_fallback_total(timeout)),
-        events: &MetadataFetchEvents,
+        events: &TerminalEvents,
         log: &log,
         config_file: Path::new(""),
         output_files: Vec::new(),
