@@ -19,14 +19,14 @@ const TYPES: [(&str, &str); 5] = [
     ("ef", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"),
 ];
 
-/// Adds disks and file systems.
+/// Adds disks and file systems. `aliases` are names for devices, with the devices.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
+    aliases: &[(String, Text)],
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    let aliases = values::mapping_of_texts(root, "device_aliases", remarks);
     let known = &["table_type", "layout", "overwrite"];
     let disks = root.get("disk_setup").filter(|value| !value.is_null());
     if let Some(value) = disks.filter(|value| !matches!(value.value, NodeContent::Mapping(_))) {
@@ -36,12 +36,12 @@ pub(super) fn convert<'t>(
         );
     }
     for entry in disks.map(Node::entries).unwrap_or_default() {
-        if is_unknown(entry.value.at, &entry.key, &aliases, remarks) {
+        if is_unknown(entry.value.at, &entry.key, aliases, remarks) {
             continue;
         }
         let device = Text {
             at: entry.key_at,
-            text: device_path(&entry.key, &aliases),
+            text: device_path(&entry.key, aliases),
         };
         let setup = values::canonical(entry.value.clone(), known, remarks);
         if let Some(node) = disk(&device, &setup, context, remarks) {
@@ -49,7 +49,7 @@ pub(super) fn convert<'t>(
         }
     }
     for entry in values::mappings(root, "fs_setup", remarks) {
-        if let Some(node) = filesystem(entry, &aliases, context, remarks) {
+        if let Some(node) = filesystem(entry, aliases, context, remarks) {
             assembly.filesystems.push(node);
         }
     }

@@ -104,8 +104,9 @@ fn convert<'t>(
     let mut made = WrittenFiles::new(assembly);
     let files = (&mut *assembly, &mut made);
     write_files::convert(&root, When::First, context, files, remarks);
-    disks::convert(&root, context, assembly, remarks);
-    mounts::convert(&root, assembly, remarks);
+    let aliases = values::mapping_of_texts(&root, "device_aliases", remarks);
+    disks::convert(&root, &aliases, context, assembly, remarks);
+    mounts::convert(&root, &aliases, assembly, remarks);
     host::convert(&root, context, assembly, remarks);
     services::convert(&root, context, assembly, remarks);
     repositories::convert(&root, context, assembly, remarks);

@@ -13,11 +13,14 @@ const DEFAULT_FIELDS: [&str; 6] = ["", "", "auto", "defaults,nofail", "0", "2"];
 /// Option that marks a line as generated from a cloud-config.
 const MARK: &str = "comment=cloudconfig";
 
-/// Adds the lines of `/etc/fstab`.
-pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remarks) {
+/// Adds the lines of `/etc/fstab`. `aliases` are names for devices, with the devices.
+pub(super) fn convert<'t>(
+    root: &Node<'t>,
+    aliases: &[(String, Text)],
+    assembly: &mut Assembly<'t>,
+    remarks: &mut Remarks,
+) {
     let defaults = default_fields(root, remarks);
-    // Problems of the aliases are reported where disks are read.
-    let aliases = values::mapping_of_texts(root, "device_aliases", &mut Remarks::default());
     let mut lines = String::new();
     let mut at = None;
     let entries = root.get("mounts").filter(|value| !value.is_null());
@@ -36,7 +39,7 @@ pub(super) fn convert<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks:
             remarks.warn(entry.at, message);
             continue;
         };
-        if let Some(fields) = line(entry.at, fields, (&defaults, &aliases), remarks) {
+        if let Some(fields) = line(entry.at, fields, (&defaults, aliases), remarks) {
             if fields[1].starts_with('/') && fields[1] != "/" {
                 assembly.add_directory(entry.at, &unescaped(&fields[1]), None, None);
             }
