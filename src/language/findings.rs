@@ -132,11 +132,22 @@ impl Remarks {
         self.add_nested(severity, at, Some(&member), message, help);
     }
 
-    /// Adds a remark about the list at `at`. An unindented YAML list begins at the same offset as its first element.
+    /// Adds a remark about the list at `at`.
     pub(crate) fn about_list(&mut self, severity: Severity, at: u32, message: impl Into<String>) {
+        self.about_value(severity, at, true, message);
+    }
+
+    /// Adds a remark about the value at `at`. An unindented YAML list begins at the same offset as its first element.
+    pub(crate) fn about_value(
+        &mut self,
+        severity: Severity,
+        at: u32,
+        is_list: bool,
+        message: impl Into<String>,
+    ) {
         self.push(severity, at, message.into(), None);
         if let Some(last) = self.0.last_mut() {
-            last.is_outermost = true;
+            last.is_outermost = is_list;
         }
     }
 

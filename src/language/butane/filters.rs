@@ -48,13 +48,9 @@ impl Filter<'_> {
                 "variant {} does not support {what}",
                 self.dialect.variant.name()
             );
-            match tree.value {
-                Value::List(_) => {
-                    self.remarks
-                        .about_list(Severity::Error, tree.at.offset, message);
-                }
-                _ => self.remarks.error(tree.at.offset, message),
-            }
+            let is_list = matches!(tree.value, Value::List(_));
+            self.remarks
+                .about_value(Severity::Error, tree.at.offset, is_list, message);
         }
     }
 

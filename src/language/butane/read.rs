@@ -95,12 +95,9 @@ impl ButaneReader<'_> {
             (kind, value) => {
                 let found = Node { at, value };
                 let message = format!("expected {}, found {}", expected(kind), found.kind());
-                match found.value {
-                    NodeContent::List(_) => {
-                        self.remarks.about_list(Severity::Error, at, message);
-                    }
-                    _ => self.remarks.error(at, message),
-                }
+                let is_list = matches!(found.value, NodeContent::List(_));
+                self.remarks
+                    .about_value(Severity::Error, at, is_list, message);
                 None
             }
         }
