@@ -17,20 +17,20 @@ const LOGIN_DEFS: [&str; 2] = ["/etc/login.defs", "/usr/etc/login.defs"];
 /// Files with the defaults of new users, the first one found counts.
 const USERADD_DEFAULTS: [&str; 2] = ["/etc/default/useradd", "/usr/etc/default/useradd"];
 
-/// Users and groups have separate names and ids.
+/// The kind of an account: users and groups have separate names and ids.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Space {
-    /// User names.
+pub enum AccountKind {
+    /// A user.
     User,
-    /// Group names.
+    /// A group.
     Group,
 }
 
-impl fmt::Display for Space {
+impl fmt::Display for AccountKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Space::User => "user",
-            Space::Group => "group",
+            AccountKind::User => "user",
+            AccountKind::Group => "group",
         })
     }
 }
@@ -194,8 +194,8 @@ impl Databases {
             }
         }
         let nsswitch = text(source, &[NSSWITCH])?;
-        databases.user_layers = layers(source, nsswitch.as_deref(), Space::User)?;
-        databases.group_layers = layers(source, nsswitch.as_deref(), Space::Group)?;
+        databases.user_layers = layers(source, nsswitch.as_deref(), AccountKind::User)?;
+        databases.group_layers = layers(source, nsswitch.as_deref(), AccountKind::Group)?;
         databases.sysusers = Sysusers::read(source)?;
         let login_defs = text(source, &LOGIN_DEFS)?;
         let useradd = text(source, &USERADD_DEFAULTS)?.unwrap_or_default();
@@ -222,8 +222,8 @@ impl Databases {
         source: &S,
         nsswitch: Option<&str>,
     ) -> Result<bool, S::Error> {
-        let users = layers(source, nsswitch, Space::User)?;
-        let groups = layers(source, nsswitch, Space::Group)?;
+        let users = layers(source, nsswitch, AccountKind::User)?;
+        let groups = layers(source, nsswitch, AccountKind::Group)?;
         Ok(users != self.user_layers || groups != self.group_layers)
     }
 
@@ -310,13 +310,13 @@ impl Databases {
     }
 
     /// Refuses to change an entry if that would lose data or have no effect.
-    pub(super) fn check_entry(&self, space: Space, name: &str) -> Result<(), AccountRefusal> {
-        let (files, layers) = match space {
-            Space::User => (
+    pub(super) fn check_entry(&self, kind: AccountKind, name: &str) -> Result<(), AccountRefusal> {
+        let (files, layers) = match kind {
+            AccountKind::User => (
                 [AccountFile::Passwd, AccountFile::Shadow],
                 &self.user_layers,
             ),
-            Space::Group => (
+            AccountKind::Group => (
                 [AccountFile::Group, AccountFile::Gshadow],
                 &self.group_layers,
             ),
@@ -364,10 +364,13 @@ impl Databases {
     // ---- lookups
 
     /// Tables in the order the target consults them; `None` stands for the one in `/etc`.
-    fn tables(&self, space: Space) -> impl Iterator<Item = (Option<&'static str>, &AccountTable)> {
-        let (own, layers) = match space {
-            Space::User => (&self.passwd, &self.user_layers),
-            Space::Group => (&self.group, &self.group_layers),
+    fn tables(
+        &self,
+        kind: AccountKind,
+    ) -> impl Iterator<Item = (Option<&'static str>, &AccountTable)> {
+        let (own, layers) = match kind {
+            AccountKind::User => (&self.passwd, &self.user_layers),
+            AccountKind::Group => (&self.group, &self.group_layers),
         };
         let select = |first: bool| layers.iter().filter(move |l| l.comes_first == first);
         let path = |layer: &'_ ImageDatabase| layer.path;
@@ -377,20 +380,20 @@ impl Databases {
             .chain(select(false).map(move |layer| (Some(path(layer)), &layer.table)))
     }
 
-    fn entry(&self, space: Space, name: &str) -> Option<(Option<&'static str>, &[String])> {
-        let mut tables = self.tables(space);
+    fn entry(&self, kind: AccountKind, name: &str) -> Option<(Option<&'static str>, &[String])> {
+        let mut tables = self.tables(kind);
         tables.find_map(|(path, table)| Some((path, table.entry(name)?)))
     }
 
     /// The id of a user or group.
-    pub fn id(&self, space: Space, name: &str) -> Option<u32> {
-        self.entry(space, name)?.1.get(2)?.parse().ok()
+    pub fn id(&self, kind: AccountKind, name: &str) -> Option<u32> {
+        self.entry(kind, name)?.1.get(2)?.parse().ok()
     }
 
     /// All names of users or groups, with their ids.
-    pub fn ids(&self, space: Space) -> BTreeMap<String, u32> {
+    pub fn ids(&self, kind: AccountKind) -> BTreeMap<String, u32> {
         let mut ids = BTreeMap::new();
-        for (_, table) in self.tables(space) {
+        for (_, table) in self.tables(kind) {
             for fields in table.entries() {
                 if let Some(id) = fields.get(2).and_then(|id| id.parse().ok()) {
                     ids.entry(fields[0].clone()).or_insert(id);
@@ -402,7 +405,7 @@ impl Databases {
 
     /// A user by name.
     pub fn user(&self, name: &str) -> Option<User> {
-        let (layer, fields) = self.entry(Space::User, name)?;
+        let (layer, fields) = self.entry(AccountKind::User, name)?;
         let text = |index: usize| fields.get(index).cloned().unwrap_or_default();
         Some(User {
             name: name.to_owned(),
@@ -418,7 +421,7 @@ impl Databases {
 
     /// A group by name.
     pub fn group(&self, name: &str) -> Option<Group> {
-        let (layer, fields) = self.entry(Space::Group, name)?;
+        let (layer, fields) = self.entry(AccountKind::Group, name)?;
         let text = |index: usize| fields.get(index).map_or("", String::as_str);
         Some(Group {
             name: name.to_owned(),
@@ -431,24 +434,24 @@ impl Databases {
 
     /// The file of the image that has a group; `None` inside if it is `/etc/group`.
     pub(super) fn layer_of_group(&self, name: &str) -> Option<Option<&'static str>> {
-        Some(self.entry(Space::Group, name)?.0)
+        Some(self.entry(AccountKind::Group, name)?.0)
     }
 
     /// Name of the user with an id.
     pub fn user_by_uid(&self, uid: u32) -> Option<&str> {
-        let mut tables = self.tables(Space::User);
+        let mut tables = self.tables(AccountKind::User);
         tables.find_map(|(_, table)| table.name_of(2, uid))
     }
 
     /// Name of the group with an id.
     pub fn group_by_gid(&self, gid: u32) -> Option<&str> {
-        let mut tables = self.tables(Space::Group);
+        let mut tables = self.tables(AccountKind::Group);
         tables.find_map(|(_, table)| table.name_of(2, gid))
     }
 
     /// A user whose primary group has this number, other than `except`.
     pub(super) fn primary_user(&self, gid: u32, except: &str) -> Option<&str> {
-        let tables = self.tables(Space::User);
+        let tables = self.tables(AccountKind::User);
         let mut users = tables.flat_map(|(_, table)| table.numbered(3, gid));
         let user = users.find(|fields| fields[0] != except);
         user.map(|fields| fields[0].as_str())
@@ -457,7 +460,7 @@ impl Databases {
     /// Names of the groups a user is in by supplementary membership.
     pub fn groups_of(&self, user: &str) -> Vec<&str> {
         let mut known = HashSet::new();
-        let tables = self.tables(Space::Group);
+        let tables = self.tables(AccountKind::Group);
         tables
             .flat_map(|(_, table)| table.with_member(3, user))
             .map(|fields| fields[0].as_str())
@@ -467,7 +470,9 @@ impl Databases {
 
     /// Homes of all users but one.
     pub fn other_homes(&self, user: &str) -> impl Iterator<Item = &str> {
-        let users = self.tables(Space::User).flat_map(|(_, t)| t.entries());
+        let users = self
+            .tables(AccountKind::User)
+            .flat_map(|(_, t)| t.entries());
         users
             .filter(move |fields| fields[0] != user)
             .filter_map(|fields| fields.get(5).map(String::as_str))
@@ -478,7 +483,7 @@ impl Databases {
         if let Ok(gid) = group.parse() {
             return Some((self.group_by_gid(gid)?, gid));
         }
-        let (_, fields) = self.entry(Space::Group, group)?;
+        let (_, fields) = self.entry(AccountKind::Group, group)?;
         Some((&fields[0], fields.get(2)?.parse().ok()?))
     }
 }
@@ -501,13 +506,13 @@ fn text<S: DatabaseSource>(source: &S, paths: &[&str]) -> Result<Option<String>,
 fn layers<S: DatabaseSource>(
     source: &S,
     nsswitch: Option<&str>,
-    space: Space,
+    kind: AccountKind,
 ) -> Result<Vec<ImageDatabase>, S::Error> {
-    let order = database_files(nsswitch, space);
+    let order = database_files(nsswitch, kind);
     let own = order.iter().position(|path| path.starts_with("/etc/"));
-    let layout = match space {
-        Space::User => TableLayout::PASSWD,
-        Space::Group => TableLayout::GROUP,
+    let layout = match kind {
+        AccountKind::User => TableLayout::PASSWD,
+        AccountKind::Group => TableLayout::GROUP,
     };
     let mut layers = Vec::new();
     for (at, path) in order.into_iter().enumerate() {
@@ -526,9 +531,9 @@ fn layers<S: DatabaseSource>(
 }
 
 /// Database files in the order the target consults them; the first hit wins.
-fn database_files(nsswitch: Option<&str>, space: Space) -> Vec<&'static str> {
-    let (key, files) = match space {
-        Space::User => (
+fn database_files(nsswitch: Option<&str>, kind: AccountKind) -> Vec<&'static str> {
+    let (key, files) = match kind {
+        AccountKind::User => (
             "passwd",
             [
                 "/etc/passwd",
@@ -536,7 +541,7 @@ fn database_files(nsswitch: Option<&str>, space: Space) -> Vec<&'static str> {
                 "/usr/share/baselayout/passwd",
             ],
         ),
-        Space::Group => (
+        AccountKind::Group => (
             "group",
             [
                 "/etc/group",
@@ -586,7 +591,7 @@ mod tests {
             ),
             (Some("passwd: [NOTFOUND=return] sss"), vec![]),
         ] {
-            assert_eq!(database_files(text, Space::User), want, "{text:?}");
+            assert_eq!(database_files(text, AccountKind::User), want, "{text:?}");
         }
     }
 }

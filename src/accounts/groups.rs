@@ -2,7 +2,7 @@
 
 use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_hash, check_id, check_name};
-use super::{AccountRefusal, Change, Databases, GroupRecord, GroupRequest, Space};
+use super::{AccountKind, AccountRefusal, Change, Databases, GroupRecord, GroupRequest};
 use std::ops::RangeInclusive;
 
 impl Databases {
@@ -18,7 +18,7 @@ impl Databases {
         self.check_files()?;
         check_id(request.gid)?;
         check_hash(request.password_hash.as_deref())?;
-        self.check_entry(Space::Group, &request.name)?;
+        self.check_entry(AccountKind::Group, &request.name)?;
         self.seed();
         let gid = match request.change {
             Change::Create => self.create_group(request)?,

@@ -17,7 +17,7 @@ mod sysusers;
 mod table;
 mod users;
 
-pub use databases::{AccountFile, Databases, Group, Space, User};
+pub use databases::{AccountFile, AccountKind, Databases, Group, User};
 pub use policy::Policy;
 pub use request::{AccountRefusal, Change, GroupRecord, GroupRequest, UserRecord, UserRequest};
 pub use source::{DatabaseLookup, DatabaseSource};

@@ -4,7 +4,8 @@ use super::databases::NO_GROUP_PASSWORD;
 use super::fields::{check_name, check_user};
 use super::table::members;
 use super::{
-    AccountFile, AccountRefusal, Change, Databases, NO_PASSWORD, Space, UserRecord, UserRequest,
+    AccountFile, AccountKind, AccountRefusal, Change, Databases, NO_PASSWORD, UserRecord,
+    UserRequest,
 };
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -28,7 +29,7 @@ impl Databases {
         }
         self.check_files()?;
         check_user(request)?;
-        self.check_entry(Space::User, &request.name)?;
+        self.check_entry(AccountKind::User, &request.name)?;
         self.seed();
         let record = match request.change {
             Change::Create => self.create_user(request),
@@ -213,7 +214,7 @@ impl Databases {
             ));
         }
         for group in &wanted {
-            self.check_entry(Space::Group, group)?;
+            self.check_entry(AccountKind::Group, group)?;
         }
         if only {
             self.check_foreign_groups(user, &wanted)?;

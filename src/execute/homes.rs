@@ -4,7 +4,7 @@ use super::atomic::{PRIVATE, StagedFile, publish_directory};
 use super::ranges;
 use super::removal::remove_tree;
 use super::walk::{self, InodeId, TreeWalk, open_directory};
-use crate::accounts::{Databases, Policy, Space, User, UserRecord};
+use crate::accounts::{AccountKind, Databases, Policy, User, UserRecord};
 use crate::fetch::Silent;
 use crate::host::TargetRoot;
 use crate::host::regular::open_regular;
@@ -278,7 +278,7 @@ fn create_mail(act: &UserAct, databases: &Databases, root: &TargetRoot) -> anyho
     if stat(&spool, name)?.is_some() {
         return Ok(());
     }
-    let group = databases.id(Space::Group, "mail");
+    let group = databases.id(AccountKind::Group, "mail");
     let mode = group.map_or(PRIVATE_MAIL_MODE, |_| SHARED_MAIL_MODE);
     let create = || -> anyhow::Result<()> {
         let mut stage = StagedFile::new(&spool, name, PRIVATE)?;

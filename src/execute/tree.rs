@@ -10,7 +10,7 @@ use super::copies::{self, DigestWriter};
 use super::node_kind::{kind, lstat};
 use super::removal::remove_tree;
 use super::{Context, Done, luks, ranges, walk};
-use crate::accounts::Space;
+use crate::accounts::AccountKind;
 use crate::host::accounts::Lookup;
 use crate::host::regular::open_regular;
 use crate::plan::op::{
@@ -286,17 +286,17 @@ struct ResolvedAttributes {
 
 impl ResolvedAttributes {
     fn of(desired: &Permissions, context: &Context) -> anyhow::Result<Self> {
-        let id = |space, owner: &Owner| match owner {
+        let id = |kind, owner: &Owner| match owner {
             Owner::Keep => Ok(None),
             Owner::Id(id) => Ok(Some(*id)),
-            Owner::Name(name) => match Lookup::new(context.root).id(space, name)? {
+            Owner::Name(name) => match Lookup::new(context.root).id(kind, name)? {
                 Some(id) => Ok(Some(id)),
-                None => bail!("the target has no {space} named {name:?}"),
+                None => bail!("the target has no {kind} named {name:?}"),
             },
         };
         Ok(Self {
-            uid: id(Space::User, &desired.user)?.map(Uid::from_raw),
-            gid: id(Space::Group, &desired.group)?.map(Gid::from_raw),
+            uid: id(AccountKind::User, &desired.user)?.map(Uid::from_raw),
+            gid: id(AccountKind::Group, &desired.group)?.map(Gid::from_raw),
             mode: desired.mode,
         })
     }

@@ -4,7 +4,7 @@
 //! the target's `nsswitch.conf`.
 
 use super::TargetRoot;
-use crate::accounts::{DatabaseLookup, DatabaseSource, Databases, Space, User};
+use crate::accounts::{AccountKind, DatabaseLookup, DatabaseSource, Databases, User};
 use anyhow::Context;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -65,8 +65,8 @@ impl<'r> Lookup<'r> {
 
     /// The id of a user or group; `None` if there is none of that name. `root` always exists: its id is 0 without any
     /// database.
-    pub fn id(&self, space: Space, name: &str) -> anyhow::Result<Option<u32>> {
-        let id = self.databases()?.id(space, name);
+    pub fn id(&self, kind: AccountKind, name: &str) -> anyhow::Result<Option<u32>> {
+        let id = self.databases()?.id(kind, name);
         Ok(id.or_else(|| (name == "root").then_some(0)))
     }
 

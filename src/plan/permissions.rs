@@ -2,7 +2,7 @@
 
 use super::op::{Owner, Permissions};
 use super::{Claim, Draft, ErrorCode, Failure};
-use crate::accounts::Space;
+use crate::accounts::AccountKind;
 use crate::config::Origin;
 use crate::config::model::NodeOwner;
 use crate::facts::NodeFacts;
@@ -41,16 +41,16 @@ impl OwnerNames {
     /// Names of the target after the operations drafted so far.
     pub fn of(draft: &Draft<'_>) -> Self {
         OwnerNames {
-            users: draft.accounts.names(Space::User),
-            groups: draft.accounts.names(Space::Group),
+            users: draft.accounts.names(AccountKind::User),
+            groups: draft.accounts.names(AccountKind::Group),
             creator: creator(draft),
         }
     }
 
-    fn lookup(&self, space: Space, name: &str) -> Option<Option<u32>> {
-        let names = match space {
-            Space::User => &self.users,
-            Space::Group => &self.groups,
+    fn lookup(&self, kind: AccountKind, name: &str) -> Option<Option<u32>> {
+        let names = match kind {
+            AccountKind::User => &self.users,
+            AccountKind::Group => &self.groups,
         };
         // `root` has its id without any database.
         let root = (name == "root").then_some(Some(0));
@@ -58,13 +58,13 @@ impl OwnerNames {
     }
 
     /// The id of a name; `None` if there is none, or its account has been refused.
-    pub fn id(&self, space: Space, name: &str) -> Option<u32> {
-        self.lookup(space, name).flatten()
+    pub fn id(&self, kind: AccountKind, name: &str) -> Option<u32> {
+        self.lookup(kind, name).flatten()
     }
 
     /// True if the name is known, or would be if its account had not been refused.
-    fn is_known(&self, space: Space, name: &str) -> bool {
-        self.lookup(space, name).is_some()
+    fn is_known(&self, kind: AccountKind, name: &str) -> bool {
+        self.lookup(kind, name).is_some()
     }
 }
 
@@ -109,12 +109,14 @@ pub fn refuse_unknown(
     desired: &Permissions,
     origin: impl Fn(&Draft<'_>) -> Option<Origin>,
 ) {
-    for (space, owner) in [(Space::User, &desired.user), (Space::Group, &desired.group)] {
+    for (kind, owner) in [
+        (AccountKind::User, &desired.user),
+        (AccountKind::Group, &desired.group),
+    ] {
         let Owner::Name(name) = owner else { continue };
-        if names.is_known(space, name) {
+        if names.is_known(kind, name) {
             continue;
         }
-        let kind = space;
         let origin = origin(draft);
         draft.refuse(Failure {
             act: "set the owner of".into(),
@@ -139,8 +141,8 @@ pub fn differences(names: &OwnerNames, desired: &Permissions, node: &NodeFacts) 
     if node.fixed_permissions {
         return Vec::new();
     }
-    let owner = owner_difference(names, Space::User, &desired.user, node.uid);
-    let group = owner_difference(names, Space::Group, &desired.group, node.gid);
+    let owner = owner_difference(names, AccountKind::User, &desired.user, node.uid);
+    let group = owner_difference(names, AccountKind::Group, &desired.group, node.gid);
     let mode = desired
         .mode
         .filter(|mode| *mode != node.mode)
@@ -148,12 +150,16 @@ pub fn differences(names: &OwnerNames, desired: &Permissions, node: &NodeFacts) 
     owner.into_iter().chain(group).chain(mode).collect()
 }
 
-fn owner_difference(names: &OwnerNames, space: Space, desired: &Owner, id: u32) -> Option<String> {
-    let kind = space;
+fn owner_difference(
+    names: &OwnerNames,
+    kind: AccountKind,
+    desired: &Owner,
+    id: u32,
+) -> Option<String> {
     match desired {
         Owner::Keep => None,
         Owner::Id(wanted) => (*wanted != id).then(|| format!("{kind} {id} -> {wanted}")),
-        Owner::Name(name) => match names.id(space, name) {
+        Owner::Name(name) => match names.id(kind, name) {
             Some(wanted) if wanted == id => None,
             Some(wanted) => Some(format!("{kind} {id} -> {name} ({wanted})")),
             None => Some(format!("{kind} {id} -> {name}")),

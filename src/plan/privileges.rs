@@ -4,7 +4,7 @@ use super::op::{HomeAct, Owner, Permissions};
 use super::permissions::OwnerNames;
 use super::touched::is_idle;
 use super::{Draft, ErrorCode, Failure, OpKind, Operation, TargetState};
-use crate::accounts::Space;
+use crate::accounts::AccountKind;
 use crate::facts::privileges::{Ids, MountObstacle, Privileges};
 
 const PRIVILEGED: &str = "run kindling as root; a container needs the capability CAP_SYS_ADMIN and loop devices, as privileged ones have";
@@ -52,17 +52,17 @@ fn find_refusal(
     }
     owners(&operation.kind, names)
         .into_iter()
-        .find_map(|(space, id)| {
-            let ids = match space {
-                Space::User => &privileges.users,
-                Space::Group => &privileges.groups,
+        .find_map(|(kind, id)| {
+            let ids = match kind {
+                AccountKind::User => &privileges.users,
+                AccountKind::Group => &privileges.groups,
             };
-            (!ids.contains(id)).then(|| owner_refusal(operation, space, id, ids))
+            (!ids.contains(id)).then(|| owner_refusal(operation, kind, id, ids))
         })
 }
 
 /// The users and groups that an operation makes owners of nodes.
-fn owners(kind: &OpKind, names: &OwnerNames) -> Vec<(Space, u32)> {
+fn owners(kind: &OpKind, names: &OwnerNames) -> Vec<(AccountKind, u32)> {
     match kind {
         OpKind::Directory(act) => of_permissions(&act.permissions, names),
         OpKind::File(act) => of_permissions(&act.permissions, names),
@@ -70,28 +70,31 @@ fn owners(kind: &OpKind, names: &OwnerNames) -> Vec<(Space, u32)> {
             HomeAct::Leave | HomeAct::Remove { .. } => Vec::new(),
             HomeAct::Make { .. } | HomeAct::Move { .. } | HomeAct::HandOver { .. } => {
                 vec![
-                    (Space::User, act.result.uid),
-                    (Space::Group, act.result.gid),
+                    (AccountKind::User, act.result.uid),
+                    (AccountKind::Group, act.result.gid),
                 ]
             }
         },
         OpKind::SshKeys(act) => {
-            let user = names.id(Space::User, &act.user).into_iter();
-            user.map(|id| (Space::User, id)).collect()
+            let user = names.id(AccountKind::User, &act.user).into_iter();
+            user.map(|id| (AccountKind::User, id)).collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn of_permissions(desired: &Permissions, names: &OwnerNames) -> Vec<(Space, u32)> {
-    [(Space::User, &desired.user), (Space::Group, &desired.group)]
-        .into_iter()
-        .filter_map(|(space, owner)| match owner {
-            Owner::Keep => None,
-            Owner::Id(id) => Some((space, *id)),
-            Owner::Name(name) => names.id(space, name).map(|id| (space, id)),
-        })
-        .collect()
+fn of_permissions(desired: &Permissions, names: &OwnerNames) -> Vec<(AccountKind, u32)> {
+    [
+        (AccountKind::User, &desired.user),
+        (AccountKind::Group, &desired.group),
+    ]
+    .into_iter()
+    .filter_map(|(kind, owner)| match owner {
+        Owner::Keep => None,
+        Owner::Id(id) => Some((kind, *id)),
+        Owner::Name(name) => names.id(kind, name).map(|id| (kind, id)),
+    })
+    .collect()
 }
 
 fn mount_refusal(operation: &Operation, why: MountObstacle) -> Failure {
@@ -109,14 +112,14 @@ fn mount_refusal(operation: &Operation, why: MountObstacle) -> Failure {
     Failure::of_operation(ErrorCode::PRIVILEGE, operation, cause.into(), remedy)
 }
 
-fn owner_refusal(operation: &Operation, space: Space, id: u32, ids: &Ids) -> Failure {
+fn owner_refusal(operation: &Operation, kind: AccountKind, id: u32, ids: &Ids) -> Failure {
     let (cause, remedy) = match ids {
         Ids::Mapped(_) => (
-            format!("the user namespace of this process has no {space} {id}"),
+            format!("the user namespace of this process has no {kind} {id}"),
             "run kindling as root, or map more ids into the namespace (unshare --map-auto --map-root-user)",
         ),
         Ids::All | Ids::Own(_) => (
-            format!("this process may not change ownership to {space} {id}"),
+            format!("this process may not change ownership to {kind} {id}"),
             "run kindling as root",
         ),
     };

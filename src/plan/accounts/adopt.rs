@@ -3,7 +3,7 @@
 
 use super::AccountPlanner;
 use super::compare::{compare_group, compare_user};
-use crate::accounts::{AccountRefusal, Change, GroupRequest, Space, UserRequest};
+use crate::accounts::{AccountKind, AccountRefusal, Change, GroupRequest, UserRequest};
 use crate::config::Origin;
 use crate::config::model::{NodeOwner, PasswdUser};
 use crate::plan::Warning;
@@ -59,7 +59,7 @@ impl AccountPlanner<'_, '_> {
     ) -> bool {
         let joined = request.groups.iter();
         for group in joined.chain(&request.primary_group) {
-            if self.draft.accounts.is_refused(Space::Group, group) {
+            if self.draft.accounts.is_refused(AccountKind::Group, group) {
                 return false;
             }
         }
@@ -93,11 +93,11 @@ impl AccountPlanner<'_, '_> {
         for (list, owners) in lists {
             for (index, (user, group)) in owners.into_iter().enumerate() {
                 let place = || format!("$.storage.{list}.{index}");
-                if let Some(name) = self.missing_owner(Space::User, user) {
+                if let Some(name) = self.missing_owner(AccountKind::User, user) {
                     let origin = self.draft.origin(&place());
                     self.adopt_user(name, &origin);
                 }
-                if let Some(name) = self.missing_owner(Space::Group, group) {
+                if let Some(name) = self.missing_owner(AccountKind::Group, group) {
                     let origin = self.draft.origin(&place());
                     self.adopt_group(name, &origin);
                 }
@@ -105,10 +105,10 @@ impl AccountPlanner<'_, '_> {
         }
     }
 
-    fn missing_owner<'o>(&self, space: Space, owner: &'o NodeOwner) -> Option<&'o str> {
+    fn missing_owner<'o>(&self, kind: AccountKind, owner: &'o NodeOwner) -> Option<&'o str> {
         let name = owner.name.as_deref().filter(|name| !name.is_empty())?;
         let databases = &self.draft.accounts.databases;
-        let is_missing = owner.id.is_none() && databases.id(space, name).is_none();
+        let is_missing = owner.id.is_none() && databases.id(kind, name).is_none();
         is_missing.then_some(name)
     }
 

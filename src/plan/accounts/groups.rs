@@ -2,7 +2,7 @@
 
 use super::compare::compare_group;
 use super::{AccountPlanner, id, non_empty};
-use crate::accounts::{Change, GroupRequest, Space};
+use crate::accounts::{AccountKind, Change, GroupRequest};
 use crate::config::Origin;
 use crate::config::model::PasswdGroup;
 use crate::plan::op::{GroupAct, Subject};
@@ -75,7 +75,7 @@ impl AccountPlanner<'_, '_> {
             Err(why) => {
                 self.draft
                     .accounts
-                    .mark_refused(Space::Group, &request.name);
+                    .mark_refused(AccountKind::Group, &request.name);
                 self.refuse(act, format!("group {}", request.name), why, origin);
                 false
             }

@@ -1,7 +1,7 @@
 //! The account databases as they will be after the operations drafted so far.
 
 use crate::accounts::{
-    AccountRefusal, Databases, GroupRecord, GroupRequest, Space, UserRecord, UserRequest,
+    AccountKind, AccountRefusal, Databases, GroupRecord, GroupRequest, UserRecord, UserRequest,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -11,7 +11,7 @@ use std::collections::{HashMap, HashSet};
 pub struct PredictedAccounts {
     /// The databases.
     pub databases: Databases,
-    refused: HashSet<(Space, String)>,
+    refused: HashSet<(AccountKind, String)>,
 }
 
 impl PredictedAccounts {
@@ -40,19 +40,19 @@ impl PredictedAccounts {
     }
 
     /// Records that an account has been refused.
-    pub(super) fn mark_refused(&mut self, space: Space, name: &str) {
-        self.refused.insert((space, name.to_owned()));
+    pub(super) fn mark_refused(&mut self, kind: AccountKind, name: &str) {
+        self.refused.insert((kind, name.to_owned()));
     }
 
     /// True if an account has been refused.
-    pub(super) fn is_refused(&self, space: Space, name: &str) -> bool {
-        self.refused.contains(&(space, name.to_owned()))
+    pub(super) fn is_refused(&self, kind: AccountKind, name: &str) -> bool {
+        self.refused.contains(&(kind, name.to_owned()))
     }
 
     /// All names with their ids; `None` for an account that has been refused.
-    pub(in crate::plan) fn names(&self, space: Space) -> HashMap<String, Option<u32>> {
-        let ids = self.databases.ids(space).into_iter();
-        let refused = self.refused.iter().filter(|(other, _)| *other == space);
+    pub(in crate::plan) fn names(&self, kind: AccountKind) -> HashMap<String, Option<u32>> {
+        let ids = self.databases.ids(kind).into_iter();
+        let refused = self.refused.iter().filter(|(other, _)| *other == kind);
         refused
             .map(|(_, name)| (name.clone(), None))
             .chain(ids.map(|(name, id)| (name, Some(id))))

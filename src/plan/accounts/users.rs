@@ -2,7 +2,7 @@
 
 use super::compare::{compare_user, hash};
 use super::{AccountPlanner, HandedOver, id, non_empty};
-use crate::accounts::{AccountRefusal, Change, Space, User, UserRecord, UserRequest};
+use crate::accounts::{AccountKind, AccountRefusal, Change, User, UserRecord, UserRequest};
 use crate::config::Origin;
 use crate::config::model::PasswdUser;
 use crate::plan::op::{HomeAct, Subject, UserAct};
@@ -27,7 +27,10 @@ impl AccountPlanner<'_, '_> {
             (_, None) => self.create_user(desired, &origin),
             (_, Some(present)) => self.modify_user(desired, &present, &origin),
         }
-        let is_refused = self.draft.accounts.is_refused(Space::User, &desired.name);
+        let is_refused = self
+            .draft
+            .accounts
+            .is_refused(AccountKind::User, &desired.name);
         if !desired.ssh_authorized_keys.is_empty() && !is_refused {
             self.plan_ssh_keys(desired, origin);
         }
@@ -184,7 +187,9 @@ impl AccountPlanner<'_, '_> {
         match self.draft.accounts.apply_user(request) {
             Ok(result) => Some(result),
             Err(why) => {
-                self.draft.accounts.mark_refused(Space::User, &request.name);
+                self.draft
+                    .accounts
+                    .mark_refused(AccountKind::User, &request.name);
                 self.refuse(act, format!("user {}", request.name), why, origin.clone());
                 None
             }
@@ -194,9 +199,9 @@ impl AccountPlanner<'_, '_> {
     /// Marks a user, and the group that would be created with it, as refused for a reason that has been reported.
     fn mark_user_refused(&mut self, desired: &PasswdUser) {
         let accounts = &mut self.draft.accounts;
-        accounts.mark_refused(Space::User, &desired.name);
+        accounts.mark_refused(AccountKind::User, &desired.name);
         if desired.no_user_group != Some(true) && non_empty(&desired.primary_group).is_none() {
-            accounts.mark_refused(Space::Group, &desired.name);
+            accounts.mark_refused(AccountKind::Group, &desired.name);
         }
     }
 }
