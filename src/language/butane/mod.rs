@@ -185,7 +185,7 @@ fn merged_config<'t>(
 ) -> Tree<'t> {
     let dialect = context.dialect;
     let mut own = translate::object(root.clone(), &fields::ROOT, context);
-    let parents = parents(root, context);
+    let parents = generated_configs(root, context);
     let adds_files = adds_files(root);
     let is_plain = !adds_files && parents.is_empty();
     let untouched = match (files, own.get_mut("storage")) {
@@ -225,7 +225,7 @@ fn merged_config<'t>(
 }
 
 /// The configs that sugar generates, over which the user's own is merged.
-fn parents<'t>(root: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Vec<Node<'t>> {
+fn generated_configs<'t>(root: &Node<'t>, context: &mut ButaneContext<'_, '_>) -> Vec<Node<'t>> {
     let storage = root.get("storage");
     let units = storage.and_then(|storage| mounts::units(storage, context));
     let boot = root.get("boot_device").and_then(boot_device::storage);

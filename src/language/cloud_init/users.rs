@@ -203,7 +203,7 @@ fn entries<'t>(
     if names_default && !is_listed {
         list.push((default.clone(), true));
     }
-    let mut list = once_each(list, remarks);
+    let mut list = merge_duplicates(list, remarks);
     list.sort_by_key(|(_, is_default)| *is_default);
     list
 }
@@ -269,7 +269,10 @@ fn entry<'t>(element: &Node<'t>, default: &Node<'t>, remarks: &mut Remarks) -> (
 }
 
 /// Merges all entries of the same account. The earliest value of a key takes precedence.
-fn once_each<'t>(list: Vec<(Node<'t>, bool)>, remarks: &mut Remarks) -> Vec<(Node<'t>, bool)> {
+fn merge_duplicates<'t>(
+    list: Vec<(Node<'t>, bool)>,
+    remarks: &mut Remarks,
+) -> Vec<(Node<'t>, bool)> {
     let mut kept: KeyedList<(Node<'t>, bool)> = KeyedList::default();
     for (index, (entry, is_default)) in list.into_iter().enumerate() {
         let name = match (entry.text_at("name"), is_default) {

@@ -80,7 +80,7 @@ pub(super) fn convert<'t>(
         let Some(file) = file(&entry, context, assembly, remarks) else {
             continue;
         };
-        parents(&file, &mut made.directories, assembly);
+        add_parents(&file, &mut made.directories, assembly);
         let path = file.path.clone();
         if assembly.add_file(file) {
             let message = "an earlier file of the same path is replaced by this one";
@@ -155,9 +155,13 @@ fn above(path: &str) -> impl Iterator<Item = &str> {
     ends.filter_map(move |(end, _)| path.get(..end))
 }
 
-/// Gives the parent directories of `file` to its owner, unless an earlier file or a home is in them. It is not known
+/// Adds the parent directories of `file`, owned by its owner, unless an earlier file or a home is in them. It is not known
 /// which of them exist on the system, so those that may (system trees, parents of homes, homes) are left alone.
-fn parents<'t>(file: &AssembledFile<'t>, made: &mut HashSet<String>, assembly: &mut Assembly<'t>) {
+fn add_parents<'t>(
+    file: &AssembledFile<'t>,
+    made: &mut HashSet<String>,
+    assembly: &mut Assembly<'t>,
+) {
     let top = file.path.split('/').nth(1).unwrap_or_default();
     if SYSTEM_TREES.contains(&top) {
         return;

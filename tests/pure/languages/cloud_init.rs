@@ -87,7 +87,7 @@ fn conventions_are_those_of_the_system() {
 #[test]
 fn chrony_includes_a_file_that_it_does_not_read_by_default() {
     let text = "#cloud-config\nusers: []\nntp: {servers: [n]}\n";
-    for (distribution, is_told) in [
+    for (distribution, is_included) in [
         (Distribution::Suse, false),
         (Distribution::Debian, false),
         (Distribution::Fedora, true),
@@ -104,7 +104,7 @@ fn chrony_includes_a_file_that_it_does_not_read_by_default() {
         assert!(out.contains("  |server n iburst\n"), "{out}");
         let line =
             "file /etc/chrony.conf 644\n  append\n  |include /etc/chrony.d/cloud-init.conf\n";
-        assert_eq!(out.contains(line), is_told, "{distribution:?}\n{out}");
+        assert_eq!(out.contains(line), is_included, "{distribution:?}\n{out}");
     }
 }
 
