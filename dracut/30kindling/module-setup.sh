@@ -98,7 +98,7 @@ trusted_keys() {
         [[ -e $file || -L $file ]] || continue # the pattern itself
         file=${file#"$root"}
         if [[ ! -f $root$file ]]; then
-            dfatal "kindling: $file is not a file with keys; keys in directories below $keys do not count"
+            dfatal "kindling: $file is not a file with keys; keys in subdirectories of $keys are not read"
             exit 1
         fi
         inst_simple "$file"

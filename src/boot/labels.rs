@@ -10,7 +10,7 @@ pub(super) fn decide(facts: &SelinuxFacts, requested: Option<bool>, log: &Log) -
     let labels = relabel::decide(facts, requested);
     if labels == Labels::Off {
         let why = match (requested, facts.has_config) {
-            (Some(false), _) => "IGNITION_SELINUX_RELABEL says so",
+            (Some(false), _) => "IGNITION_SELINUX_RELABEL is false",
             (_, false) => "the target has no /etc/selinux/config",
             _ => "the target says SELINUX=disabled",
         };

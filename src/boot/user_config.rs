@@ -192,7 +192,7 @@ fn render(
         // As in Ignition, an empty referenced config makes the whole config count as empty.
         Err(error) if matches!(*error.reason, RenderReason::Empty { .. }) => {
             engine.log.warning(format_args!(
-                "{}; the whole config counts as empty",
+                "{}; the whole config is treated as empty",
                 error.reason
             ));
             let fetcher = engine.fetcher.clone();

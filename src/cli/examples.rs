@@ -32,7 +32,7 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
         "validate",
         &[
             example(
-                "Judge configs in any languages",
+                "Validate configs in any languages",
                 "validate node.ign web.bu cloud-config.yaml",
             ),
             example("Findings for programs", "validate --format json config.ign"),
@@ -54,7 +54,7 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "explain-migration",
         &[example(
-            "What becomes of a Container Linux Config",
+            "Explain what a migration does to a Container Linux Config",
             "explain-migration old.yaml",
         )],
     ),
@@ -160,7 +160,10 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
         "completions",
         &[example("A script for bash", "completions bash")],
     ),
-    ("man", &[example("All pages into a directory", "man pages")]),
+    (
+        "man",
+        &[example("Write all pages to a directory", "man pages")],
+    ),
     (
         "platform",
         &[example("Which platform this may be", "platform detect")],

@@ -94,7 +94,8 @@ fn prune_object(
             return false;
         }
         if kept && field.name == "mode" && version < Version::V3_6 && has_special_bits(tree) {
-            let message = "the special bits of a mode count since version 3.6.0".to_owned();
+            let message =
+                "the special bits of a mode have an effect since version 3.6.0".to_owned();
             findings.push(inexpressible(message, Some(path)));
             return false;
         }

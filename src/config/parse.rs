@@ -59,7 +59,7 @@ pub fn parse(source: &str, text: &[u8]) -> ParseResult {
 fn read_in_one_pass<'t>(text: &'t [u8], lines: &Lines) -> Option<(Version, Reading<'t>)> {
     let version = leading_version(text)?;
     let reading = read(text, lines, &ROOT, version).ok()?;
-    // The key may be repeated, and the last one counts.
+    // The key may be repeated, and the last one is used.
     let ignition = reading.root.member("ignition")?;
     let is_confirmed = Version::parse(ignition.member_text("version")).ok() == Some(version);
     let is_sound = reading.shadowed.is_empty() && matches!(ignition.value, Value::Object(_));

@@ -313,7 +313,7 @@ impl<R: Read + Seek> Read for ArrayHead<'_, R> {
         target.fill(0);
         let mut part = vec![0; count];
         for ((member, offset), scale) in chunk.sources {
-            let missing = || io::Error::new(io::ErrorKind::NotFound, "a member is not there");
+            let missing = || io::Error::new(io::ErrorKind::NotFound, "a member is missing");
             let device = self.members.get_mut(member).ok_or_else(missing)?;
             device.seek(SeekFrom::Start(offset))?;
             device.read_exact(&mut part)?;

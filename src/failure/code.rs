@@ -107,10 +107,10 @@ codes! {
         "The server refuses the file, or does not answer. It answers from a port of its own, which firewalls often do not \
          let through.",
         ["check that the server has the file and that it may be read", "allow UDP from every port of the server"];
-    OBJECT_STORE = 211, "an object store does not give the object",
+    OBJECT_STORE = 211, "an object store does not provide the object",
         "A bucket or key does not exist, or neither the role of this machine nor the public may read it.",
         ["check bucket, key and region", "check the role or service account of the machine, and its permission to read"];
-    BAD_REQUEST = 212, "the config asks for something that cannot be requested",
+    BAD_REQUEST = 212, "the config requests something that cannot be fetched",
         "A URL, header, digest or compression of the config is malformed, or of a scheme that is not supported.",
         ["correct it where the message says it was requested"];
     AUTHORITIES = 213, "certificate authorities cannot be used",
@@ -137,7 +137,7 @@ codes! {
          "set resize to let a partition grow",
          "compare with `sgdisk --print` or `lsblk`"];
     ARRAY = 305, "an array cannot be created or used",
-        "Members are missing, damaged or of another array, the level needs more of them, or the name is not possible.",
+        "Members are missing, damaged or of another array, the level needs more of them, or the name is not valid.",
         ["run `mdadm --examine` on each member", "erase members that are free to be used: `wipefs -a`"];
     VOLUME = 306, "an encrypted volume cannot be created or opened",
         "The key does not open it, it is another volume than the config describes, or what binds it (TPM, Tang, CEX) is missing.",
@@ -161,13 +161,13 @@ codes! {
         "It is too long, leads through something that is not a directory, follows links without end, or is a name that kindling \
          keeps for a file of its own. Links never lead out of the target.",
         ["look at each part of the path with `namei -l`", "correct the path, or the link in its way"];
-    READ_ONLY = 403, "the place cannot be written to",
+    READ_ONLY = 403, "the path cannot be written to",
         "The file system is mounted read-only, or the file is immutable or append-only.",
         ["mount it with write access", "remove the attribute: `chattr -i FILE`", "choose another path"];
     PERMISSIONS = 404, "owner or mode cannot be set",
         "The file system keeps neither owners nor modes (FAT), or the named user or group does not exist.",
         ["leave out user, group and mode there", "create the user or group in the config"];
-    NO_TARGET_FILE_SYSTEM = 405, "no file system is there to write to",
+    NO_TARGET_FILE_SYSTEM = 405, "there is no file system to write to",
         "The config writes to a path that none of its file systems holds, and the run has no tree besides.",
         ["add a file system with the path `/`", "apply to a tree with --root"];
     LABELS = 406, "SELinux labels cannot be set",
@@ -197,7 +197,7 @@ codes! {
         "crypttab, presets, mdadm.conf and others have a line per entry, in which blanks, colons or control characters would \
          begin something else.",
         ["correct the value where the message says it was requested"];
-    PRIVILEGE = 701, "the process may not do this",
+    PRIVILEGE = 701, "the process lacks a permission",
         "It lacks a capability, an id in its user namespace, loop devices, or /proc.",
         ["run kindling as root", "give the container the capability that is named", "see docs/confined.md for what works where"];
     PROGRAM_MISSING = 702, "a program or a driver is missing",
@@ -206,7 +206,7 @@ codes! {
     COMMAND_FAILED = 703, "a program that was started failed",
         "The message has its status and the end of what it said.",
         ["run the command by hand, as the message has it"];
-    ORDER = 704, "operations depend on each other in a circle",
+    ORDER = 704, "operations depend on each other in a cycle",
         "No order of the operations satisfies all dependencies. This is a bug in kindling; no config should cause it.",
         ["report it with the config"];
 }

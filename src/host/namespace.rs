@@ -58,7 +58,7 @@ fn leave_chroot_and_receive_only() -> anyhow::Result<()> {
     let root = open_directory("/")?;
     let working_directory = open_directory(".")?;
     let below = directory_below_root()?;
-    chroot(&below).context("cannot look outside of the chroot(8) this runs in")?;
+    chroot(&below).context("cannot examine the system outside of the chroot of this process")?;
     let result = climb_to_outermost_root(&root).and_then(|()| receive_only("."));
     fchdir(&root).and_then(|()| chroot("."))?;
     fchdir(&working_directory)?;

@@ -77,7 +77,7 @@ impl VersionShape {
                 members.push((field, self.value(entry.value.take(), field.kind)));
             }
         }
-        // Put them in the order of the table, which is that of its addresses. Of repeated members the last one counts.
+        // Put them in the order of the table, which is that of its addresses. Of repeated members the last one is used.
         members.sort_by_key(|(field, _)| std::ptr::from_ref(*field).addr());
         members.dedup_by(|later, earlier| {
             let is_same = std::ptr::eq(later.0, earlier.0);

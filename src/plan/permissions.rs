@@ -121,7 +121,7 @@ pub fn refuse_unknown(
         draft.refuse(Failure {
             act: "set the owner of".into(),
             object: object(),
-            cause: format!("the target has no {kind} {name:?} and the config makes none"),
+            cause: format!("the target has no {kind} {name:?} and the config does not create it"),
             origin,
             remedy: format!("add the {kind} to the config, or give its number as `id`"),
             code: Some(ErrorCode::PERMISSIONS),

@@ -38,7 +38,7 @@ pub enum KeyError {
     },
     /// There is a directory among the files with keys.
     #[error(
-        "cannot read trusted keys from {}: it is a directory; move its files up: keys in directories below do not count",
+        "cannot read trusted keys from {}: it is a directory; move its files up: keys in subdirectories are not read",
         .path.display()
     )]
     Nested {

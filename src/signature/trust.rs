@@ -25,7 +25,7 @@ pub enum Untrusted {
     #[error("it has no signature ({0})")]
     Missing(String),
     /// Its signature is not accepted.
-    #[error("its signature does not count: {0}")]
+    #[error("its signature is not accepted: {0}")]
     Signature(#[from] SignatureError),
     /// It does not have the digest on the kernel command line.
     #[error(

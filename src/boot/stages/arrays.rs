@@ -19,7 +19,7 @@ pub(super) fn describe(context: &StageContext<'_>) -> anyhow::Result<Vec<Array>>
         match array(index, raid, &members) {
             Some(array) => arrays.push(array),
             None => context.log.warning(format_args!(
-                "array {:?} gets no line in mdadm.conf: its members say nothing about it",
+                "array {:?} gets no line in mdadm.conf: its members have no metadata of it",
                 raid.name
             )),
         }

@@ -117,7 +117,7 @@ fn offline(context: &StageContext<'_>) -> StageResult {
             ..StageResult::default()
         },
         Err(error) => StageResult::failed(StageFailure::of(
-            "judge the resources of the config",
+            "check the resources of the config",
             &error.into(),
         )),
     }

@@ -75,7 +75,7 @@ fn is_live(log: &Log) -> bool {
                 .is_none()
             {
                 log.notice(format_args!(
-                    "no program {LIVE_PROGRAM}; taken for a system that lasts"
+                    "no program {LIVE_PROGRAM}; assuming that this is not a live system"
                 ));
             }
             false

@@ -157,7 +157,7 @@ impl Imds<'_> {
         };
         match response.status.as_u16() {
             200 => Ok(String::from_utf8(response.body).ok()),
-            400 => Err(format!("it gives no token: {}", response.status)),
+            400 => Err(format!("it provides no token: {}", response.status)),
             _ => Ok(None),
         }
     }

@@ -108,7 +108,7 @@ impl ButaneReader<'_> {
             Int::Exact(number) => number,
             Int::Truncated(number) => {
                 let message =
-                    format!("expected an integer, found a fraction; it counts as {number}");
+                    format!("expected an integer, found a fraction; it is read as {number}");
                 self.remarks.warn(at, message);
                 number
             }

@@ -29,7 +29,8 @@ pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
             variant.title(),
             system.title()
         );
-        let help = "what it makes may not fit this system; write it in the variant of the system";
+        let help =
+            "its output may not suit this system; write the config in the variant of the system";
         context.remarks.warn_with_help(at, message, help);
     }
     let is_applied = context.surroundings.is_boot || system != Distribution::Unknown;

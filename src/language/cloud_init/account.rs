@@ -165,7 +165,7 @@ fn add_groups<'t>(
             // An existing group is left as it is.
             assembly.add_group(group.at, &group.text);
         } else if !BASE_GROUPS.contains(&&*group.text) {
-            let message = format!("the group {} is not made and not known", group.text);
+            let message = format!("the group {} is neither known nor created", group.text);
             let help = "add it to `groups`, or leave `create_groups` out";
             remarks.error_with_help(group.at, message, help);
         }

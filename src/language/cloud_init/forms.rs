@@ -216,7 +216,7 @@ impl UserDataParts {
             }
         };
         for repeated in &document.repeated {
-            let message = format!("duplicate key `{}`; the last one counts", repeated.key);
+            let message = format!("duplicate key `{}`; the last one is used", repeated.key);
             remarks.warn(body.places.of(repeated.later), message);
         }
         if let Some(second) = document.second_document {

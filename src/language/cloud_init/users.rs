@@ -287,7 +287,7 @@ fn merge_duplicates<'t>(
         for member in entry.entries().iter().filter(|member| member.key != "name") {
             if earlier.get(&member.key).is_some() {
                 let message = format!(
-                    "an earlier entry of {name} has `{}`, which counts",
+                    "an earlier entry of {name} has `{}`, which takes precedence",
                     member.key
                 );
                 remarks.warn(member.value.at, message);

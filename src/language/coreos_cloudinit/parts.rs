@@ -225,7 +225,7 @@ impl PartReader<'_> {
             }
         };
         for repeated in &document.repeated {
-            let message = format!("duplicate key `{}`; the last one counts", repeated.key);
+            let message = format!("duplicate key `{}`; the last one is used", repeated.key);
             self.remarks.warn(place(repeated.later), message);
         }
         if let Some(at) = document.second_document {

@@ -40,7 +40,7 @@ pub(crate) fn read<'t>(
     };
     let mut remarks = Remarks::default();
     for repeated in &document.repeated {
-        let message = format!("duplicate key `{}`; the last one counts", repeated.key);
+        let message = format!("duplicate key `{}`; the last one is used", repeated.key);
         remarks.warn(repeated.later, message);
     }
     if let Some(at) = document.second_document {

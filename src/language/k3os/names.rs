@@ -115,7 +115,7 @@ pub(super) fn closest(keys: &'static [K3osKey], written: &str) -> Option<&'stati
 /// `node` with every known key in snake_case; unknown keys are dropped with a warning.
 ///
 /// A key in two spellings is an error, since it was never defined which one counts; the same spelling twice is a
-/// warning, and the last one counts. Keys without a value are kept, since they remove what an earlier source states;
+/// warning, and the last one is used. Keys without a value are kept, since they remove what an earlier source states;
 /// [`without_nulls`] drops them once all sources are merged.
 pub(super) fn canonical<'t>(
     node: Node<'t>,

@@ -16,7 +16,7 @@ pub(super) fn directories<'t>(
         let (last, first) = (group.last()?, group.first()?);
         for directory in group.iter().skip(1) {
             let message = format!("duplicate directory {}; the entries are merged", last.path);
-            let help = "merge the entries; the last mode and owner count";
+            let help = "merge the entries; the last mode and owner are used";
             step.warn_of_merge(directory.node.at, first.node.at, message, help);
         }
         let mut out = nodes::base_node(step, last);
@@ -33,7 +33,7 @@ pub(super) fn directories<'t>(
     translated.collect()
 }
 
-/// Translates links; of those with the same path, the last one counts.
+/// Translates links; of those with the same path, the last one is used.
 pub(super) fn links<'t>(
     step: &mut OldTranslation<'_>,
     list: &[PlacedNode<'_, 't>],
@@ -45,7 +45,7 @@ pub(super) fn links<'t>(
         for link in group.iter().skip(1) {
             let (at, other) = (link.node.at, first.node.at);
             if link.node.is_true("overwrite") {
-                let message = format!("duplicate link {}; the last one counts", link.path);
+                let message = format!("duplicate link {}; the last one is used", link.path);
                 step.warn_of_merge(at, other, message, "remove one of them");
             } else {
                 let message = format!("duplicate link {}", link.path);

@@ -47,7 +47,7 @@ pub(super) struct FilesystemNames<'n, 't> {
     defined: Vec<&'n str>,
     /// True if other configs may use these names and define more.
     are_shared: bool,
-    /// File systems of the configs that refer to this one, by name. Of repeated names, the last one counts.
+    /// File systems of the configs that refer to this one, by name. Of repeated names, the last one is used.
     inherited: HashMap<String, String>,
 }
 
@@ -208,7 +208,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         Prefix::Volume(index)
     }
 
-    /// Defines the name of a file system. Of two with the same name, the last one counts.
+    /// Defines the name of a file system. Of two with the same name, the last one is used.
     fn define(&mut self, step: &mut OldTranslation<'_>, filesystem: &'n Node<'t>, prefix: Prefix) {
         let name = filesystem.text_of("name");
         if name.is_empty() {
@@ -217,7 +217,7 @@ impl<'n, 't> FilesystemNames<'n, 't> {
         let at = filesystem.at_of("name");
         let is_repeated = self.prefixes.insert(name, prefix).is_some();
         if is_repeated {
-            let message = format!("another file system is called `{name}`; this one counts");
+            let message = format!("another file system is called `{name}`; this one is used");
             step.warn(at, message, "give each file system a name of its own");
         } else {
             self.defined.push(name);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 const MODE: i64 = 0o644;
 
-/// Translates the units and their drop-ins to files. Of those with the same path, the last one counts.
+/// Translates the units and their drop-ins to files. Of those with the same path, the last one is used.
 pub(super) fn files<'t>(step: &mut OldTranslation<'_>, networkd: &Node<'t>) -> Vec<Node<'t>> {
     let mut files: Vec<Node<'t>> = Vec::new();
     let mut index_of: HashMap<String, usize> = HashMap::new();
@@ -25,7 +25,7 @@ pub(super) fn files<'t>(step: &mut OldTranslation<'_>, networkd: &Node<'t>) -> V
                 files.push(file);
             }
             Some(earlier) => {
-                let message = format!("{path} is written twice; the last one counts");
+                let message = format!("{path} is written twice; the last one is used");
                 step.warn_of_merge(node.at, earlier.at, message, "remove one of them");
                 *earlier = file;
             }

@@ -200,7 +200,7 @@ impl<'n, 't> OldUnit<'n, 't> {
         if is_enabled && step.is_since(node, OldVersion::V2_1) {
             let at = node.at_of("enable");
             if node.flag_of("enabled") == Some(false) {
-                let message = "`enable` contradicts `enabled`, which counts";
+                let message = "`enable` contradicts `enabled`, which takes precedence";
                 step.warn(at, message, "remove `enable`");
             } else {
                 step.warn(at, "`enable` is deprecated", "use `enabled`");

@@ -138,7 +138,7 @@ fn platform_configs_have_an_embedded_signature() {
     let mut changed = signed.clone();
     changed[PLAIN.len() - 3] ^= 1;
     machine.0.put("config.ign", changed);
-    machine.assert_refused(&["is not trusted: its signature does not count"]);
+    machine.assert_refused(&["is not trusted: its signature is not accepted"]);
     // A config for another program, with which the machine would boot without a config, is not accepted either.
     machine.0.put("cmdline", "flatcar.first_boot=1");
     machine.0.put("config.ign", "#cloud-config\nusers: []\n");

@@ -132,7 +132,7 @@ fn untrusted_signatures() {
             ssh.sign(b"something else"),
             "not over these bytes",
         ),
-        ("a changed signature", changed, "does not count"),
+        ("a changed signature", changed, "is not accepted"),
         (
             "another namespace",
             ssh.sign_for("file", text),

@@ -133,7 +133,7 @@ fn references_of_a_signed_config_must_be_signed() {
         );
         folder
             .verify(&[&url])
-            .is(1, &["/below is not trusted: its signature does not count"]);
+            .is(1, &["/below is not trusted: its signature is not accepted"]);
         site.put_signed("/below", PLAIN, &gpg);
         folder
             .verify(&[&url])

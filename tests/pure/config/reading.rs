@@ -24,7 +24,7 @@ fn storage(members: &str) -> Value {
 #[test]
 fn repeated_keys() {
     let cases = [
-        // Scalars: the last one counts, and null unsets an optional one.
+        // Scalars: the last one is used, and null unsets an optional one.
         (
             r#""storage":{"files":[{"path":"/a","mode":1,"mode":2}]}"#,
             json!({"path": "/a", "mode": 2}),

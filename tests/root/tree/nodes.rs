@@ -679,8 +679,8 @@ fn owners_by_name() {
     assert_eq!(
         refusals,
         [
-            "cannot set the owner of file /c: the target has no user \"nobody\" and the config makes none",
-            "cannot set the owner of file /c: the target has no group \"old\" and the config makes none",
+            "cannot set the owner of file /c: the target has no user \"nobody\" and the config does not create it",
+            "cannot set the owner of file /c: the target has no group \"old\" and the config does not create it",
         ]
     );
 }
