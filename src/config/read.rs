@@ -13,6 +13,7 @@ use super::suggest;
 use super::tree::{MismatchedValue, Place, Tree, Value};
 use super::type_check;
 use super::version::Version;
+use crate::text::folds_to;
 use std::borrow::Cow;
 
 /// Texts in place of another type are kept for messages up to this length in bytes.
@@ -345,17 +346,6 @@ impl<'a> ObjectMembers<'a> {
         self.found.sort_by_key(|(f, _)| rank(f.name));
         self.found
     }
-}
-
-/// True if `key` is `name` except for letter case. Names are ASCII, and the only other characters
-/// that fold to ASCII letters are the long s and the Kelvin sign.
-fn folds_to(key: &str, name: &str) -> bool {
-    let fold = |c: char| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
-    key.chars().map(fold).eq(name.chars().map(fold))
 }
 
 fn mismatched_value(start: Start<'_>) -> MismatchedValue {

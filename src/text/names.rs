@@ -9,6 +9,17 @@ pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
             || one.as_bytes().first() == other.as_bytes().first() && one == other)
 }
 
+/// True if `key` equals `name` except for letter case. Names are ASCII, and the only other characters that fold to
+/// ASCII letters are the long s and the Kelvin sign.
+pub(crate) fn folds_to(key: &str, name: &str) -> bool {
+    let fold = |c: char| match c {
+        '\u{17f}' => 's',
+        '\u{212a}' => 'k',
+        c => c.to_ascii_lowercase(),
+    };
+    key.chars().map(fold).eq(name.chars().map(fold))
+}
+
 /// Finds the first matching item at or after index `next`, or else before it, and sets `next` to the following index.
 /// Lookups in roughly the order of the items take one step each.
 #[inline(always)]
@@ -36,6 +47,12 @@ mod tests {
         let text = String::from("path mode");
         assert!(is_same_name("path", &text[..4]) && is_same_name("", ""));
         assert!(!is_same_name("path", "pat") && !is_same_name("mode", "move"));
+    }
+
+    #[test]
+    fn letter_case_is_folded() {
+        assert!(folds_to("FILE\u{17f}", "files") && folds_to("\u{212a}ey", "KEY"));
+        assert!(!folds_to("file", "files") && !folds_to("\u{e4}", "\u{c4}"));
     }
 
     #[test]

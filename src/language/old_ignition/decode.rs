@@ -6,7 +6,7 @@ use super::version::OldVersion;
 use crate::config::{Severity, WrittenPaths};
 use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent, Scalar, Style};
-use crate::text::{did_you_mean, most_similar};
+use crate::text::{did_you_mean, folds_to, most_similar};
 
 /// `root` as `version` defines it. `paths` are those of the text, for remarks; without them, nothing is reported.
 pub(super) fn decode<'t>(
@@ -235,17 +235,6 @@ fn replace<'t>(earlier: &mut Node<'t>, later: Node<'t>) {
         (_, value) => earlier.value = value,
     }
     earlier.at = later.at;
-}
-
-/// True if `key` equals `name` except for letter case. Names are ASCII, and the only other characters that fold to
-/// ASCII letters are the long s and the Kelvin sign.
-fn folds_to(key: &str, name: &str) -> bool {
-    let fold = |c: char| match c {
-        '\u{17f}' => 's',
-        '\u{212a}' => 'k',
-        c => c.to_ascii_lowercase(),
-    };
-    key.chars().map(fold).eq(name.chars().map(fold))
 }
 
 #[cfg(test)]
