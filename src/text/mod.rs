@@ -14,7 +14,7 @@ pub(crate) use escape::{escaped, escaped_json, escaped_lines, is_unprintable};
 #[cfg(test)]
 pub(crate) use gzip::gzip;
 pub(crate) use gzip::{GZIP_MAGIC, GzipError, MAX_UNPACKED_BYTES, gunzip};
-pub(crate) use hex::hex;
+pub(crate) use hex::{hex, is_guid};
 pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};
 pub(crate) use names::{find_in_turn, folds_to, is_same_name};
 pub(crate) use similar::{did_you_mean, most_similar};

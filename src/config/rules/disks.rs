@@ -3,6 +3,7 @@
 use super::{Rules, non_empty};
 use crate::config::model::{Disk, Partition};
 use crate::config::path::Path;
+use crate::text::is_guid;
 use std::collections::HashMap;
 
 /// Maximum length of a GPT partition name in bytes of UTF-8.
@@ -145,9 +146,4 @@ fn check_guid(rules: &mut Rules, guid: &Option<String>, path: &Path<'_>) {
         let help = "write 8-4-4-4-12 hexadecimal digits, without braces".into();
         rules.error_with_help(path, "not a GUID", help);
     }
-}
-
-fn is_guid(text: &str) -> bool {
-    let lengths = text.split('-').map(str::len);
-    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }

@@ -5,6 +5,7 @@ use super::step::{FirstOffsets, OldTranslation};
 use super::version::OldVersion;
 use crate::language::node::Node;
 use crate::language::surroundings::SectorBytes;
+use crate::text::is_guid;
 
 /// Assumed size of a logical sector. That of the machine is unknown where a config is translated.
 const DEFAULT_SECTOR_BYTES: i64 = 512;
@@ -210,11 +211,6 @@ fn check_partition(step: &mut OldTranslation<'_>, partition: &Node<'_>) {
             step.error_with_help(partition.at_of(key), "not a GUID", help);
         }
     }
-}
-
-fn is_guid(text: &str) -> bool {
-    let lengths = text.split('-').map(str::len);
-    lengths.eq([8, 4, 4, 4, 12]) && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())
 }
 
 fn translate_partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) -> Node<'t> {
