@@ -1,5 +1,6 @@
 //! Contents of files that are packed in base64 and gzip.
 
+use super::node::Scalar;
 use crate::text::{self, GzipError, MAX_UNPACKED_BYTES};
 use base64::Engine;
 use base64::alphabet::STANDARD;
@@ -42,6 +43,17 @@ pub(crate) fn packing(encoding: &str) -> Option<Packing> {
         _ => return None,
     };
     Some(Packing { is_base64, is_gzip })
+}
+
+/// The bytes that a scalar stands for whose text is `text`: a value tagged as binary is base64.
+pub(crate) fn bytes_of_scalar(
+    scalar: Option<&Scalar<'_>>,
+    text: String,
+) -> Result<Vec<u8>, UnpackError> {
+    match scalar.and_then(|scalar| scalar.tag.as_deref()) {
+        Some("binary") => base64(text.as_bytes()),
+        _ => Ok(text.into_bytes()),
+    }
 }
 
 /// How many bytes may still be decompressed, for all contents of a config together.

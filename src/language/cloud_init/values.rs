@@ -209,18 +209,12 @@ fn split_names(texts: Vec<Text>) -> Vec<Text> {
 
 /// The bytes of `key`; a value tagged as binary is base64.
 pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<u8>> {
-    let tagged = node.get(key).and_then(Node::as_scalar);
     let text = text(node, key, remarks)?;
-    if tagged.and_then(|scalar| scalar.tag.as_deref()) != Some("binary") {
-        return Some(text.text.into_bytes());
-    }
-    match packed::base64(text.text.as_bytes()) {
-        Ok(bytes) => Some(bytes),
-        Err(broken) => {
-            remarks.error(text.at, format!("{key} {broken}"));
-            None
-        }
-    }
+    let scalar = node.get(key).and_then(Node::as_scalar);
+    let bytes = packed::bytes_of_scalar(scalar, text.text);
+    bytes
+        .inspect_err(|error| remarks.error(text.at, format!("{key} {error}")))
+        .ok()
 }
 
 /// The elements of the list `key`; anything but a list of mappings is an error.

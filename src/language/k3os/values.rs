@@ -3,6 +3,7 @@
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent, Scalar, Style};
 use crate::language::packed;
+use crate::language::scalars::parse_flag;
 use std::collections::BTreeMap;
 
 /// A text with its offset.
@@ -32,18 +33,12 @@ pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<
 
 /// The bytes of `key`; a value tagged as binary is base64.
 pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<u8>> {
-    let tagged = node.get(key).and_then(Node::as_scalar);
     let text = text(node, key, remarks)?;
-    if tagged.and_then(|scalar| scalar.tag.as_deref()) != Some("binary") {
-        return Some(text.text.into_bytes());
-    }
-    match packed::base64(text.text.as_bytes()) {
-        Ok(bytes) => Some(bytes),
-        Err(broken) => {
-            remarks.error(text.at, format!("{key} {broken}"));
-            None
-        }
-    }
+    let scalar = node.get(key).and_then(Node::as_scalar);
+    let bytes = packed::bytes_of_scalar(scalar, text.text);
+    bytes
+        .inspect_err(|error| remarks.error(text.at, format!("{key} {error}")))
+        .ok()
 }
 
 /// The texts of `key`; a single one counts as a list of one.
@@ -128,22 +123,10 @@ fn converted(scalar: &Scalar<'_>) -> String {
     if scalar.style == Style::Quoted || scalar.tag.is_some() {
         return scalar.text.clone().into_owned();
     }
-    if let Some(value) = flag_of(&scalar.text) {
+    if let Some(value) = parse_flag(&scalar.text) {
         return value.to_string();
     }
     number_of(&scalar.text).unwrap_or_else(|| scalar.text.clone().into_owned())
-}
-
-fn flag_of(text: &str) -> Option<bool> {
-    match text {
-        "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" | "true" | "True" | "TRUE" => {
-            Some(true)
-        }
-        "n" | "N" | "no" | "No" | "NO" | "off" | "Off" | "OFF" | "false" | "False" | "FALSE" => {
-            Some(false)
-        }
-        _ => None,
-    }
 }
 
 /// A number in its shortest decimal form.
