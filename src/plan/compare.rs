@@ -172,7 +172,7 @@ fn shown(path: &str, value: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::op::{Base, Content, FileAct, OpId, Owner, Permissions, Phase};
+    use crate::plan::op::{Base, Content, FileAct, OpId, Permissions, Phase};
 
     fn file(id: u32, path: &str, mode: u32, text: &str) -> Operation {
         let act = FileAct {
@@ -182,11 +182,7 @@ mod tests {
                 text: text.into(),
                 bytes: text.len() as u64,
             }],
-            permissions: Permissions {
-                user: Owner::Keep,
-                group: Owner::Keep,
-                mode: Some(mode),
-            },
+            permissions: Permissions::of_mode(mode),
             replace: false,
             finishes: false,
             differs: Vec::new(),

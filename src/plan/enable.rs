@@ -3,7 +3,7 @@
 //! Presets only apply when systemd boots the target for the first time. If the target has a machine id, it will not,
 //! and the preset line of a unit alone has no effect.
 
-use super::op::{AlreadyRight, Owner, Permissions, SymlinkAct};
+use super::op::{AlreadyRight, Permissions, SymlinkAct};
 use super::paths::PlannedTree;
 use super::{Access, Claim, ClaimedResource, Draft, Effect, OpKind, Phase, Subject, Warning};
 use crate::config::Origin;
@@ -255,11 +255,7 @@ fn push<'a>(
     let kind = OpKind::Symlink(SymlinkAct {
         path: path.into(),
         target: link.target.clone(),
-        permissions: Permissions {
-            user: Owner::Keep,
-            group: Owner::Keep,
-            mode: None,
-        },
+        permissions: Permissions::KEEP,
         replace: differs.is_some(),
         differs: differs.clone().into_iter().collect(),
         unit: Some(desired.unit.name.clone()),

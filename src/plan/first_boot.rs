@@ -78,7 +78,7 @@ impl FirstBootPlanner<'_, '_> {
             path: path.as_str().into(),
             base: Base::Empty,
             parts: vec![Content::fetched(&file.contents)],
-            permissions: permissions(
+            permissions: Permissions::of_mode(
                 file.mode
                     .and_then(|mode| u32::try_from(mode).ok())
                     .unwrap_or(0o644),
@@ -120,7 +120,7 @@ impl FirstBootPlanner<'_, '_> {
             path: path.as_str().into(),
             base: Base::Empty,
             parts: vec![Content::text(&text)],
-            permissions: permissions(0o600),
+            permissions: Permissions::of_mode(0o600),
             replace: node.is_some(),
             differs: Vec::new(),
             unit: None,
@@ -161,13 +161,5 @@ impl FirstBootPlanner<'_, '_> {
             remedy: "remove it from the image".into(),
             code: Some(ErrorCode::EXISTS),
         });
-    }
-}
-
-fn permissions(mode: u32) -> Permissions {
-    Permissions {
-        user: Owner::Keep,
-        group: Owner::Keep,
-        mode: Some(mode),
     }
 }

@@ -230,7 +230,7 @@ impl KeyFilePlanner<'_, '_> {
         }
         let kind = OpKind::Directory(DirectoryAct {
             path: path.clone(),
-            permissions: permissions(0o700),
+            permissions: Permissions::of_mode(0o700),
             implied: false,
             differs: Vec::new(),
         });
@@ -253,7 +253,7 @@ impl KeyFilePlanner<'_, '_> {
             path: path.as_str().into(),
             base: Base::Empty,
             parts,
-            permissions: permissions(0o600),
+            permissions: Permissions::of_mode(0o600),
             replace,
             differs: Vec::new(),
             unit: None,
@@ -305,7 +305,7 @@ impl KeyFilePlanner<'_, '_> {
                 false => Base::Empty,
             },
             parts,
-            permissions: permissions(0o600),
+            permissions: Permissions::of_mode(0o600),
             replace: present.is_some(),
             differs: Vec::new(),
             unit: None,
@@ -341,14 +341,6 @@ impl KeyFilePlanner<'_, '_> {
         claims.extend(extra_claims);
         self.planned
             .push(self.draft, Phase::Keys, effect, kind, origin, claims);
-    }
-}
-
-fn permissions(mode: u32) -> Permissions {
-    Permissions {
-        user: Owner::Keep,
-        group: Owner::Keep,
-        mode: Some(mode),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Mounts the file systems of a config below the target root, and releases them at the end.
 
-use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Owner, Permissions};
+use super::op::{self, AlreadyRight, DirectoryAct, Effect, MountPoint, OpKind, Permissions};
 use super::paths::refuse_path;
 use super::{
     Access, Claim, ClaimedResource, Draft, ErrorCode, Failure, Mounts, Phase, Scope, StagePart,
@@ -392,11 +392,7 @@ fn push_directory(
     claims.extend(holder_of(points, path).map(Claim::use_mount));
     let kind = OpKind::Directory(DirectoryAct {
         path: path.into(),
-        permissions: Permissions {
-            user: Owner::Keep,
-            group: Owner::Keep,
-            mode: None,
-        },
+        permissions: Permissions::KEEP,
         implied: true,
         differs: Vec::new(),
     });

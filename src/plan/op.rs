@@ -543,6 +543,23 @@ pub struct Permissions {
     pub mode: Option<u32>,
 }
 
+impl Permissions {
+    /// Leaves owner, group and mode as they are.
+    pub const KEEP: Self = Self {
+        user: Owner::Keep,
+        group: Owner::Keep,
+        mode: None,
+    };
+
+    /// Sets the mode, and leaves owner and group as they are.
+    pub fn of_mode(mode: u32) -> Self {
+        Self {
+            mode: Some(mode),
+            ..Self::KEEP
+        }
+    }
+}
+
 /// See [`OpKind::Directory`].
 #[derive(Debug, Clone, Hash, Serialize)]
 pub struct DirectoryAct {

@@ -1,6 +1,6 @@
 //! The target tree during planning: what was observed, minus what earlier operations remove, plus what they create.
 
-use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
+use super::op::{AccountChange, DirectoryAct, HomeAct, Permissions};
 use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
 use crate::accounts;
 use crate::config::Origin;
@@ -303,11 +303,7 @@ impl<'a> PlannedTree<'a> {
             let claims = self.claims(&directory);
             let act = DirectoryAct {
                 path: directory,
-                permissions: Permissions {
-                    user: Owner::Keep,
-                    group: Owner::Keep,
-                    mode: Some(DIRECTORY_MODE),
-                },
+                permissions: Permissions::of_mode(DIRECTORY_MODE),
                 implied: true,
                 differs: Vec::new(),
             };

@@ -204,7 +204,7 @@ impl UnitPlanner<'_, '_> {
             path: path.as_str().into(),
             base: Base::Empty,
             parts: vec![Content::text(text)],
-            permissions: new_file(),
+            permissions: Permissions::of_mode(FILE_MODE),
             replace: node.is_some(),
             differs,
             unit: Some(unit.name.clone()),
@@ -222,7 +222,12 @@ impl UnitPlanner<'_, '_> {
                 ..
             } => {
                 let above = crate::paths::parent(path).and_then(|up| self.planned.node(up));
-                let wanted = of_new_node(&self.names, new_file(), FILE_MODE, above);
+                let wanted = of_new_node(
+                    &self.names,
+                    Permissions::of_mode(FILE_MODE),
+                    FILE_MODE,
+                    above,
+                );
                 differences(&self.names, &wanted, node)
             }
             _ => vec!["content".into()],
@@ -254,7 +259,7 @@ impl UnitPlanner<'_, '_> {
         let kind = OpKind::Symlink(SymlinkAct {
             path: path.clone(),
             target: "/dev/null".into(),
-            permissions: keep(),
+            permissions: Permissions::KEEP,
             replace: present.is_some(),
             differs: present
                 .map(|_| "not masked".to_owned())
@@ -399,7 +404,7 @@ impl UnitPlanner<'_, '_> {
                 "{separator}{}\n",
                 missing.join("\n")
             ))],
-            permissions: keep(),
+            permissions: Permissions::KEEP,
             replace: node.is_some(),
             differs: missing,
             unit: None,
@@ -524,21 +529,6 @@ impl UnitPlanner<'_, '_> {
 
 fn effect(node: Option<&NodeFacts>) -> Effect {
     node.map_or(Effect::Create, |_| Effect::Change)
-}
-
-fn new_file() -> Permissions {
-    Permissions {
-        mode: Some(FILE_MODE),
-        ..keep()
-    }
-}
-
-fn keep() -> Permissions {
-    Permissions {
-        user: Owner::Keep,
-        group: Owner::Keep,
-        mode: None,
-    }
 }
 
 /// One preset line under construction.
