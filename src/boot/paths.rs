@@ -1,4 +1,4 @@
-//! Our own files outside of the target root.
+//! Our own files outside of the target root, and the kernel's that several parts of a boot read.
 
 use crate::output;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,9 @@ const RUN_DIRECTORY_ENV: &str = "KINDLING_RUN_DIR";
 
 /// The program that shows the failure before the emergency shell; only present with our own dracut module.
 const FAILURE_PROGRAM: &str = "/usr/libexec/kindling-emergency";
+
+/// The random id of this boot.
+pub(super) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The directory for reports and failures of this boot.
 pub(crate) fn run_directory() -> PathBuf {

@@ -38,8 +38,6 @@ const USAGE: u8 = 2;
 /// The stage could not be set up.
 const SETUP_FAILED: u8 = 3;
 
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
-
 /// Runs a stage; returns the exit code.
 pub(crate) fn run(args: &StageArgs) -> u8 {
     // Operations on all threads use the log until the process ends.
@@ -207,7 +205,7 @@ impl Process<'_> {
             operations: std::mem::take(&mut result.operations),
             warnings: result.warnings.clone(),
         };
-        let boot_id = std::fs::read_to_string(BOOT_ID).unwrap_or_default();
+        let boot_id = std::fs::read_to_string(paths::BOOT_ID).unwrap_or_default();
         BootReport::append(&paths::report(), boot_id.trim(), &section)
     }
 

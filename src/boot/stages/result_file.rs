@@ -1,5 +1,6 @@
 //! The result file: records in the real root when it was provisioned, and whether a user config was provided.
 
+use crate::boot::paths::BOOT_ID;
 use crate::boot::state::State;
 use crate::host::{Command, TargetRoot};
 use crate::layout::RESULT_FILE;
@@ -9,7 +10,6 @@ use serde::Serialize;
 use serde_json::Value;
 use std::fs;
 
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// A program of the distribution that succeeds on live systems, whose root is lost on reboot.
 const LIVE_PROGRAM: &str = "is-live-image";
 
