@@ -115,34 +115,32 @@ fn kept_on<'d>(draft: &'d Draft, device: &DeviceRef) -> Option<&'d Operation> {
     })
 }
 
+/// What an operation does, and where that is requested.
+fn description(operation: &Operation) -> String {
+    let description = operation.kind.describe();
+    match &operation.origin {
+        Some(origin) => format!("{description} (requested at {origin})"),
+        None => description,
+    }
+}
+
 fn refuse_above_kept(operation: &Operation, kept: &Operation, device: &DeviceRef) -> Failure {
-    let requested_by = match &kept.origin {
-        Some(origin) => format!(" (requested at {origin})"),
-        None => String::new(),
-    };
     Failure::of_operation(
         ErrorCode::DEVICE_USED_TWICE,
         operation,
         format!(
-            "it would destroy a partition of {device} that is in use: {}{requested_by}",
-            kept.kind.describe()
+            "it would destroy a partition of {device} that is in use: {}",
+            description(kept)
         ),
         "name a partition of the disk instead, or leave its partitions out of the config",
     )
 }
 
 fn refuse_second(operation: &Operation, earlier: &Operation, device: &DeviceRef) -> Failure {
-    let requested_by = match &earlier.origin {
-        Some(origin) => format!(" (requested at {origin})"),
-        None => String::new(),
-    };
     Failure::of_operation(
         ErrorCode::DEVICE_USED_TWICE,
         operation,
-        format!(
-            "{device} already has another use: {}{requested_by}",
-            earlier.kind.describe()
-        ),
+        format!("{device} already has another use: {}", description(earlier)),
         "use each device for one array, encrypted volume or file system",
     )
 }
