@@ -3,6 +3,8 @@
 
 /// Units and drop-ins of the administrator; systemd looks here first.
 pub(crate) const UNIT_DIRECTORY: &str = "/etc/systemd/system";
+/// Units of systemd-networkd.
+pub(crate) const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
 /// The preset file for the units of the config, at the same path as Ignition's.
 pub(crate) const PRESET_FILE: &str = "/etc/systemd/system-preset/20-ignition.preset";
 

@@ -7,10 +7,7 @@ use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
-use crate::layout::UNIT_DIRECTORY;
-
-/// Directory of the configuration of networkd.
-const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
+use crate::layout::{NETWORK_DIRECTORY, UNIT_DIRECTORY};
 
 const SYSTEM_UNIT_DIRECTORY: &str = "/usr/lib/systemd/system";
 

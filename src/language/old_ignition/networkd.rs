@@ -2,9 +2,9 @@
 
 use super::fields::Fields;
 use super::step::OldTranslation;
-use super::units::NETWORK_DIRECTORY;
 use crate::language::node::Node;
 use crate::language::percent;
+use crate::layout::NETWORK_DIRECTORY;
 use std::collections::HashMap;
 
 const MODE: i64 = 0o644;

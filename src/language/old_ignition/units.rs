@@ -5,11 +5,8 @@ use super::step::{OldTranslation, extension};
 use super::version::OldVersion;
 use crate::config::unit;
 use crate::language::node::{Node, NodeContent};
-use crate::layout::UNIT_DIRECTORY;
+use crate::layout::{NETWORK_DIRECTORY, UNIT_DIRECTORY};
 use std::collections::HashMap;
-
-/// Directory of the units of systemd-networkd.
-pub(super) const NETWORK_DIRECTORY: &str = "/etc/systemd/network";
 
 const UNIT_TYPES: [&str; 12] = [
     "service",
