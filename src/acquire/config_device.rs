@@ -1,6 +1,7 @@
 //! A config on a file system with a known label.
 
 use crate::fetch::MAX_BUFFER_BYTES;
+use crate::host::block::BY_LABEL;
 use crate::host::{TargetRoot, wait};
 use crate::log::Log;
 use crate::platform::{MountSpec, with_mounted};
@@ -9,7 +10,6 @@ use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Where udev links devices by the labels of their file systems.
-const BY_LABEL: &str = "/dev/disk/by-label";
 /// Time limit for the device to appear and to be mounted.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const REMEDY: &str = "attach it, label its file system, or correct ignition.config.device";

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Has an entry for every block device, partitions included.
 pub const BLOCK_DEVICES: &str = "/sys/class/block";
+/// Links to devices by the labels of their file systems, created by udev.
+pub const BY_LABEL: &str = "/dev/disk/by-label";
 /// Unit of sizes and positions in sysfs, whatever the sector size of a disk is.
 pub const SYSFS_UNIT_BYTES: u64 = 512;
 

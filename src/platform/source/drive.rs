@@ -4,6 +4,7 @@ use super::mount::{MountSpec, with_mounted};
 use super::waiting::WaitProgress;
 use crate::fetch::MAX_BUFFER_BYTES;
 use crate::host::TargetRoot;
+use crate::host::block::BY_LABEL;
 use crate::log::Log;
 use anyhow::Context;
 use std::io::ErrorKind;
@@ -11,7 +12,6 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Where udev links devices by the labels of their file systems.
-const BY_LABEL: &str = "/dev/disk/by-label";
 /// Interval between checks for a drive; a check is one system call.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Time limit for mounting; a medium that takes longer is defective.
