@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 /// The program under test.
 pub const KINDLING: &str = env!("CARGO_BIN_EXE_kindling");
@@ -24,6 +25,37 @@ pub fn on_tree(command: &str, root: &Path, config: &Value) -> Output {
         .args([root, &file])
         .output()
         .expect("kindling runs")
+}
+
+/// The number in an environment variable, if it is set.
+pub fn number_from(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
+}
+
+/// A process that is killed when this is dropped.
+pub struct KilledOnDrop(pub Child);
+
+impl Deref for KilledOnDrop {
+    type Target = Child;
+
+    fn deref(&self) -> &Child {
+        &self.0
+    }
+}
+
+impl DerefMut for KilledOnDrop {
+    fn deref_mut(&mut self) -> &mut Child {
+        &mut self.0
+    }
+}
+
+impl Drop for KilledOnDrop {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// How a run ended.

@@ -1,12 +1,13 @@
 //! HTTP/2, with nginx.
 
 use crate::certificates::TRUSTED;
+use crate::common::run::KilledOnDrop;
 use kindling::config::Config;
 use kindling::config::model::Resource;
 use kindling::fetch::{Fetcher, Request, Silent};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long nginx may take to start, and to write its log.
@@ -18,7 +19,7 @@ const FILE_BYTES: usize = 300_000;
 
 /// A TLS server that offers HTTP/2; stopped on drop.
 struct Nginx {
-    child: Child,
+    _child: KilledOnDrop,
     directory: tempfile::TempDir,
     port: u16,
 }
@@ -42,7 +43,7 @@ impl Nginx {
             .spawn()
             .expect("nginx runs; install the Debian package `nginx-light`");
         let server = Nginx {
-            child,
+            _child: KilledOnDrop(child),
             directory,
             port,
         };
@@ -76,13 +77,6 @@ impl Nginx {
             assert!(start.elapsed() < START_TIMEOUT, "nginx logged {lines:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,13 +1,14 @@
 //! `openssl s_server` with certificates as `openssl req -x509` makes them.
 
 use crate::certificates::{data_url, openssl, prepare_ca};
+use crate::common::run::KilledOnDrop;
 use crate::{impatient, settings};
 use kindling::config::Config;
 use kindling::config::model::Resource;
 use kindling::fetch::{FetchError, Fetcher, Request, Settings, Silent};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A directory with certificates.
@@ -15,7 +16,7 @@ pub struct Certificates(TempDir);
 
 /// `openssl s_server`, which answers `/answer` with `abc`.
 pub struct OpenSsl {
-    process: Child,
+    _process: KilledOnDrop,
     pub port: String,
 }
 
@@ -121,7 +122,7 @@ impl Certificates {
         // Its further output must be consumed.
         std::thread::spawn(move || lines.for_each(drop));
         OpenSsl {
-            process,
+            _process: KilledOnDrop(process),
             port: port.expect("it listens"),
         }
     }
@@ -132,13 +133,6 @@ impl OpenSsl {
         let url = format!("https://127.0.0.1:{}/answer", self.port);
         let fetched = fetcher.fetch_to_vec(&Request::get(url), &Silent);
         fetched.map(|(bytes, _)| bytes)
-    }
-}
-
-impl Drop for OpenSsl {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 

@@ -1,13 +1,14 @@
 //! Fetching through tinyproxy. Host names that only the proxy can resolve show who resolved them.
 
 use crate::assert_fails;
+use crate::common::run::KilledOnDrop;
 use crate::common::server::{Server, respond};
 use crate::http2::free_port;
 use crate::proxies::{secure, through};
 use kindling::config::model;
 use kindling::fetch::{FetchError, Request, Silent};
 use std::net::TcpStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long tinyproxy may take to start.
@@ -19,7 +20,7 @@ const HOSTS: &str = "127.0.0.1 localhost plain.test secure.test\n";
 
 /// A proxy for `user` with the password `pass-word`, for plain requests and for tunnels to one port; stopped on drop.
 struct Tinyproxy {
-    child: Child,
+    _child: KilledOnDrop,
     port: u16,
     _directory: tempfile::TempDir,
 }
@@ -43,7 +44,7 @@ impl Tinyproxy {
             .spawn()
             .expect("unshare runs");
         let proxy = Tinyproxy {
-            child,
+            _child: KilledOnDrop(child),
             port,
             _directory: directory,
         };
@@ -75,13 +76,6 @@ impl Tinyproxy {
     fn fetch(&self, user: &str, url: String) -> Result<Vec<u8>, FetchError> {
         let fetcher = through(self.proxy(user));
         Ok(fetcher.fetch_to_vec(&Request::get(url), &Silent)?.0)
-    }
-}
-
-impl Drop for Tinyproxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

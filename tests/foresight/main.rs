@@ -26,6 +26,7 @@ mod stock;
 mod tree;
 
 use common::namespace;
+use common::run::number_from;
 use rng::Rng;
 use round::{Case, Target, Verdict, Workspace};
 use std::collections::BTreeMap;
@@ -133,12 +134,6 @@ fn fresh_seed() -> u64 {
         .duration_since(UNIX_EPOCH)
         .expect("after 1970");
     now.as_nanos() as u64
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    let number = text.parse();
-    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
 }
 
 /// Counts that the workers share.

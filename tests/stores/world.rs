@@ -2,6 +2,7 @@
 //! service belong to the test. It ends with the thread that entered it.
 
 use crate::common::namespace;
+use crate::common::run::KilledOnDrop;
 use kindling::fetch::{Cloud, Fetcher, Settings};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Once;
 use std::time::{Duration, Instant};
 
@@ -37,7 +38,7 @@ pub struct Plan<'a> {
 /// The world.
 pub struct World {
     directory: tempfile::TempDir,
-    processes: Vec<Child>,
+    processes: Vec<KilledOnDrop>,
     root: CertificateDer<'static>,
 }
 
@@ -83,7 +84,7 @@ impl World {
             .stderr(log)
             .spawn();
         let child = child.unwrap_or_else(|error| panic!("start {program}: {error}"));
-        self.processes.push(child);
+        self.processes.push(KilledOnDrop(child));
     }
 
     /// The same for a program of Node.js.
@@ -139,15 +140,6 @@ impl World {
     /// A fetcher without any cached state.
     pub fn fetcher(&self, cloud: Cloud) -> Fetcher {
         Fetcher::new(self.settings()).in_cloud(cloud)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        for process in &mut self.processes {
-            let _ = process.kill();
-            let _ = process.wait();
-        }
     }
 }
 

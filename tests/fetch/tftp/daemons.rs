@@ -3,13 +3,14 @@
 use super::{fetch_with_log, pattern};
 use crate::common::gzip::gzipped;
 use crate::common::namespace;
+use crate::common::run::KilledOnDrop;
 use crate::http2::free_port;
 use crate::{assert_fails, fetch, get, gzip};
 use kindling::config::digest::Digest;
 use kindling::fetch::Request;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A fetch with retries is repeated this many times before it counts as a failure.
@@ -21,7 +22,7 @@ const LARGE_FILE_BYTES: usize = 70_000 * 512 + 1;
 
 /// A daemon and its directory; stopped on drop.
 struct Daemon {
-    child: Child,
+    child: KilledOnDrop,
     directory: tempfile::TempDir,
     /// The authority part of its URLs.
     authority: String,
@@ -82,7 +83,7 @@ impl Daemon {
             .spawn()
             .expect("a daemon; install the Debian packages `tftpd-hpa` and `dnsmasq-base`");
         let mut daemon = Daemon {
-            child,
+            child: KilledOnDrop(child),
             directory,
             authority,
         };
@@ -129,13 +130,6 @@ impl Daemon {
 
     fn url(&self, name: &str) -> String {
         format!("tftp://{}/{name}", self.authority)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

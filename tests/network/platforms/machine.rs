@@ -1,11 +1,11 @@
 //! A machine in a cloud: a network namespace, and files in a mount namespace.
 
-use crate::common::run::KINDLING;
+use crate::common::run::{KINDLING, KilledOnDrop};
 use crate::common::{boot, namespace};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub struct StageResult {
 
 /// A running stage.
 pub struct RunningStage {
-    child: Child,
+    child: KilledOnDrop,
     lines: Receiver<String>,
     log: String,
     start: Instant,
@@ -128,7 +128,7 @@ impl RunningStage {
             lines.map(|line| sender.send(line)).all(|sent| sent.is_ok())
         });
         RunningStage {
-            child,
+            child: KilledOnDrop(child),
             lines,
             log: String::new(),
             start,
@@ -168,13 +168,6 @@ impl RunningStage {
                 panic!("the stage does not end:\n{}", self.log)
             }
         }
-    }
-}
-
-impl Drop for RunningStage {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -20,7 +20,7 @@
 //! - A home that another user owns is kept when its user is deleted; so it is by the tools, which fail.
 
 use super::Target;
-use crate::common::run::stderr;
+use crate::common::run::{number_from, stderr};
 use serde_json::{Map, Value, json};
 use std::process::Command;
 
@@ -39,10 +39,6 @@ const DATABASES: [&str; 6] = [
 const GROUP_EXISTS: &str = "exists - if you want to add this user to that group, use -g";
 const NAMES: [&str; 6] = ["a", "b", "core", "ops", "mail", "sudo"];
 const IDS: [u32; 9] = [0, 8, 27, 100, 500, 998, 1000, 1001, 1003];
-
-fn number_from(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
 
 struct Random(fastrand::Rng);
 

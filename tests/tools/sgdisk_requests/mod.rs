@@ -21,6 +21,7 @@ mod ours;
 mod random;
 mod reference;
 
+use crate::common::run::number_from;
 use disk::{Medium, Slot};
 use random::Numbers;
 use reference::{Outcome, RequestedPartition, Sgdisk};
@@ -98,12 +99,6 @@ fn check_tally(tally: &Tally, count: u32) {
     ] {
         tally.at_least(name, counter, 8, count);
     }
-}
-
-fn number_from(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    let number = text.parse();
-    Some(number.unwrap_or_else(|_| panic!("{variable}={text} is not a number")))
 }
 
 fn rounds(count: u32, medium: fn() -> Medium) -> Tally {
