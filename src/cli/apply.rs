@@ -75,9 +75,9 @@ pub(crate) fn run(args: &ApplyArgs) -> Result<Exit, ExitError> {
     let progress = progress?;
     let elapsed = clock.elapsed();
     if args.wants_report() {
-        deliver(args, &make_report(&prepared, started, elapsed, &progress))?;
+        write_report(args, &make_report(&prepared, started, elapsed, &progress))?;
     }
-    let exit = conclude(elapsed, &progress, &prepared.plan);
+    let exit = print_summary(elapsed, &progress, &prepared.plan);
     // The process is about to exit: freeing a large plan piece by piece would only take time.
     std::mem::forget((std::mem::take(&mut prepared.plan), progress));
     exit
@@ -297,7 +297,8 @@ fn make_report<'a>(
     }
 }
 
-fn deliver(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), ExitError> {
+/// Prints the report as JSON, or writes it to a file, as far as that was requested.
+fn write_report(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), ExitError> {
     if args.json {
         let text = serde_json::to_string_pretty(report).context("cannot print the report");
         let text = text.map_err(|error| ExitError::new(Exit::Failed, &error))?;
@@ -312,7 +313,11 @@ fn deliver(args: &ApplyArgs, report: &Report<RunEntries<'_>>) -> Result<(), Exit
 }
 
 /// Prints the summary of a run, or fails with the cause and origin of each failed operation.
-fn conclude(elapsed: Duration, progress: &RunProgress, plan: &Plan) -> Result<Exit, ExitError> {
+fn print_summary(
+    elapsed: Duration,
+    progress: &RunProgress,
+    plan: &Plan,
+) -> Result<Exit, ExitError> {
     let unsuccessful = record::failed_or_not_started(plan, &progress.records, Audience::Desk);
     let operations = || progress.earlier.iter().chain(&unsuccessful);
     let not_started = operations().filter(|o| o.outcome == report::Outcome::NotStarted);

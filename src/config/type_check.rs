@@ -61,7 +61,7 @@ fn validator(version: Version) -> &'static Result<Validator, String> {
     })
 }
 
-/// The types that the schema expects, in words.
+/// Names of the types that the schema expects, for messages.
 fn expected_types(kind: &ValidationErrorKind) -> String {
     let types: Vec<JsonType> = match kind {
         ValidationErrorKind::Type {

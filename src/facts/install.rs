@@ -114,7 +114,7 @@ struct Install {
 }
 
 /// Names of units that enabling a unit enables as well, as far as they are known.
-pub fn also(files: &UnitFiles, unit: &str) -> Vec<String> {
+pub fn also_enabled(files: &UnitFiles, unit: &str) -> Vec<String> {
     match files.find(unit) {
         UnitLookup::Unit { name, texts, .. } => {
             let install = Install::parse(&texts.unwrap_or_default(), &name);

@@ -157,7 +157,7 @@ impl Command {
     }
     /// Lets it run on if we are killed, for short programs that change several files which must be consistent.
     #[must_use]
-    pub fn outliving_us(mut self) -> Self {
+    pub fn outlive_parent(mut self) -> Self {
         self.outlives_us = true;
         self
     }

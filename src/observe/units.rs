@@ -71,7 +71,7 @@ fn add_followed(
             }
             named.extend(link_targets(&facts.files, &name));
         }
-        named.extend(install::also(&facts.files, &name));
+        named.extend(install::also_enabled(&facts.files, &name));
         let others = named.into_iter().filter(|name| !own.contains(name));
         if !install::follow(&mut followed, &mut todo, others) {
             facts.has_more_units = true;

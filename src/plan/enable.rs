@@ -75,7 +75,7 @@ fn units_disabled_along(draft: &Draft<'_>) -> BTreeMap<String, String> {
         let mut todo = vec![act.unit.clone()];
         let mut names = BTreeSet::new();
         while let Some(name) = todo.pop() {
-            let also = install::also(files, &name).into_iter();
+            let also = install::also_enabled(files, &name).into_iter();
             let also = also.filter(|name| !disabled.contains_key(name));
             if !install::follow(&mut names, &mut todo, also) {
                 break;

@@ -20,7 +20,7 @@ pub use arrays::Array;
 #[derive(Debug, Clone, Default)]
 pub struct FirstBoot {
     /// Directories that mounting had to create, as paths inside the target.
-    pub invented_directories: Vec<String>,
+    pub mount_directories: Vec<String>,
     /// Arrays to find on later boots.
     pub arrays: Vec<Array>,
     /// Encrypted volumes to unlock on later boots.

@@ -97,7 +97,7 @@ impl Runner for StageRunner<'_, '_> {
     fn run(&mut self, plan: &Plan, part_of: Option<&Plan>) -> bool {
         let (result, _) = self.context.run(plan, self.machine, self.keys);
         let result = match part_of {
-            Some(whole) => result.ahead_of(whole),
+            Some(whole) => result.of_part(whole),
             None => result,
         };
         self.ran_last_plan = part_of.is_none();

@@ -77,7 +77,7 @@ fn handed_over_paths(state: &State) -> Vec<String> {
 fn first_boot(context: &StageContext<'_>, observed: &Observed) -> anyhow::Result<FirstBoot> {
     let root = context.machine().root;
     Ok(FirstBoot {
-        invented_directories: context
+        mount_directories: context
             .state
             .notated_directories
             .clone()

@@ -75,7 +75,7 @@ impl StageResult {
     }
 
     /// Marks this as the result of running a part of `plan`.
-    fn ahead_of(self, plan: &Plan) -> Self {
+    fn of_part(self, plan: &Plan) -> Self {
         Self {
             plan_digest: None,
             earlier_plans: vec![digest(plan)],

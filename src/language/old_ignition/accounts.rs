@@ -66,7 +66,7 @@ fn translate_user<'t>(step: &OldTranslation<'_>, user: &Node<'t>) -> Node<'t> {
         out.copy_text(account, key);
     }
     for key in FLAGS {
-        out.copy_true(account, key);
+        out.copy_flag_if_true(account, key);
     }
     let groups = unique(account.items("groups"));
     out.set_list("groups", account.at_of("groups"), groups);
@@ -99,7 +99,7 @@ pub(super) fn groups<'t>(step: &mut OldTranslation<'_>, passwd: &Node<'t>) -> Ve
         out.copy_or_empty(group, "name");
         out.copy(group, "gid");
         out.copy_text(group, "passwordHash");
-        out.copy_true(group, "system");
+        out.copy_flag_if_true(group, "system");
         translated.push(out);
     }
     translated

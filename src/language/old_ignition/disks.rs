@@ -30,7 +30,7 @@ pub(super) fn translate<'t>(step: &mut OldTranslation<'_>, storage: &Node<'t>) -
         }
         let mut out = Node::mapping(disk.at);
         out.copy(disk, "device");
-        out.copy_true(disk, "wipeTable");
+        out.copy_flag_if_true(disk, "wipeTable");
         let partitions = disk.items("partitions").iter();
         let partitions = partitions.map(|p| translate_partition(step, p)).collect();
         out.set_list("partitions", disk.at_of("partitions"), partitions);
@@ -233,7 +233,7 @@ fn translate_partition<'t>(step: &mut OldTranslation<'_>, partition: &Node<'t>) 
     out.copy_text(partition, "typeGuid");
     out.copy_text(partition, "guid");
     out.copy(partition, "shouldExist");
-    out.copy_true(partition, "wipePartitionEntry");
+    out.copy_flag_if_true(partition, "wipePartitionEntry");
     out
 }
 

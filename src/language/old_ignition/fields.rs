@@ -28,7 +28,7 @@ pub(super) trait Fields<'t> {
     /// Adds a copy of text `key` of `from`, if it is not empty.
     fn copy_text(&mut self, from: &Node<'t>, key: &'static str);
     /// Adds a copy of flag `key` of `from`, if it is true.
-    fn copy_true(&mut self, from: &Node<'t>, key: &'static str);
+    fn copy_flag_if_true(&mut self, from: &Node<'t>, key: &'static str);
     /// Adds a copy of list `key` of `from`, if it has elements.
     fn copy_list(&mut self, from: &Node<'t>, key: &'static str);
     /// Adds a list of `elements` with the offset `at`, if there are any.
@@ -94,7 +94,7 @@ impl<'t> Fields<'t> for Node<'t> {
         }
     }
 
-    fn copy_true(&mut self, from: &Node<'t>, key: &'static str) {
+    fn copy_flag_if_true(&mut self, from: &Node<'t>, key: &'static str) {
         if from.is_true(key) {
             self.copy(from, key);
         }

@@ -131,7 +131,7 @@ fn is_oem(volume: &Volume<'_, '_>) -> bool {
 
 fn translate_wipe<'t>(step: &mut OldTranslation<'_>, mount: &Node<'t>, out: &mut Node<'t>) {
     let Some(create) = mount.get("create") else {
-        out.copy_true(mount, "wipeFilesystem");
+        out.copy_flag_if_true(mount, "wipeFilesystem");
         return;
     };
     if create.is_true("force") {

@@ -65,7 +65,7 @@ fn link<'t>(
     let node = placed.node;
     let mut out = nodes::base_node(step, placed);
     out.copy(node, "overwrite");
-    out.copy_true(node, "hard");
+    out.copy_flag_if_true(node, "hard");
     if !node.is_true("hard") {
         out.copy(node, "target");
         return out;

@@ -225,7 +225,7 @@ impl AccountPlanner<'_, '_> {
 
     /// Directories from the home down to mount points below it that do not exist yet: mounting creates them, owned by
     /// root.
-    pub(super) fn adopts(&self, desired: &PasswdUser, home: &str) -> Vec<String> {
+    pub(super) fn mount_directories_in(&self, desired: &PasswdUser, home: &str) -> Vec<String> {
         let Ok(home) = self.resolve_directory(home) else {
             return Vec::new();
         };
@@ -233,8 +233,8 @@ impl AccountPlanner<'_, '_> {
             return Vec::new();
         }
         if let Some(first_boot) = &self.draft.options.first_boot {
-            let invented = first_boot.invented_directories.iter();
-            let below = invented.filter(|path| is_at_or_below(path, &home));
+            let created = first_boot.mount_directories.iter();
+            let below = created.filter(|path| is_at_or_below(path, &home));
             return below.cloned().collect();
         }
         let mut adopts = BTreeSet::new();
@@ -242,7 +242,7 @@ impl AccountPlanner<'_, '_> {
         let points = filesystems.filter_map(|filesystem| non_empty(&filesystem.path));
         for point in points.filter_map(|point| self.resolve_directory(&point).ok()) {
             for path in std::iter::once(point.as_str()).chain(ancestors(&point)) {
-                if is_at_or_below(path, &home) && self.is_invented(path) {
+                if is_at_or_below(path, &home) && self.is_created_by_mount(path) {
                     adopts.insert(path.to_owned());
                 }
             }
@@ -251,7 +251,7 @@ impl AccountPlanner<'_, '_> {
     }
 
     /// True for a directory that does not exist, or the root of a file system that is not created yet.
-    fn is_invented(&self, path: &str) -> bool {
+    fn is_created_by_mount(&self, path: &str) -> bool {
         let node = self.draft.observed.root.nodes.get(path);
         node.is_none_or(|node| node.inode == (0, 0))
     }

@@ -91,7 +91,7 @@ impl AccountPlanner<'_, '_> {
         }
         self.record_home(&desired.name, &home_act);
         let kind = OpKind::User(Box::new(UserAct {
-            adopts: self.adopts(desired, &result.home),
+            adopts: self.mount_directories_in(desired, &result.home),
             home_act,
             ..plain_act(request, result)
         }));
@@ -139,7 +139,7 @@ impl AccountPlanner<'_, '_> {
             };
             self.handed_over.insert(desired.name.clone(), home);
         }
-        let adopts = self.adopts(desired, &result.home);
+        let adopts = self.mount_directories_in(desired, &result.home);
         if differs.is_empty() && adopts.is_empty() {
             let subject = Subject::User(desired.name.clone());
             return self.already_right(subject, "same fields", origin.clone());
