@@ -41,7 +41,7 @@ pub struct Command {
     /// Bytes for its standard input; without them it reads end of file.
     pub stdin: Option<Vec<u8>>,
     /// It runs to its end even if we are killed, since half-done work would be worse.
-    pub outlives_us: bool,
+    pub outlives_parent: bool,
     /// Time after which it is killed.
     pub limit: Option<Duration>,
     /// How many of the last bytes of each stream are kept.
@@ -138,7 +138,7 @@ impl Command {
             program: program.into(),
             arguments: Vec::new(),
             stdin: None,
-            outlives_us: false,
+            outlives_parent: false,
             limit: None,
             kept_bytes: TAIL_BYTES,
         }
@@ -158,7 +158,7 @@ impl Command {
     /// Lets it run on if we are killed, for short programs that change several files which must be consistent.
     #[must_use]
     pub fn outlive_parent(mut self) -> Self {
-        self.outlives_us = true;
+        self.outlives_parent = true;
         self
     }
     /// With one more argument.
@@ -234,7 +234,7 @@ impl Command {
             .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        if !self.outlives_us {
+        if !self.outlives_parent {
             super::sys::die_with_parent(&mut command, Signal::SIGKILL);
         }
         let started = without_spawning(|| command.spawn());

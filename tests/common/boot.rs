@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Gives a run the kernel command line of a machine, and its directories for configs and reports.
-pub fn surround(command: &mut Command, machine: &Path) {
+/// Sets the variables by which a run finds the kernel command line and the directories of a machine.
+pub fn set_environment(command: &mut Command, machine: &Path) {
     command
         .env("IGNITION_KERNEL_CMDLINE_PATH", machine.join("cmdline"))
         .env("IGNITION_SYSTEM_RUNTIME_CONFIG_DIR", machine.join("run"))
@@ -14,7 +14,7 @@ pub fn surround(command: &mut Command, machine: &Path) {
         .env("KINDLING_RUN_DIR", machine.join("kindling"));
 }
 
-/// Adds the flags of a stage, and surrounds it.
+/// Adds the flags and the environment of a stage.
 pub fn add_stage(command: &mut Command, platform: &str, stage: &str, machine: &Path) {
     command.args(["-log-to-stdout", "-platform", platform, "-stage", stage]);
     for (flag, name) in [
@@ -25,5 +25,5 @@ pub fn add_stage(command: &mut Command, platform: &str, stage: &str, machine: &P
     ] {
         command.arg(flag).arg(machine.join(name));
     }
-    surround(command, machine);
+    set_environment(command, machine);
 }

@@ -108,8 +108,8 @@ impl From<Output> for Ended {
     }
 }
 
-/// A finished run in words, for failures.
-pub fn told(output: &Output) -> String {
+/// Exit status and output of a finished run, for messages.
+pub fn describe_output(output: &Output) -> String {
     format!(
         "exit {:?}\n--- stdout\n{}\n--- stderr\n{}",
         output.status.code(),
@@ -143,7 +143,7 @@ pub fn must(program: &str, arguments: &[&str]) -> String {
         output.status.success(),
         "{program} {}: {}",
         arguments.join(" "),
-        told(&output)
+        describe_output(&output)
     );
     stdout(&output)
 }

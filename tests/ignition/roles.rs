@@ -2,7 +2,7 @@
 //! tested in `stages`; `docs/ignition.md` lists both.
 
 use crate::common::folder::Folder;
-use crate::common::run::{self, KINDLING, stderr, stdout, told};
+use crate::common::run::{self, KINDLING, describe_output, stderr, stdout};
 use crate::common::tree::tree;
 use std::fs;
 use std::io::Write;
@@ -71,17 +71,30 @@ impl Scene {
 
 #[track_caller]
 fn assert_exit(output: &Output, code: i32) {
-    assert_eq!(output.status.code(), Some(code), "{}", told(output));
-    assert!(!stderr(output).contains("panicked"), "{}", told(output));
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}",
+        describe_output(output)
+    );
+    assert!(
+        !stderr(output).contains("panicked"),
+        "{}",
+        describe_output(output)
+    );
 }
 
 /// Exit code 2, nothing on standard output, and each text on standard error.
 #[track_caller]
 fn assert_usage_error(output: &Output, texts: &[&str]) {
     assert_exit(output, 2);
-    assert_eq!(stdout(output), "", "{}", told(output));
+    assert_eq!(stdout(output), "", "{}", describe_output(output));
     for text in texts {
-        assert!(stderr(output).contains(text), "{text}: {}", told(output));
+        assert!(
+            stderr(output).contains(text),
+            "{text}: {}",
+            describe_output(output)
+        );
     }
 }
 
@@ -124,7 +137,7 @@ fn every_name_prints_its_usage_on_standard_error() {
         assert!(
             stderr(&output).starts_with(&format!("Usage: {name} ")),
             "{}",
-            told(&output)
+            describe_output(&output)
         );
     }
 }
@@ -186,7 +199,12 @@ fn the_stage_runner_reports_missing_flags_in_one_line() {
     ] {
         let output = scene.run("ignition", arguments);
         assert_usage_error(&output, &[flag]);
-        assert_eq!(stderr(&output).lines().count(), 1, "{}", told(&output));
+        assert_eq!(
+            stderr(&output).lines().count(),
+            1,
+            "{}",
+            describe_output(&output)
+        );
     }
 }
 
@@ -240,9 +258,13 @@ fn validate_reports_on_standard_output() {
     ] {
         let output = scene.run_with_input("ignition-validate", &["-"], text);
         assert_exit(&output, code);
-        assert!(stdout(&output).starts_with(place), "{}", told(&output));
+        assert!(
+            stdout(&output).starts_with(place),
+            "{}",
+            describe_output(&output)
+        );
         assert!(stdout(&output).ends_with('\n') && !stdout(&output).ends_with("\n\n"));
-        assert_eq!(stderr(&output), "", "{}", told(&output));
+        assert_eq!(stderr(&output), "", "{}", describe_output(&output));
     }
 }
 
@@ -259,8 +281,12 @@ fn validate_gives_reasons_on_standard_error() {
     ] {
         let output = scene.run_with_input("ignition-validate", &["-"], input);
         assert_exit(&output, 1);
-        assert_eq!(stdout(&output), "", "{}", told(&output));
-        assert!(stderr(&output).contains(reason), "{}", told(&output));
+        assert_eq!(stdout(&output), "", "{}", describe_output(&output));
+        assert!(
+            stderr(&output).contains(reason),
+            "{}",
+            describe_output(&output)
+        );
     }
     let output = scene.run("ignition-validate", &["/nowhere/x.ign"]);
     assert_exit(&output, 1);
@@ -268,7 +294,7 @@ fn validate_gives_reasons_on_standard_error() {
     assert!(
         stderr(&output).contains("/nowhere/x.ign"),
         "{}",
-        told(&output)
+        describe_output(&output)
     );
 }
 
@@ -280,7 +306,11 @@ fn validate_requires_exactly_one_config() {
     for arguments in [&[][..], &[file, file], &[file, "-version"]] {
         let output = scene.run("ignition-validate", arguments);
         assert_exit(&output, 1);
-        assert!(stderr(&output).starts_with("Usage: "), "{}", told(&output));
+        assert!(
+            stderr(&output).starts_with("Usage: "),
+            "{}",
+            describe_output(&output)
+        );
     }
     assert_usage_error(
         &scene.run("ignition-validate", &["-root=x", file]),
@@ -363,7 +393,11 @@ fn apply_refuses_unsupported_sections_before_writing() {
         let file = scene.write("config.ign", &config);
         let output = scene.run("ignition-apply", &["--root=root", &file]);
         assert_exit(&output, 1);
-        assert!(stdout(&output).contains("CRITICAL : "), "{}", told(&output));
+        assert!(
+            stdout(&output).contains("CRITICAL : "),
+            "{}",
+            describe_output(&output)
+        );
         let empty = fs::read_dir(scene.path("root"))
             .expect("a root")
             .next()
@@ -402,7 +436,11 @@ fn apply_offline_fails_if_anything_needs_a_network() {
     let file = scene.write("remote.ign", remote);
     let output = scene.run("ignition-apply", &["--offline", "--root=root", &file]);
     assert_exit(&output, 1);
-    assert!(stdout(&output).contains("CRITICAL : "), "{}", told(&output));
+    assert!(
+        stdout(&output).contains("CRITICAL : "),
+        "{}",
+        describe_output(&output)
+    );
     let local = scene.write("local.ign", CONFIG);
     assert_exit(
         &scene.run("ignition-apply", &["--offline=true", "--root=root", &local]),
@@ -450,7 +488,7 @@ fn apply_distinguishes_wrong_usage_from_a_missing_config() {
         assert!(
             stderr(&output).starts_with("Usage: ignition-apply"),
             "{}",
-            told(&output)
+            describe_output(&output)
         );
         assert_eq!(stdout(&output), "");
     }
@@ -494,7 +532,7 @@ fn apply_runs_in_containers_only() {
     assert!(
         stdout(&output).contains("containers only"),
         "{}",
-        told(&output)
+        describe_output(&output)
     );
     fs::remove_dir(scene.path("root/target")).expect("it is empty");
     assert_exit(&run("podman"), 0);
@@ -550,7 +588,7 @@ fn kindling_boot_is_the_stage_runner() {
     assert!(
         stderr(&output).contains("-config-cache"),
         "{}",
-        told(&output)
+        describe_output(&output)
     );
 }
 

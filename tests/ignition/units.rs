@@ -1,7 +1,7 @@
 //! The units, targets and generator that run the stages during a boot. Distributions order their own units by these
 //! names, so the lines they rely on are checked here; whole boots are tested by `make test-boot`.
 
-use crate::common::run::{require_root, told};
+use crate::common::run::{describe_output, require_root};
 use crate::common::tree::tree;
 use kindling::platform::PLATFORMS;
 use std::collections::BTreeSet;
@@ -225,7 +225,7 @@ fn generated(line: &str, live: bool) -> (Vec<String>, String) {
         .current_dir(directory.path())
         .output()
         .expect("start unshare");
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", describe_output(&output));
     let links: Vec<String> = tree(&path("units"))
         .into_iter()
         .filter(|(_, node)| !node.starts_with('4'))
@@ -351,11 +351,11 @@ fn the_network_comes_up_with_any_command_line_and_any_interface() {
         .current_dir(directory.path())
         .output()
         .expect("start unshare");
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", describe_output(&output));
     let read = |name: &str| fs::read_to_string(path(name)).expect(name);
     let arguments = "--\nquiet\n*\n\"kindling.network.timeout=08\"\na?\nrd.neednet=1\n";
-    assert_eq!(read("arguments"), arguments, "{}", told(&output));
-    assert_eq!(read("was-down"), "down0\n", "{}", told(&output));
+    assert_eq!(read("arguments"), arguments, "{}", describe_output(&output));
+    assert_eq!(read("was-down"), "down0\n", "{}", describe_output(&output));
 }
 
 /// Runs the end of a first boot after `setup` has mounted file systems; returns the files in `/boot` after it.
@@ -376,7 +376,7 @@ fn after_first_boot(setup: &str) -> String {
         .arg(program)
         .output()
         .expect("start unshare");
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", describe_output(&output));
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 

@@ -7,7 +7,7 @@ mod traced;
 mod trees;
 
 use common::image::{Loop, Mounted, extent, left_behind, table};
-use common::run::{kindling, must, require_root, told};
+use common::run::{describe_output, kindling, must, require_root};
 use common::tree::tree;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -173,7 +173,7 @@ impl Bench {
 fn undisturbed() -> (BTreeMap<String, String>, u64) {
     let bench = Bench::new();
     let Traced { output, stops } = bench.traced(None);
-    let output_text = told(&output);
+    let output_text = describe_output(&output);
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -204,7 +204,7 @@ fn differences(
 fn check_convergence(bench: &Bench, expected: &BTreeMap<String, String>) -> Result<(), String> {
     let output = bench.run("apply");
     if output.status.code() != Some(0) {
-        return Err(format!("the second run: {}", told(&output)));
+        return Err(format!("the second run: {}", describe_output(&output)));
     }
     let leftovers = left_behind(&bench.image, bench.directory.path());
     if !leftovers.is_empty() {
@@ -227,7 +227,10 @@ fn check_convergence(bench: &Bench, expected: &BTreeMap<String, String>) -> Resu
     }
     let plan = bench.run("plan");
     if plan.status.code() != Some(0) {
-        return Err(format!("a plan after the second run: {}", told(&plan)));
+        return Err(format!(
+            "a plan after the second run: {}",
+            describe_output(&plan)
+        ));
     }
     Ok(())
 }
@@ -311,7 +314,7 @@ fn sigint_and_sigterm_end_the_run_in_order_and_the_next_one_converges() {
         let bench = Bench::new();
         let at = stops * percent / 100;
         let output = bench.traced(Some(Moment { stops: at, signal })).output;
-        let output_text = told(&output);
+        let output_text = describe_output(&output);
         let place = format!("{signal} at stop {at} of {stops}");
         assert_eq!(
             output.status.code(),
@@ -357,5 +360,10 @@ fn the_config_is_valid() {
         .arg(file)
         .output()
         .expect("start kindling");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        describe_output(&output)
+    );
 }

@@ -2,7 +2,7 @@
 //! removed may be changed twice or make the next run fail.
 
 use crate::common::folder::Folder;
-use crate::common::run::{kindling, require_root, told};
+use crate::common::run::{describe_output, kindling, require_root};
 use crate::common::tree::tree;
 use crate::traced::{self, Moment};
 use nix::sys::signal::Signal;
@@ -151,7 +151,7 @@ fn failure_after_kill(at: u64, expected: &BTreeMap<String, String>) -> Option<St
     traced::run(&mut scene.command("apply"), Some(moment));
     let output = scene.command("apply").output().expect("kindling runs");
     if output.status.code() != Some(0) {
-        return Some(format!("the second run: {}", told(&output)));
+        return Some(format!("the second run: {}", describe_output(&output)));
     }
     let differences = crate::differences(expected, &scene.result());
     (!differences.is_empty()).then(|| differences.join("\n"))
@@ -169,7 +169,12 @@ fn a_run_on_a_tree_killed_at_any_moment_converges() {
     require_root();
     let undisturbed = Scene::new();
     let run = traced::run(&mut undisturbed.command("apply"), None);
-    assert_eq!(run.output.status.code(), Some(0), "{}", told(&run.output));
+    assert_eq!(
+        run.output.status.code(),
+        Some(0),
+        "{}",
+        describe_output(&run.output)
+    );
     let expected = undisturbed.result();
     let (moments, next) = (moments(), AtomicU64::new(0));
     let lane = || {

@@ -59,7 +59,7 @@ impl Machine {
     fn fetch(&self, platform: &str) -> Ended {
         let mut command = self.command();
         command.args(["fetch", "--platform", platform, "--consume"]);
-        boot::surround(&mut command, self.0.directory());
+        boot::set_environment(&mut command, self.0.directory());
         Ended::of(&mut command)
     }
 

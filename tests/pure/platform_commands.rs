@@ -26,7 +26,7 @@ impl Machine {
     fn fetch(&self, arguments: &[&str]) -> Ended {
         let mut command = program();
         command.arg("fetch").args(arguments);
-        boot::surround(&mut command, self.0.directory());
+        boot::set_environment(&mut command, self.0.directory());
         command
             .env("IGNITION_CONFIG_FILE", self.0.path("config.ign"))
             .env_remove("KINDLING_TRUSTED_KEYS_DIR");

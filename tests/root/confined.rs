@@ -2,7 +2,7 @@
 //! privileges. `docs/confined.md` documents the same table. What `plan` accepts in a place, `apply` does there.
 
 use crate::common::folder::Folder;
-use crate::common::run::{copy_program, require_root, told};
+use crate::common::run::{copy_program, describe_output, require_root};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader, Write};
@@ -224,7 +224,7 @@ fn plan_and_apply_agree_in_every_place() {
                 DONE => vec![CHANGES, DONE, DONE],
                 _ => vec![CONFLICT; 3],
             };
-            let printed = told(&output);
+            let printed = describe_output(&output);
             assert_eq!(codes, expected, "{config} in {}: {printed}", place.name);
         }
     }
@@ -249,7 +249,7 @@ fn commands_without_a_target_run_everywhere() {
     for place in PLACES {
         for (command, code) in commands {
             let output = scene.run(place, &format!("./kindling {command}"));
-            let printed = told(&output);
+            let printed = describe_output(&output);
             assert_eq!(
                 output.status.code(),
                 Some(code),
@@ -303,7 +303,12 @@ fn mounts_of_a_run_in_a_chroot_are_not_seen_outside() {
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
     connection.write_all(answer.as_bytes()).expect("an answer");
     let output = run.wait_with_output().expect("the end of the run");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        describe_output(&output)
+    );
     assert!(
         !seen.is_empty(),
         "the mounts of the chroot itself are outside"

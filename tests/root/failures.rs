@@ -3,7 +3,7 @@
 
 use crate::common::folder::Folder;
 use crate::common::image::Mounted;
-use crate::common::run::{kindling, must, require_root, told};
+use crate::common::run::{describe_output, kindling, must, require_root};
 use crate::common::server::Server;
 use crate::common::tree::tree;
 use sha2::{Digest as _, Sha256};
@@ -49,7 +49,7 @@ impl Scene {
 
 /// Checks the exit code, and that every text is somewhere on standard error.
 fn check(output: &Output, code: i32, texts: &[&str]) {
-    let printed = told(output);
+    let printed = describe_output(output);
     assert_eq!(output.status.code(), Some(code), "{printed}");
     let error = String::from_utf8_lossy(&output.stderr);
     for text in texts {
@@ -121,7 +121,7 @@ fn the_report_has_the_code_of_what_failed() {
     let text = fs::read_to_string(&report).expect("a report");
     assert!(text.contains(r#""code":"K0206""#), "{text}");
     let shown = kindling().args(["report", &report]).output();
-    let shown = told(&shown.expect("start kindling"));
+    let shown = describe_output(&shown.expect("start kindling"));
     assert!(shown.contains(more), "{shown}");
 }
 
@@ -262,7 +262,7 @@ fn contents_that_will_not_fit() {
     let texts = ["/etc/big", "64 KiB", "config.ign:2", "to do: make room"];
     check(&output, REFUSED, &texts);
     assert!(
-        !told(&output).contains("xxxxxxxx"),
+        !describe_output(&output).contains("xxxxxxxx"),
         "the error shows the content of the file"
     );
     assert_no_files(&scene.root());
@@ -284,7 +284,7 @@ fn a_read_only_image() {
         .expect("an image");
     must("mount", &["-o", "remount,ro", &shelf]);
     let output = scene.apply(&["--image", &format!("/dev/vda={image}")]);
-    let printed = told(&output);
+    let printed = describe_output(&output);
     assert!(
         [4, FAILED, REFUSED].contains(&output.status.code().unwrap_or(-1)),
         "{printed}"
@@ -336,7 +336,7 @@ fn a_missing_mkfs() {
     assert!(
         !Path::new(&image).exists(),
         "the image was made although the file system cannot be: {}",
-        told(&output)
+        describe_output(&output)
     );
 }
 

@@ -3,7 +3,7 @@
 
 use crate::common::folder::Folder;
 use crate::common::image::Mounted;
-use crate::common::run::{kindling, require_root, told};
+use crate::common::run::{describe_output, kindling, require_root};
 use crate::common::server::{Server, respond};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -56,7 +56,7 @@ fn run(folder: &Folder, command: &str, options: &[&str], stdout: Stdio) -> (i32,
         .spawn()
         .and_then(|child| child.wait_with_output())
         .expect("kindling runs");
-    (output.status.code().unwrap_or(-1), told(&output))
+    (output.status.code().unwrap_or(-1), describe_output(&output))
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn no_device_of_an_image_can_be_opened_and_no_program_runs_from_it() {
         .expect("kindling runs");
     pid_sender.send(child.id()).expect("the server listens");
     let output = child.wait_with_output().expect("kindling runs");
-    assert!(output.status.success(), "{}", told(&output));
+    assert!(output.status.success(), "{}", describe_output(&output));
     let mounts = mounts.try_recv().expect("the server was asked");
     let line = mounts
         .lines()

@@ -4,7 +4,7 @@
 use crate::common::folder::Folder;
 use crate::common::image::{Loop, Mounted, extent, table};
 use crate::common::namespace;
-use crate::common::run::{kindling, must, require_root, told};
+use crate::common::run::{describe_output, kindling, must, require_root};
 use crate::common::tree::tree;
 use serde_json::{Value, json};
 use std::fs;
@@ -49,7 +49,7 @@ impl Scene {
             .current_dir(self.0.directory())
             .output()
             .expect("start kindling");
-        (output.status.code().unwrap_or(-1), told(&output))
+        (output.status.code().unwrap_or(-1), describe_output(&output))
     }
 
     /// Checks that both commands refuse with these words, and leave the tree unchanged.

@@ -2,7 +2,7 @@
 
 use crate::common::folder::Folder;
 use crate::common::image::{Loop, Mounted};
-use crate::common::run::{copy_program, must, require_root, told};
+use crate::common::run::{copy_program, describe_output, must, require_root};
 use crate::common::tree::tree;
 use serde_json::json;
 use std::fs::{self, Permissions};
@@ -56,7 +56,7 @@ impl Scene {
             .gid(uid)
             .output()
             .expect("start kindling");
-        (output.status.code().unwrap_or(-1), told(&output))
+        (output.status.code().unwrap_or(-1), describe_output(&output))
     }
 
     /// Checks that both commands refuse with these words.

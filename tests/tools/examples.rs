@@ -144,7 +144,11 @@ fn kindling(arguments: &[String]) -> Output {
 
 /// A description of a run, for failures.
 fn describe(arguments: &[String], output: &Output) -> String {
-    format!("kindling {}\n{}", arguments.join(" "), run::told(output))
+    format!(
+        "kindling {}\n{}",
+        arguments.join(" "),
+        run::describe_output(output)
+    )
 }
 
 /// Options for the target of an example: images below `dir`, or an empty root.
@@ -166,7 +170,7 @@ fn place(example: &Example, dir: &Path) -> Vec<String> {
 }
 
 #[test]
-fn every_file_is_listed_and_described() {
+fn every_file_is_listed_and_describe_output() {
     let in_folder = |ending: &str| -> BTreeSet<String> {
         fs::read_dir(examples())
             .unwrap()
@@ -200,10 +204,13 @@ fn every_example_validates_without_findings() {
             examples().join(&file).display().to_string(),
         ];
         let output = kindling(&arguments);
-        let told = describe(&arguments, &output);
-        assert_eq!(output.status.code(), Some(NO_FINDINGS), "{told}");
+        let described = describe(&arguments, &output);
+        assert_eq!(output.status.code(), Some(NO_FINDINGS), "{described}");
         for word in ["warning", "error"] {
-            assert!(!told.contains(word), "a {word} about {file}:\n{told}");
+            assert!(
+                !described.contains(word),
+                "a {word} about {file}:\n{described}"
+            );
         }
     }
 }
@@ -217,26 +224,26 @@ fn every_example_plans_twice_alike_and_mentions_what_matters() {
         arguments.extend(place(example, dir.path()));
         arguments.push(examples().join(example.file).display().to_string());
         let output = kindling(&arguments);
-        let told = describe(&arguments, &output);
+        let described = describe(&arguments, &output);
         let refused = NOT_ON_IMAGES.iter().find(|(file, _)| *file == example.file);
         if let Some((_, cause)) = refused {
-            assert_eq!(output.status.code(), Some(REFUSED), "{told}");
-            assert!(told.contains(cause), "{told}");
+            assert_eq!(output.status.code(), Some(REFUSED), "{described}");
+            assert!(described.contains(cause), "{described}");
             continue;
         }
-        assert_eq!(output.status.code(), Some(CHANGES), "{told}");
+        assert_eq!(output.status.code(), Some(CHANGES), "{described}");
         let shown = String::from_utf8_lossy(&output.stdout);
         for text in example.mentions {
             assert!(
                 shown.contains(text),
-                "{}: {text} is not mentioned\n{told}",
+                "{}: {text} is not mentioned\n{described}",
                 example.file
             );
         }
         for secret in SECRETS {
             assert!(
-                !told.contains(secret),
-                "{} shows {secret}\n{told}",
+                !described.contains(secret),
+                "{} shows {secret}\n{described}",
                 example.file
             );
         }

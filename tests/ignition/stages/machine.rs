@@ -2,7 +2,7 @@
 
 use crate::common::boot;
 use crate::common::folder::Folder;
-use crate::common::run::{KINDLING, told, write_script};
+use crate::common::run::{KINDLING, describe_output, write_script};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -113,12 +113,12 @@ impl Machine {
     pub fn command(&self, stage: &str) -> Command {
         let mut command = Command::new(self.path(PROGRAM));
         command.arg("-log-to-stdout").args(self.flags(stage));
-        self.surround(&mut command);
+        self.set_environment(&mut command);
         command
     }
 
-    pub fn surround(&self, command: &mut Command) {
-        boot::surround(command, self.0.directory());
+    pub fn set_environment(&self, command: &mut Command) {
+        boot::set_environment(command, self.0.directory());
         command
             .current_dir(self.0.directory())
             .env_remove("IGNITION_CONFIG_FILE")
@@ -134,7 +134,12 @@ impl Machine {
     #[track_caller]
     pub fn log(&self, stage: &str) -> String {
         let output = self.run(stage);
-        assert_eq!(output.status.code(), Some(0), "{stage}: {}", told(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{stage}: {}",
+            describe_output(&output)
+        );
         assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{stage}");
         log_of(&output)
     }
@@ -143,7 +148,12 @@ impl Machine {
     #[track_caller]
     pub fn failing_log(&self, stage: &str) -> String {
         let output = self.run(stage);
-        assert_eq!(output.status.code(), Some(1), "{stage}: {}", told(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(1),
+            "{stage}: {}",
+            describe_output(&output)
+        );
         log_of(&output)
     }
 
@@ -159,7 +169,11 @@ impl Machine {
 
 pub fn log_of(output: &Output) -> String {
     let log = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(!told(output).contains("panicked"), "{}", told(output));
+    assert!(
+        !describe_output(output).contains("panicked"),
+        "{}",
+        describe_output(output)
+    );
     log
 }
 

@@ -1,7 +1,7 @@
 //! The sources of a machine's config, and their precedence.
 
 use super::machine::{Machine, PLAIN, STAGES, directory};
-use crate::common::run::told;
+use crate::common::run::describe_output;
 use serde_json::json;
 use std::fs;
 
@@ -65,7 +65,12 @@ fn a_broken_user_ign_is_final() {
     let machine = Machine::new(PLAIN);
     machine.write("etc/user.ign", "{");
     let output = machine.run("fetch");
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        describe_output(&output)
+    );
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let none = "fetch failed\nFull config: none was obtained\n";
     assert!(stderr.starts_with(none), "{stderr}");
@@ -151,7 +156,12 @@ fn the_config_of_platform_file_is_named_by_the_environment() {
         .env("IGNITION_CONFIG_FILE", "other.ign")
         .output()
         .expect("start it");
-    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}",
+        describe_output(&output)
+    );
     assert_eq!(machine.cached_directories(), ["/other"]);
 }
 

@@ -1,7 +1,7 @@
 //! The config cache, the state passed between stages, and the flag that requests a network.
 
 use super::machine::{MOTD, Machine, PLAIN, STAGES, VERSION, log_of};
-use crate::common::run::told;
+use crate::common::run::describe_output;
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -117,9 +117,22 @@ fn a_damaged_state_ends_the_process_with_3() {
     let machine = Machine::new(PLAIN);
     machine.write("ignition/state", "{s3cret");
     let output = machine.run("fetch");
-    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
-    assert!(log_of(&output).contains("CRITICAL : "), "{}", told(&output));
-    assert!(!told(&output).contains("s3cret"), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "{}",
+        describe_output(&output)
+    );
+    assert!(
+        log_of(&output).contains("CRITICAL : "),
+        "{}",
+        describe_output(&output)
+    );
+    assert!(
+        !describe_output(&output).contains("s3cret"),
+        "{}",
+        describe_output(&output)
+    );
     assert!(!machine.path("ignition.json").exists());
 }
 
@@ -137,7 +150,12 @@ fn a_state_that_cannot_be_saved_fails_the_stage() {
     fs::create_dir_all(machine.path("ignition/state")).expect("a directory in the way");
     let output = machine.run("fetch");
     // Already reading it fails.
-    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(3),
+        "{}",
+        describe_output(&output)
+    );
     let flag = format!(
         "-state-file={}",
         machine.path("ignition.json/state").display()
@@ -148,11 +166,16 @@ fn a_state_that_cannot_be_saved_fails_the_stage() {
         .output()
         .expect("start it");
     // The cache is a file by then, so nothing can be created below it.
-    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        describe_output(&output)
+    );
     assert!(
         log_of(&output).contains("CRITICAL : cannot write state file"),
         "{}",
-        told(&output)
+        describe_output(&output)
     );
 }
 
@@ -193,19 +216,19 @@ fn fetch_offline_requests_a_network_when_it_needs_one() {
             output.status.code(),
             Some(code),
             "{config}\n{}",
-            told(&output)
+            describe_output(&output)
         );
         assert_eq!(
             machine.path("ignition.json").exists(),
             cache,
             "{config}\n{}",
-            told(&output)
+            describe_output(&output)
         );
         assert_eq!(
             machine.path("flags/neednet").exists(),
             neednet,
             "{config}\n{}",
-            told(&output)
+            describe_output(&output)
         );
         if neednet {
             assert_eq!(machine.read("flags/neednet"), "");
@@ -213,7 +236,11 @@ fn fetch_offline_requests_a_network_when_it_needs_one() {
                 (machine.mode("flags"), machine.mode("flags/neednet")),
                 (0o755, 0o644)
             );
-            assert!(!log_of(&output).contains("CRITICAL"), "{}", told(&output));
+            assert!(
+                !log_of(&output).contains("CRITICAL"),
+                "{}",
+                describe_output(&output)
+            );
         }
     }
 }

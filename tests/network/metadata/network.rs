@@ -135,7 +135,7 @@ impl Network {
     pub fn fetch(&self, platform: &str, machine: &Path) -> Ended {
         let mut command = kindling();
         command.args(["fetch", "--rendered", "--platform", platform]);
-        boot::surround(&mut command, machine);
+        boot::set_environment(&mut command, machine);
         Ended::of(&mut command)
     }
 

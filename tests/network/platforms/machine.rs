@@ -100,7 +100,7 @@ impl Machine {
     }
 
     fn run(&self, mut command: Command) -> RunningStage {
-        boot::surround(&mut command, Path::new(MACHINE_DIRECTORY));
+        boot::set_environment(&mut command, Path::new(MACHINE_DIRECTORY));
         command
             .env("SSL_CERT_FILE", self.path("ca.pem"))
             .env_remove("SSL_CERT_DIR");

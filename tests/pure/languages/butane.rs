@@ -404,10 +404,10 @@ fn findings_about_generated_nodes_are_at_the_sugar() {
     let (language, surroundings) = (Language::Butane, Surroundings::default());
     let result = language::translate("a.bu", text.as_bytes(), language, &surroundings, false);
     assert!(result.outcome.is_err());
-    let told = result.findings.0.first().expect("a finding").to_string();
+    let finding = result.findings.0.first().expect("a finding").to_string();
     assert!(
-        told.starts_with("error at $.grub.users, line 9 col 5"),
-        "{told}"
+        finding.starts_with("error at $.grub.users, line 9 col 5"),
+        "{finding}"
     );
 }
 
@@ -418,16 +418,16 @@ fn trees_fill_empty_entries() {
         json!({"path": "/a", "mode": 0o755, "contents": {"compression": "", "source": "data:,x"}});
     for contents in ["", ", contents: {}", ", contents: {source: \"\"}"] {
         let rest = format!("storage: {{files: [{{path: /a{contents}}}], trees: [{{local: t}}]}}");
-        let (told, json) = translated_in(&FolderWithTree, FCOS, &rest);
-        assert_eq!(told, [""; 0], "{rest}");
+        let (findings, json) = translated_in(&FolderWithTree, FCOS, &rest);
+        assert_eq!(findings, [""; 0], "{rest}");
         let json = json.expect("a config");
         assert_eq!(json.pointer("/storage/files/0"), Some(&filled), "{rest}");
     }
     let rest = "storage: {files: [{path: /a, contents: {inline: y}}], trees: [{local: t}]}";
-    let (told, json) = translated_in(&FolderWithTree, FCOS, rest);
+    let (findings, json) = translated_in(&FolderWithTree, FCOS, rest);
     assert!(
-        told[0].starts_with("error at $.storage.trees.0, line 3"),
-        "{told:?}"
+        findings[0].starts_with("error at $.storage.trees.0, line 3"),
+        "{findings:?}"
     );
     assert!(json.is_none());
 }
