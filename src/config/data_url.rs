@@ -4,18 +4,9 @@
 //! "data:" [ type "/" subtype ] *( ";" attribute "=" value ) [ ";base64" ] "," body
 //! ```
 
+use crate::text::BASE64;
 use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::str::from_utf8;
-
-/// Mandatory padding; unused bits of the last character need not be zero.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
 
 /// Base64 characters decoded at a time; a multiple of four. Bodies are mostly short, and a larger buffer would take
 /// longer to clear than to fill.

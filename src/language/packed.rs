@@ -1,19 +1,9 @@
 //! Contents of files that are packed in base64 and gzip.
 
 use super::node::Scalar;
-use crate::text::{self, GzipError, MAX_UNPACKED_BYTES};
+use crate::text::{self, BASE64, GzipError, MAX_UNPACKED_BYTES};
 use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use std::cell::Cell;
-
-/// Padding must be canonical, but unused bits of the last character need not be zero.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
 
 /// How the bytes of a file are packed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Text utilities: escaping for terminals, timestamps, comparison and suggestion of names, hexadecimal digits, sizes, kernel command
-//! lines, gzip.
+//! lines, base64, gzip.
 
+mod base64_engine;
 mod escape;
 mod gzip;
 mod hex;
@@ -10,6 +11,7 @@ mod similar;
 mod size;
 pub(crate) mod time;
 
+pub(crate) use base64_engine::BASE64;
 pub(crate) use escape::{escaped, escaped_json, escaped_lines, is_unprintable};
 #[cfg(test)]
 pub(crate) use gzip::gzip;

@@ -1,8 +1,8 @@
 //! Encodings of configs: base64, gzip, and padding with NULs.
 
+use crate::text::BASE64;
 use anyhow::{Context, ensure};
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use base64::Engine as _;
 use flate2::read::MultiGzDecoder;
 use std::io::Read;
 
@@ -10,13 +10,6 @@ use std::io::Read;
 pub(crate) const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// Maximum decompressed size, as a protection against decompression bombs.
 const MAX_BYTES: u64 = 256 << 20;
-/// The standard alphabet, with padding. Trailing bits may be set.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical),
-);
 
 /// Decodes base64, ignoring line breaks.
 ///
