@@ -12,9 +12,9 @@ const REFERENCE_PREFIX: &str = "$.ignition.config.";
 pub(super) enum Inline {
     /// As this text.
     Text(String),
-    /// As the URL it is: the bytes are not in it.
+    /// Kept as a URL, which does not contain the bytes.
     Elsewhere,
-    /// As the URL it is, for this reason.
+    /// Kept as a URL, for this reason.
     Kept(&'static str),
 }
 
