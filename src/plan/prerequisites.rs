@@ -100,7 +100,8 @@ fn with_dependencies(plan: &Plan, first: &Operation) -> BTreeSet<OpId> {
     found
 }
 
-/// True if `below` creates or changes a device below `above`. Operations that share memory or disk heads do not depend on each other.
+/// True if `below` creates or changes a device below `above`. Operations that share memory or disk heads do not depend
+/// on each other.
 fn is_dependency(below: &Operation, above: &Operation) -> bool {
     let mut claims = above.claims.iter();
     claims.any(|claim| match &claim.resource {

@@ -1,5 +1,5 @@
-//! Text utilities: escaping for terminals, timestamps, comparison and suggestion of names, hexadecimal digits, sizes, kernel command
-//! lines, base64, gzip.
+//! Text utilities: escaping for terminals, timestamps, comparison and suggestion of names, hexadecimal digits, sizes,
+//! kernel command lines, base64, gzip.
 
 mod base64_engine;
 mod escape;

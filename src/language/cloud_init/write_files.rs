@@ -155,8 +155,8 @@ fn above(path: &str) -> impl Iterator<Item = &str> {
     ends.filter_map(move |(end, _)| path.get(..end))
 }
 
-/// Adds the parent directories of `file`, owned by its owner, unless an earlier file or a home is in them. It is not known
-/// which of them exist on the system, so those that may (system trees, parents of homes, homes) are left alone.
+/// Adds the parent directories of `file`, owned by its owner, unless an earlier file or a home is in them. It is not
+/// known which of them exist on the system, so those that may (system trees, parents of homes, homes) are left alone.
 fn add_parents<'t>(
     file: &AssembledFile<'t>,
     made: &mut HashSet<String>,
