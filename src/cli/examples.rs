@@ -23,7 +23,7 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
                 "plan --image /dev/vda=disk.img,size=4G config.ign",
             ),
             example(
-                "Do it",
+                "Apply it",
                 "apply --image /dev/vda=disk.img,size=4G config.ign",
             ),
         ],
@@ -35,18 +35,21 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
                 "Validate configs in any languages",
                 "validate node.ign web.bu cloud-config.yaml",
             ),
-            example("Findings for programs", "validate --format json config.ign"),
+            example(
+                "Print findings for programs",
+                "validate --format json config.ign",
+            ),
         ],
     ),
     (
         "translate",
         &[
             example(
-                "A Butane config to Ignition, with local files",
+                "Translate a Butane config to Ignition, with local files",
                 "translate --files-dir files node.bu",
             ),
             example(
-                "A config to Butane",
+                "Translate a config to Butane",
                 "translate --to butane=fcos:1.6.0 config.ign",
             ),
         ],
@@ -61,19 +64,19 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "explain",
         &[
-            example("What a code means", "explain K0204"),
-            example("All codes", "explain"),
+            example("Explain a code", "explain K0204"),
+            example("List all codes", "explain"),
         ],
     ),
     (
         "schema",
         &[
             example(
-                "The schema of a version of Ignition",
+                "Print the schema of a version of Ignition",
                 "schema --version 3.6.0",
             ),
             example(
-                "The schema of a version of Butane",
+                "Print the schema of a version of Butane",
                 "schema --format butane --variant fcos --version 1.6.0",
             ),
         ],
@@ -81,7 +84,7 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "verify",
         &[example(
-            "Whether a machine with these keys trusts a config",
+            "Check whether a machine with these keys trusts a config",
             "verify --keys keys.d config.ign",
         )],
     ),
@@ -89,12 +92,12 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
         "plan",
         &[
             example(
-                "What a first boot does to an empty disk",
+                "Show what a first boot does to an empty disk",
                 "plan --image /dev/vda=disk.img,size=4G config.ign",
             ),
-            example("What changes in a tree", "plan --root tree config.ign"),
+            example("Show what changes in a tree", "plan --root tree config.ign"),
             example(
-                "A page for browsers",
+                "Write a page for browsers",
                 "plan --root tree --html plan.html config.ign",
             ),
         ],
@@ -102,7 +105,7 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "diff",
         &[example(
-            "What a change of a config means for a tree",
+            "Show what a change of a config means for a tree",
             "diff --root tree old.ign new.ign",
         )],
     ),
@@ -123,11 +126,11 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
         "fetch",
         &[
             example(
-                "The config that this machine would get",
+                "Print the config that this machine would get",
                 "fetch --platform qemu",
             ),
             example(
-                "The same with all that it refers to",
+                "Print it merged with all configs that it refers to",
                 "fetch --platform qemu --rendered",
             ),
         ],
@@ -135,30 +138,30 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     (
         "boot",
         &[example(
-            "The stage that writes files",
+            "Run the stage that writes files",
             "boot -platform qemu -stage files -root /sysroot",
         )],
     ),
     (
         "metadata",
         &[example(
-            "Attributes as an environment file",
+            "Write the attributes as an environment file",
             "metadata --platform aws --env --output /run/metadata/instance",
         )],
     ),
     (
         "report",
         &[
-            example("What the first boot of this machine did", "report"),
+            example("Show what the first boot of this machine did", "report"),
             example(
-                "A report as a page for browsers",
+                "Write a report as a page for browsers",
                 "report --html report.html report.json",
             ),
         ],
     ),
     (
         "completions",
-        &[example("A script for bash", "completions bash")],
+        &[example("Print a script for bash", "completions bash")],
     ),
     (
         "man",
@@ -166,22 +169,28 @@ pub(crate) const EXAMPLES: &[(&str, &[Example])] = &[
     ),
     (
         "platform",
-        &[example("Which platform this may be", "platform detect")],
+        &[example(
+            "Guess the platform of this machine",
+            "platform detect",
+        )],
     ),
     (
         "platform list",
-        &[example("All platforms", "platform list")],
+        &[example("List all platforms", "platform list")],
     ),
     (
         "platform show",
         &[example(
-            "How a platform provides its config",
+            "Show how a platform provides its config",
             "platform show aws",
         )],
     ),
     (
         "platform detect",
-        &[example("Which platform this may be", "platform detect")],
+        &[example(
+            "Guess the platform of this machine",
+            "platform detect",
+        )],
     ),
 ];
 

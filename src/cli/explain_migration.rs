@@ -20,7 +20,7 @@ pub(crate) struct ExplainMigrationArgs {
     file: PathBuf,
     #[command(flatten)]
     reading: ReadingArgs,
-    /// The platform that the config is for, where it speaks of its addresses, e.g. ec2
+    /// Platform of the target machine, for configs with variables for its addresses, e.g. ec2
     #[arg(long, value_name = "PLATFORM")]
     platform: Option<String>,
     /// Print it as JSON

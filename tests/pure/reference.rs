@@ -284,8 +284,8 @@ fn reference_of_commands() {
         "\
 # Every command with its options
 
-Made from the help and the manual pages of the program. [Commands](commands.md) tells what they are for and what exit codes mean;
-`kindling boot` takes [the flags of Ignition](ignition.md).
+Generated from the help and the manual pages of the program. [Commands](commands.md) describes what they are for and what
+exit codes mean; `kindling boot` takes [the flags of Ignition](ignition.md).
 ",
     );
     let commands = commands();

@@ -117,7 +117,7 @@ const CT: Syntax<'static> = Syntax {
             "platform",
             "PLATFORM",
             "",
-            "the platform whose addresses the config speaks of, e.g. ec2",
+            "platform of the target machine, for configs with variables for its addresses, e.g. ec2",
         ),
         Flag::switch("pretty", "indent the result"),
         Flag::switch("strict", "fail on warnings as well"),
