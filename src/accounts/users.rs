@@ -410,8 +410,8 @@ fn missing_group(group: &str) -> AccountRefusal {
     AccountRefusal::new(
         format!("there is no group {group:?}"),
         format!(
-            "add it to passwd.groups, or correct the name; a group that another user brings along exists only \
-             after that user, so name that user first, or add {group:?} to passwd.groups"
+            "add it to passwd.groups, or correct the name; a group that is created with another user exists only \
+             after that user, so list that user first, or add {group:?} to passwd.groups"
         ),
     )
 }
