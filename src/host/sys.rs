@@ -95,18 +95,23 @@ impl LoopConfig {
     }
 }
 
-/// The bare calls; request numbers of linux/loop.h, linux/fs.h, linux/blkpg.h and linux/cdrom.h.
+/// The bare calls; request numbers of linux/loop.h, linux/fs.h, linux/blkpg.h and linux/cdrom.h. A number that the kernel
+/// composes has other bits on some architectures.
 #[allow(
     missing_docs,
     reason = "the macros make undocumented functions; the safe ones below are ours"
 )]
 mod raw {
-    nix::ioctl_write_ptr_bad!(blkpg, 0x1269, super::BlkpgArgument);
+    nix::ioctl_write_ptr_bad!(
+        blkpg,
+        nix::request_code_none!(0x12, 105),
+        super::BlkpgArgument
+    );
     nix::ioctl_none_bad!(loop_ctl_get_free, 0x4C82);
     nix::ioctl_read_bad!(loop_get_status64, 0x4C05, super::LoopInfo);
     nix::ioctl_write_ptr_bad!(loop_configure, 0x4C0A, super::LoopConfig);
     nix::ioctl_read!(block_size64, 0x12, 114, usize);
-    nix::ioctl_read_bad!(sector_size, 0x1268, nix::libc::c_int);
+    nix::ioctl_read_bad!(sector_size, nix::libc::BLKSSZGET, nix::libc::c_int);
     // The request is numbered as if it were about a long (FS_IOC_GETFLAGS, linux/fs.h).
     nix::ioctl_read_bad!(
         inode_flags,
@@ -625,9 +630,9 @@ mod tests {
     fn requests_whose_lengths_are_wrong_never_reach_a_driver() {
         let null = File::options().read(true).write(true).open("/dev/null");
         let null = null.expect("there");
-        let ask = |size: u32, length: u8, at: usize| {
+        let ask = |size: u32, length: u32, at: usize| {
             let mut request = [0; 16];
-            request[4] = length;
+            request[4..8].copy_from_slice(&length.to_ne_bytes());
             let bytes = &mut [0; 3];
             let pointed = &mut [PointedBytes { at, bytes }];
             request_with_pointers(&null, 0xc000_5607 | size << 16, &mut request, pointed)
