@@ -156,6 +156,9 @@ impl Block {
     fn le32(&self, at: usize) -> u32 {
         u32::from_le_bytes(self.array(at))
     }
+    fn be32(&self, at: usize) -> u32 {
+        u32::from_be_bytes(self.array(at))
+    }
     fn be64(&self, at: usize) -> u64 {
         u64::from_be_bytes(self.array(at))
     }

@@ -161,6 +161,15 @@ fn sketches() -> Vec<Sketch> {
                 (510, vec![0x55, 0xAA]),
             ],
         ),
+        (
+            "swap",
+            vec![
+                (4086, b"SWAPSPACE2".to_vec()),
+                (1024, [1_u32.to_be_bytes(), 255_u32.to_be_bytes()].concat()),
+                (1024 + 12, vec![0x22; 16]),
+                (1024 + 28, b"of s390x".to_vec()),
+            ],
+        ),
         ("ntfs", vec![(3, b"NTFS    ".to_vec()), (72, vec![1; 8])]),
         (
             "zfs_member",
@@ -216,6 +225,7 @@ fn identities_of_sketches_are_read() {
         ("LVM2_member", "", "abcdef-ghij-klmn-opqr-stuv-wxyz-012345"),
         ("iso9660", "CDROM", "2026-11-22-12-30-45-00"),
         ("exfat", "", "1234-5678"),
+        ("swap", "of s390x", "22222222-2222-2222-2222-222222222222"),
         ("ntfs", "", "0101010101010101"),
     ] {
         assert_eq!(of(kind), (label.into(), uuid.into()), "{kind}");

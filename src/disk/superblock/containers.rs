@@ -51,7 +51,8 @@ pub(super) fn zfs(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     Ok((uberblocks >= 4).then(|| kind("zfs_member")))
 }
 
-/// Swap areas; the signature is at the end of the first page, whose size is that of the machine that created it.
+/// Swap areas; the signature is at the end of the first page. The size of pages and the order of bytes are those of the
+/// machine that created it.
 pub(super) fn swap(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> {
     for page in [4096_u64, 8192, 16384, 32768, 65536] {
         let Some(magic) = device.read(page - 10, 10)? else {
@@ -65,7 +66,7 @@ pub(super) fn swap(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> 
         }
         if magic.is(0, b"SWAPSPACE2")
             && let Some(header) = device.read(1024, 64)?
-            && header.le32(0) == 1
+            && (header.le32(0) == 1 || header.be32(0) == 1)
             && header.le32(4) != 0
         {
             return Ok(Some(Superblock {

@@ -257,9 +257,15 @@ fn linux_raid_0_90(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> 
     let Some(offset) = (device.bytes & !0xFFFF).checked_sub(0x10000) else {
         return Ok(None);
     };
-    let Some(block) = device.read(offset, 4096)? else {
+    let Some(mut block) = device.read(offset, 4096)? else {
         return Ok(None);
     };
+    let is_big_endian = block.be32(0) == MAGIC;
+    if is_big_endian {
+        for word in block.0.as_chunks_mut::<4>().0 {
+            word.reverse();
+        }
+    }
     if block.le32(0) != MAGIC || block.le32(4) != 0 {
         return Ok(None);
     }
@@ -269,13 +275,14 @@ fn linux_raid_0_90(device: &mut ProbedDevice) -> io::Result<Option<Superblock>> 
     }
     Ok(Some(Superblock {
         uuid: uuid_text(uuid),
-        raid: version_0_90(&block).map(Box::new),
+        raid: version_0_90(&block, is_big_endian).map(Box::new),
         ..kind(MEMBER)
     }))
 }
 
-/// Version 0.90 has the byte order of the machine that wrote it; only little-endian superblocks are read.
-fn version_0_90(block: &Block) -> Option<RaidMember> {
+/// Version 0.90 has the byte order of the machine that wrote it. The words of `block` are little-endian; if they were
+/// big-endian, the two halves of a number of 64 bits are in the other order.
+fn version_0_90(block: &Block, was_big_endian: bool) -> Option<RaidMember> {
     const CLEAN: u32 = 1;
     const FAULTY: u32 = 1;
     const IN_SYNC: u32 = 1 << 2;
@@ -291,6 +298,7 @@ fn version_0_90(block: &Block) -> Option<RaidMember> {
     let place = |at: usize| (word(at + 3), word(at + 4));
     let this_device = place(THIS_DEVICE);
     let places = (0..MAX_DEVICES_0).map(|i| place(128 + 32 * i));
+    let (events_low, events_high) = if was_big_endian { (40, 39) } else { (39, 40) };
     let role = match this_device {
         (_, state) if state & FAULTY != 0 => MemberRole::Other,
         (role, state) if state & IN_SYNC != 0 && role < devices => MemberRole::Active(role),
@@ -307,7 +315,7 @@ fn version_0_90(block: &Block) -> Option<RaidMember> {
         data_offset: 0,
         role,
         is_rebuilding: false,
-        events: u64::from(word(40)) << 32 | u64::from(word(39)),
+        events: u64::from(word(events_high)) << 32 | u64::from(word(events_low)),
         is_clean: word(33) & CLEAN != 0,
         is_special: false,
         working: working(
@@ -404,6 +412,36 @@ mod tests {
             .raid
             .expect("sound");
         assert!(!dirty.is_clean);
+    }
+
+    /// A superblock of version 0.90 in the byte order of `bytes_of`.
+    fn old_member(bytes_of: fn(u32) -> [u8; 4], events: [u32; 2]) -> Vec<u8> {
+        let mut words = [0_u32; 1024];
+        let (this_device, second_device) = (992, 128 + 32);
+        words[..3].copy_from_slice(&[MAGIC, 0, 90]);
+        (words[5], words[13], words[14], words[15]) = (0x0123_4567, 0x89AB_CDEF, 0xDEAD, 0xBEEF);
+        (words[7], words[8], words[10]) = (1, 448, 2);
+        (words[33], words[39], words[40]) = (1, events[0], events[1]);
+        for at in [this_device, second_device] {
+            words[at + 3..at + 5].copy_from_slice(&[1, 6]);
+        }
+        let sum = words.iter().map(|word| u64::from(*word)).sum::<u64>();
+        words[38] = ((sum & 0xFFFF_FFFF) + (sum >> 32)) as u32;
+        let mut device = vec![0; BYTES];
+        device[BYTES - 0x10000..][..4096].copy_from_slice(&words.map(bytes_of).concat());
+        device
+    }
+
+    #[test]
+    fn version_0_90_is_read_in_both_byte_orders() {
+        let little = read(old_member(u32::to_le_bytes, [7, 1]));
+        let big = read(old_member(u32::to_be_bytes, [1, 7]));
+        assert_eq!(big, little);
+        let uuid = "01234567-89ab-cdef-0000-dead0000beef";
+        assert_eq!(big.uuid.as_deref(), Some(uuid));
+        let raid = big.raid.expect("sound");
+        assert_eq!(raid.role, MemberRole::Active(1));
+        assert_eq!((raid.events, raid.working), (7 | 1 << 32, vec![1]));
     }
 
     #[test]
