@@ -21,7 +21,7 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init test-pages lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz deb rpm dist book
+.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init test-pages lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz deb rpm cross dist book
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -44,6 +44,7 @@ help:
 	@echo 'make size      fails if the program has grown beyond what an initramfs is to carry'
 	@echo 'make book      the documentation as a site, in target/book (cargo install mdbook)'
 	@echo 'make dist      packages for Debian, Fedora and openSUSE with their bills of materials and checksums, in target/dist'
+	@echo 'make cross     Debian packages for ARCHES="arm64 s390x ppc64el" and their unit tests under QEMU (root); make dist CROSS=1 adds them'
 	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
 	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'
 
@@ -163,32 +164,40 @@ deb:
 
 # Of the binary that the Debian package has.
 rpm: deb
-	dpkg-deb --fsys-tarfile $(DIST)/kindling_*.deb | tar --extract --to-stdout ./usr/bin/kindling > $(DIST)/.kindling
+	dpkg-deb --fsys-tarfile $(DIST)/kindling_*_$$(dpkg --print-architecture).deb | tar --extract --to-stdout ./usr/bin/kindling > $(DIST)/.kindling
 	chmod 0755 $(DIST)/.kindling
 	packaging/rpm.sh $(DIST) $(DIST)/.kindling
 	rpmlint --rpmlintrc packaging/rpm/rpmlintrc $(DIST)/*.rpm
 	rm $(DIST)/.kindling
 
+# For other architectures, with their unit tests under QEMU. The first run makes a Debian root in target/cross.
+ARCHES ?= arm64 s390x ppc64el
+cross:
+	tests/needs.sh cross
+	DIST=$(DIST) packaging/cross.sh $(ARCHES)
+
+# With CROSS=1 for other architectures too, which takes long.
 dist:
 	rm -rf $(DIST)
 	$(MAKE) rpm
+	$(if $(CROSS),$(MAKE) cross)
 	git archive --format=tar.gz --prefix=kindling/ --output=$(DIST)/kindling.tar.gz HEAD
 	cd $(DIST) && sha256sum * > SHA256SUMS
 
 book:
 	mdbook build docs
 
-# What "install" lays out, of a binary that is there already.
+# What "install" lays out, of a binary that is there already. One for another architecture is started by EMULATOR.
 install-files:
 	install -D -m 0755 $(BINARY) $(BINDIR)/kindling
 	ln -sfn kindling $(BINDIR)/ignition-validate
 	install -d $(LIBEXECDIR) $(MANDIR) $(BASHDIR) $(ZSHDIR) $(FISHDIR)
 	ln -sfn ../bin/kindling $(LIBEXECDIR)/ignition-apply
 	ln -sfn ../bin/kindling $(LIBEXECDIR)/ignition-rmcfg
-	$(BINARY) man $(MANDIR)
-	$(BINARY) completions bash > $(BASHDIR)/kindling
-	$(BINARY) completions zsh > $(ZSHDIR)/_kindling
-	$(BINARY) completions fish > $(FISHDIR)/kindling.fish
+	$(EMULATOR) $(BINARY) man $(MANDIR)
+	$(EMULATOR) $(BINARY) completions bash > $(BASHDIR)/kindling
+	$(EMULATOR) $(BINARY) completions zsh > $(ZSHDIR)/_kindling
+	$(EMULATOR) $(BINARY) completions fish > $(FISHDIR)/kindling.fish
 	install -d $(MODULESDIR)/30kindling
 	install -m 0755 $(wildcard dracut/30kindling/*.sh) $(MODULESDIR)/30kindling
 	install -m 0644 $(filter-out %.sh,$(wildcard dracut/30kindling/*)) $(MODULESDIR)/30kindling

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz|pages|packages ...
+# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz|pages|packages|cross ...
 # Installs the missing ones when it runs as root on a system with apt-get; else names them and fails.
 set -euo pipefail
 
@@ -26,10 +26,11 @@ packages_of() {
         fuzz)  echo g++ ;;
         packages)
                echo debhelper dpkg-dev fakeroot git gzip lintian python3 rpm rpmlint tar ;;
+        cross) echo mmdebstrap git lintian util-linux ;;
         pages) echo chromium python3 python3-venv fdisk gdisk ;;
         bench-storage)
                echo python3 ignition user-mode-linux systemd udev kmod mount util-linux fdisk gdisk e2fsprogs ;;
-        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot fuzz pages packages" >&2; exit 64 ;;
+        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot fuzz pages packages cross" >&2; exit 64 ;;
     esac
 }
 
