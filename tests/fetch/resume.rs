@@ -131,6 +131,52 @@ fn wrong_ranges_and_refusals_fall_back_to_the_full_body() {
     }
 }
 
+/// Sends a part of what was requested, and says so.
+fn send_part(stream: &mut dyn Stream, start: usize, end: usize, total: usize, headers: &str) {
+    let headers = format!(
+        "Content-Range: bytes {start}-{}/{total}\r\n{headers}",
+        end - 1
+    );
+    let body = &content()[start..end];
+    respond(stream, "206 Partial Content", &headers, body);
+}
+
+#[test]
+fn a_range_that_ends_early_is_continued() {
+    let server = Server::start(|seen, stream| match seen.number {
+        1 => send_truncated(stream, WITH_RANGES, 400),
+        2 => send_part(stream, 400, 600, LENGTH, ""),
+        _ => send_range(seen, stream, 0),
+    });
+    assert_complete(fetch(&with_digest(&server)), &server, 3);
+    assert_eq!(server.seen()[2].header("range"), Some("bytes=600-"));
+}
+
+#[test]
+fn ranges_of_other_versions_are_not_appended() {
+    for (total, tag) in [(LENGTH, "ETag: \"two\"\r\n"), (LENGTH + 1, WITH_RANGES)] {
+        let server = Server::start(move |seen, stream| match seen.number {
+            1 => send_truncated(stream, WITH_RANGES, 400),
+            2 => send_part(stream, 400, LENGTH, total, tag),
+            _ => respond(stream, "200 OK", WITH_RANGES, &content()),
+        });
+        assert_complete(fetch(&with_digest(&server)), &server, 3);
+    }
+}
+
+#[test]
+fn a_second_body_without_a_length_has_to_be_complete() {
+    let server = Server::start(|seen, stream| match seen.number {
+        1 => send_truncated(stream, "", 400),
+        2 => {
+            let _ = stream.write_all(b"HTTP/1.0 200 OK\r\n\r\n");
+            let _ = stream.write_all(&content()[..700]);
+        }
+        _ => respond(stream, "200 OK", "", &content()),
+    });
+    assert_complete(fetch(&request(&server)), &server, 3);
+}
+
 #[test]
 fn changed_content_is_not_appended() {
     for bytes in [LENGTH, 100] {

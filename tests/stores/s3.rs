@@ -52,6 +52,7 @@ const CASES: &[Case] = &[
     ("no bucket, no region", no_bucket_no_region),
     ("busy", busy),
     ("resumed", resumed),
+    ("a range ends early", a_range_ends_early),
     ("changed during the fetch", changed_during_the_fetch),
     ("digests and compression", digests_and_compression),
     ("many files, few questions", many_files_few_questions),
@@ -351,6 +352,16 @@ fn resumed(world: &World) {
         log.header("if-match")[2..].iter().all(Option::is_some),
         "{log:?}"
     );
+}
+
+fn a_range_ends_early(world: &World) {
+    world.begin(json!({"faults": [{"cut": 2_500_000}, {"short": 1_000_000}]}));
+    let url = "s3://private-west/large";
+    assert_got(&world.fetcher(Cloud::Aws), url, &content(LARGE, LARGE_SEED));
+    let log = world.log();
+    let ranges = log.header("range");
+    assert_eq!(ranges.len(), 4, "{log:?}");
+    assert!(ranges[2..].iter().all(Option::is_some), "{ranges:?}");
 }
 
 fn changed_during_the_fetch(world: &World) {

@@ -34,12 +34,25 @@ pub(super) struct ResumableBody<'a> {
     /// Number of connections that broke since the last new byte.
     stalled_attempts: u32,
     delivered: Delivered,
+    /// Size of the data, as far as the server has told it. The end of a range is not yet the end of the data.
+    total_bytes: Option<u64>,
 }
 
 /// What is needed to request a range from a server that supports it.
 struct RangeSupport {
     /// Identifies this version of the data.
     validator: Option<HeaderValue>,
+    /// The entity tag, if it identifies this version as well.
+    tag: Option<HeaderValue>,
+}
+
+/// `bytes FIRST-LAST/TOTAL`
+#[derive(Debug, PartialEq, Eq)]
+struct ContentRange {
+    first: u64,
+    last: u64,
+    /// None if the server does not know it, which it writes as `*`.
+    total: Option<u64>,
 }
 
 impl<'a> ResumableBody<'a> {
@@ -50,11 +63,24 @@ impl<'a> ResumableBody<'a> {
                 fetch.spec.policy,
                 fetch.spec.has_digest,
             ),
+            total_bytes: answer.response.content_length(),
             body: fetch.body(answer, attempts),
             fetch,
             attempts,
             stalled_attempts: 0,
             delivered: Delivered::default(),
+        }
+    }
+
+    /// Checks an end of the body against the size that the server has told.
+    fn check_end(&self) -> Result<(), BodyError> {
+        let received = self.delivered.bytes;
+        match self.total_bytes {
+            Some(total) if received < total => Err(BodyError::Broken(format!(
+                "the server announced {total} bytes, {received} came"
+            ))),
+            Some(total) if received > total => Err(BodyError::Changed),
+            _ => Ok(()),
         }
     }
 
@@ -124,10 +150,15 @@ impl<'a> ResumableBody<'a> {
 
     fn accept(&mut self, answer: ResponseHead) -> Result<ResumeResult<'a>, io::Error> {
         let is_range = answer.response.status() == StatusCode::PARTIAL_CONTENT;
-        if is_range && range_start(&answer.response) != Some(self.delivered.bytes) {
-            let cause = "the server sent a different range than requested";
-            return Ok(self.disable_ranges(cause.into()));
-        }
+        let total = match is_range {
+            // It may be a newer version, which only has to begin like the old one.
+            false => answer.response.content_length().or(self.total_bytes),
+            true => match self.check_range(&answer.response) {
+                Ok(total) => Some(total),
+                Err(cause) => return Ok(self.disable_ranges(cause.into())),
+            },
+        };
+        self.total_bytes = total;
         let mut body = self.fetch.body(answer, self.attempts);
         let skipped = if is_range {
             Ok(())
@@ -141,6 +172,34 @@ impl<'a> ResumableBody<'a> {
                 other => Err(other.into()),
             },
         }
+    }
+
+    /// Checks that a range continues the data that was delivered; returns the size of the whole.
+    fn check_range(&self, response: &Response) -> Result<u64, &'static str> {
+        let other = "the server sent a different range than requested";
+        let range = response.headers().get(CONTENT_RANGE);
+        let range = range.and_then(ContentRange::parse).ok_or(other)?;
+        if range.first != self.delivered.bytes
+            || response
+                .content_length()
+                .is_some_and(|length| length != range.bytes())
+        {
+            return Err(other);
+        }
+        let has_other_size = |total| self.total_bytes.is_some_and(|known| known != total);
+        if range.total.is_some_and(has_other_size) || self.has_other_tag(response) {
+            return Err("the server sent a range of a different version");
+        }
+        let total = range.total.or(self.total_bytes);
+        // Without it, a range that ends early cannot be distinguished from the last one.
+        total.ok_or("the server does not tell the size of the data")
+    }
+
+    /// True if the response has an entity tag, and it is not the one that was requested.
+    fn has_other_tag(&self, response: &Response) -> bool {
+        let tag = strong_tag(response.headers());
+        let requested = self.range_support.as_ref().and_then(|s| s.tag.as_ref());
+        matches!((tag, requested), (Some(tag), Some(requested)) if tag != requested)
     }
 
     fn disable_ranges(&mut self, cause: String) -> ResumeResult<'a> {
@@ -208,12 +267,14 @@ impl RangeSupport {
                     .eq_ignore_ascii_case(b"bytes")
                     .then(|| RangeSupport {
                         validator: validator(headers),
+                        tag: strong_tag(headers).cloned(),
                     })
             }
             Precondition::IfMatch => {
                 let tag = strong_tag(headers)?.clone();
                 Some(RangeSupport {
-                    validator: Some(tag),
+                    validator: Some(tag.clone()),
+                    tag: Some(tag),
                 })
             }
         }
@@ -232,17 +293,37 @@ fn strong_tag(headers: &HeaderMap) -> Option<&HeaderValue> {
     tag.filter(|tag| !tag.as_bytes().starts_with(b"W/"))
 }
 
-/// Start of the range in `Content-Range: bytes 5-9/10`.
-fn range_start(response: &Response) -> Option<u64> {
-    let range = response.headers().get(CONTENT_RANGE)?.to_str().ok()?;
-    let (first, _) = range.strip_prefix("bytes ")?.split_once('-')?;
-    first.trim().parse().ok()
+impl ContentRange {
+    fn parse(value: &HeaderValue) -> Option<Self> {
+        let (range, total) = value
+            .to_str()
+            .ok()?
+            .strip_prefix("bytes ")?
+            .split_once('/')?;
+        let (first, last) = range.split_once('-')?;
+        let number = |text: &str| text.trim().parse().ok();
+        let total = match total.trim() {
+            "*" => None,
+            total => Some(number(total)?),
+        };
+        let (first, last) = (number(first)?, number(last)?);
+        let is_possible = first <= last && total.is_none_or(|total| last < total);
+        is_possible.then_some(ContentRange { first, last, total })
+    }
+
+    fn bytes(&self) -> u64 {
+        (self.last - self.first).saturating_add(1)
+    }
 }
 
 impl Read for ResumableBody<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             let error = match self.body.read(buffer) {
+                Ok(0) if !buffer.is_empty() => match self.check_end() {
+                    Ok(()) => return Ok(0),
+                    Err(error) => error.into(),
+                },
                 Ok(read) => {
                     self.delivered.add(&buffer[..read]);
                     self.stalled_attempts = if read > 0 { 0 } else { self.stalled_attempts };
@@ -255,6 +336,33 @@ impl Read for ResumableBody<'_> {
                 Ok(other) => return Err(other.into()),
                 Err(error) => return Err(error),
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges() {
+        let parse = |text: &'static str| ContentRange::parse(&HeaderValue::from_static(text));
+        let range = |first, last, total| Some(ContentRange { first, last, total });
+        assert_eq!(parse("bytes 5-9/10"), range(5, 9, Some(10)));
+        assert_eq!(parse("bytes 5-5/*"), range(5, 5, None));
+        let last = "bytes 0-18446744073709551615/*";
+        assert_eq!(parse(last).map(|range| range.bytes()), Some(u64::MAX));
+        for bad in [
+            "bytes */10",
+            "bytes 5-/10",
+            "bytes 5-4/10",
+            "bytes 5-10/10",
+            "bytes 5-9",
+            "bytes 5-9/x",
+            "bytes 5-18446744073709551616/*",
+            "items 5-9/10",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
         }
     }
 }

@@ -60,6 +60,16 @@ class Answer:
         self.body = body if isinstance(body, bytes) else body.encode()
         self.headers = list(headers)
 
+    def shortened(self, length):
+        """The first bytes of a range, which says so."""
+        def shorter(name, value):
+            if name.lower() != "content-range":
+                return name, value
+            start = int(value.removeprefix("bytes ").split("-")[0])
+            return name, f"bytes {start}-{start + length - 1}/{value.split('/')[1]}"
+        headers = [shorter(*header) for header in self.headers if header[0].lower() != "content-length"]
+        return Answer(self.status, self.body[:length], headers)
+
     @staticmethod
     def of_json(value, status=200):
         return Answer(status, json.dumps(value), [("Content-Type", "application/json")])
@@ -93,6 +103,8 @@ def handler(cloud, side, answer_of):
             if fault and "drop" in fault:
                 self.close_connection = True
                 return
+            if fault and "short" in fault and answer.status == 206:
+                answer = answer.shortened(fault["short"])
             self.send(answer, fault or {})
 
         def send(self, answer, fault):
