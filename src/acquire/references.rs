@@ -20,13 +20,15 @@ pub use error::{Reference, ReferenceRole, RenderError, RenderReason};
 use super::first::{First, SourceInfo};
 use crate::config::model::Resource;
 use crate::config::{Document, Findings, JsonPath, ParseError};
-use crate::fetch::{ConfigRole, FetchEvents, Fetcher, Request, shown_url};
+use crate::fetch::{ConfigRole, FetchEvents, Fetcher, MAX_BUFFER_BYTES, Request, shown_url};
 use crate::language::{self, Surroundings};
 use family::FamilyMember;
 use std::borrow::Cow;
 
 /// Maximum number of configs that one run fetches. Only configs that merge themselves get near it.
 pub const MAX_FETCHES: usize = 1024;
+/// Maximum size of all configs of a run together: all of them stay in memory.
+pub const MAX_TOTAL_BYTES: u64 = MAX_BUFFER_BYTES;
 /// Maximum depth of configs that refer to configs.
 pub const MAX_DEPTH: usize = 256;
 
@@ -256,6 +258,10 @@ impl Session<'_> {
             Cow::Borrowed(_) => text,
         };
         let source = SourceInfo::of(reference.url.as_str(), &text, true);
+        let before = self.sources.iter().map(|source| source.bytes);
+        if before.fold(source.bytes, u64::saturating_add) > MAX_TOTAL_BYTES {
+            return Err(RenderReason::TooLarge { reference });
+        }
         self.sources.push(source.clone());
         Ok((source, text))
     }

@@ -203,6 +203,14 @@ pub enum FetchError {
         /// The limit in bytes.
         limit_bytes: u64,
     },
+    /// More certificate authorities than may be held in memory.
+    #[error("with {url}, the certificate authorities have more than {limit_bytes} bytes together")]
+    TooManyAuthorities {
+        /// The redacted URL.
+        url: String,
+        /// The limit in bytes.
+        limit_bytes: u64,
+    },
     /// Writing to the destination failed, e.g. no space left.
     #[error("cannot write what came from {url}: {cause}")]
     Sink {
@@ -293,6 +301,7 @@ impl FetchError {
             FetchError::Untrusted { .. } => {
                 "sign it with a trusted key, or give its digest where it is referenced; check with `kindling verify`"
             }
+            FetchError::TooManyAuthorities { .. } => "list only authorities that are needed",
             FetchError::Certificates { .. } => "use a bundle of PEM certificates",
             _ => return None,
         })

@@ -20,6 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Maximum size of what is fetched into memory.
 pub const MAX_BUFFER_BYTES: u64 = 256 << 20;
 
+/// Maximum size of all bundles of certificate authorities together. Those of distributions have a quarter of a mebibyte.
+const MAX_BUNDLES_BYTES: u64 = 32 << 20;
+
 /// The result of a fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FetchSummary {
@@ -208,8 +211,17 @@ impl Fetcher {
         if let Some(bundle) = known {
             return pipeline::verify(request, &bundle).map(|()| bundle);
         }
-        let bundle: Arc<[u8]> = self.fetch_to_vec(request, events)?.0.into();
-        self.bundles.lock().insert(key, Arc::clone(&bundle));
+        let (bundle, _) = self.fetch_bounded(request, MAX_BUNDLES_BYTES, events)?;
+        let bundle: Arc<[u8]> = bundle.into();
+        let mut bundles = self.bundles.lock();
+        let others = bundles.values().map(|bundle| bundle.len() as u64);
+        if others.fold(bundle.len() as u64, u64::saturating_add) > MAX_BUNDLES_BYTES {
+            return Err(FetchError::TooManyAuthorities {
+                url: request.shown_url(),
+                limit_bytes: MAX_BUNDLES_BYTES,
+            });
+        }
+        bundles.insert(key, Arc::clone(&bundle));
         Ok(bundle)
     }
 

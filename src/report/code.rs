@@ -41,7 +41,7 @@ pub(crate) fn of_fetch(error: &FetchError) -> Option<ErrorCode> {
         FetchError::HashMismatch { .. } => ErrorCode::HASH_MISMATCH,
         FetchError::Gzip { .. } => ErrorCode::NOT_GZIP,
         FetchError::Body { .. } => ErrorCode::CUT_OFF,
-        FetchError::TooLarge { .. } => ErrorCode::TOO_LARGE,
+        FetchError::TooLarge { .. } | FetchError::TooManyAuthorities { .. } => ErrorCode::TOO_LARGE,
         FetchError::Tftp { .. } => ErrorCode::TFTP,
         FetchError::Object { .. } | FetchError::Bucket { .. } | FetchError::Token { .. } => {
             ErrorCode::OBJECT_STORE

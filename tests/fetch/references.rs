@@ -5,7 +5,9 @@ use crate::common::gzip::gzipped;
 use crate::common::server::{Seen, Server, respond};
 use crate::{assert_fails, settings};
 use kindling::acquire::first::{First, SourceInfo};
-use kindling::acquire::references::{RenderError, RenderReason, RenderedConfig, render};
+use kindling::acquire::references::{
+    MAX_TOTAL_BYTES, RenderError, RenderReason, RenderedConfig, render,
+};
 use kindling::config::JsonPath;
 use kindling::fetch::{Fetcher, Silent};
 use kindling::language::{self, Surroundings};
@@ -377,6 +379,53 @@ fn the_number_of_configs_is_limited() {
         matches!(&result, Err(e) if matches!(*e.reason, RenderReason::TooMany { .. }));
     assert!(is_too_many, "{result:?}");
     assert_fails(result, &["more than 1024 configs already"]);
+}
+
+#[test]
+fn the_size_of_all_configs_is_limited() {
+    let large = |bytes| {
+        let second = config("", &file("/a"));
+        let mut first = first(&config(&merge(&[&embed(&second)]), ""));
+        first.source.bytes = bytes - second.len() as u64;
+        render(first, &Fetcher::new(settings()), &Silent)
+    };
+    large(MAX_TOTAL_BYTES).expect("exactly the limit");
+    let error = large(MAX_TOTAL_BYTES + 1).expect_err("one byte more");
+    assert!(matches!(*error.reason, RenderReason::TooLarge { .. }));
+    let named = error.reason.origin().map(|origin| origin.line);
+    assert_eq!(named, Some(4));
+    assert_fails(
+        Err::<(), _>(error),
+        &[
+            "the config to merge named at first.ign:4:",
+            "more than 256 MiB together",
+        ],
+    );
+}
+
+#[test]
+fn the_size_of_all_authorities_is_limited() {
+    let mut large = TRUSTED.bundle.clone();
+    large.resize(17 << 20, b'#');
+    let url = data_url(&packed(&large));
+    let entry = |n| {
+        let url = url.replacen(";base64", &format!(";n={n};base64"), 1);
+        format!("{{\"source\": \"{url}\", \"compression\": \"gzip\"}}")
+    };
+    let text = |entries: &[String]| {
+        let entries = entries.join(",");
+        format!(
+            "{{\"ignition\": {{\"version\": \"3.4.0\", \"security\": {{\"tls\": {{\"certificateAuthorities\": [{entries}]}}}}}}}}"
+        )
+    };
+    rendered(&text(&[entry(1), entry(1)])).expect("the same bundle twice");
+    assert_fails(
+        rendered(&text(&[entry(1), entry(2)])),
+        &[
+            "cannot fetch the certificate authorities named at first.ign:1:",
+            "have more than 33554432 bytes together (list only authorities that are needed)",
+        ],
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Why the references of a config cannot be followed.
 
-use super::{MAX_DEPTH, MAX_FETCHES, SourceFindings};
+use super::{MAX_DEPTH, MAX_FETCHES, MAX_TOTAL_BYTES, SourceFindings};
 use crate::config::{Origin, ParseError};
 use crate::fetch::FetchError;
 use std::fmt;
@@ -53,6 +53,12 @@ pub enum RenderReason {
         /// The first one over the limit.
         reference: Box<Reference>,
     },
+    /// All configs together are too large.
+    #[error("cannot use the {reference}: with it, the configs of this run have more than {} MiB together; put large contents into files with a URL of their own", MAX_TOTAL_BYTES >> 20)]
+    TooLarge {
+        /// The first one over the limit.
+        reference: Box<Reference>,
+    },
     /// Each config is valid, but the merged one is not.
     #[error("merging gave an invalid config")]
     MergedInvalid,
@@ -88,7 +94,8 @@ impl RenderReason {
             | RenderReason::Empty { reference }
             | RenderReason::Invalid { reference, .. }
             | RenderReason::TooDeep { reference }
-            | RenderReason::TooMany { reference } => reference.origin.as_ref(),
+            | RenderReason::TooMany { reference }
+            | RenderReason::TooLarge { reference } => reference.origin.as_ref(),
             RenderReason::MergedInvalid => None,
         }
     }
