@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 /// Maximum number of values that [`flattened`] returns. Metadata documents have few values.
 const MAX_VALUES: usize = 2000;
+/// Maximum length of the path of such a value: no template names a longer one.
+const MAX_PATH_BYTES: usize = 4096;
 
 /// Parses a JSON document.
 ///
@@ -63,11 +65,18 @@ pub(crate) enum Keys {
 impl Keys {
     /// Adds the keys to `attributes`.
     pub(crate) fn add_to(&self, attributes: &mut Attributes) {
+        let mut texts = Vec::new();
+        self.collect(&mut texts);
+        attributes.add_all_keys(texts);
+    }
+
+    /// The recursion is bounded: the parsers limit the depth of a document.
+    fn collect<'k>(&'k self, texts: &mut Vec<&'k str>) {
         match self {
             Keys::None => {}
-            Keys::Lines(lines) => attributes.add_keys(lines),
-            Keys::List(keys) => keys.iter().for_each(|keys| keys.add_to(attributes)),
-            Keys::Named(keys) => keys.values().for_each(|keys| keys.add_to(attributes)),
+            Keys::Lines(lines) => texts.push(lines),
+            Keys::List(keys) => keys.iter().for_each(|keys| keys.collect(texts)),
+            Keys::Named(keys) => keys.values().for_each(|keys| keys.collect(texts)),
         }
     }
 }
@@ -91,7 +100,8 @@ impl StringOrNumber {
     }
 }
 
-/// The scalars of a document by path, e.g. `meta.role`; at most `MAX_VALUES`.
+/// The scalars of a document by path, e.g. `meta.role`; at most `MAX_VALUES`, and none with a longer path than
+/// `MAX_PATH_BYTES`.
 pub(crate) fn flattened(value: &Value) -> BTreeMap<String, String> {
     let mut flat = BTreeMap::new();
     flatten("", value, &mut flat);
@@ -100,12 +110,15 @@ pub(crate) fn flattened(value: &Value) -> BTreeMap<String, String> {
 
 /// The recursion is bounded: the parsers limit the depth of a document.
 fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
-    if flat.len() >= MAX_VALUES {
-        return;
-    }
     let text = match value {
         Value::Object(entries) => {
             for (key, value) in entries {
+                if flat.len() >= MAX_VALUES {
+                    return;
+                }
+                if path.len() + key.len() > MAX_PATH_BYTES {
+                    continue;
+                }
                 let path = match path {
                     "" => key.clone(),
                     path => format!("{path}.{key}"),
@@ -127,6 +140,28 @@ fn flatten(path: &str, value: &Value, flat: &mut BTreeMap<String, String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flattened_documents_are_small() {
+        let long = "k".repeat(MAX_PATH_BYTES);
+        let entries: serde_json::Map<String, Value> = (0..MAX_VALUES + 1)
+            .map(|i| (format!("{i:08}"), Value::from(i)))
+            .collect();
+        let value = serde_json::json!({long.as_str(): entries, "a": {long.as_str(): 1, "b": 2}});
+        let flat = flattened(&value);
+        assert_eq!(flat.len(), 1);
+        assert_eq!(flat["a.b"], "2");
+        let flat = flattened(&Value::Object(entries));
+        assert_eq!(flat.len(), MAX_VALUES);
+    }
+
+    #[test]
+    fn many_keys_are_added_in_linear_time() {
+        let keys = (0..200_000).map(|i| Keys::Lines(format!("ssh-rsa {i}\n")));
+        let mut attributes = Attributes::default();
+        Keys::List(keys.chain([Keys::Lines("ssh-rsa 0".into())]).collect()).add_to(&mut attributes);
+        assert_eq!(attributes.ssh_keys.len(), 200_000);
+    }
 
     #[test]
     fn errors_name_the_document_and_the_place_and_quote_nothing() {

@@ -8,6 +8,9 @@ use std::path::Path;
 
 pub(crate) use drive::present;
 
+/// Maximum size of a file with metadata. It is parsed completely, which takes several times as much memory.
+const MAX_BYTES: u64 = 16 << 20;
+
 /// Waits for a drive with one of these labels, mounts it, and calls `read` with its label and mount point. The timeout
 /// is the same as for a document of a metadata service.
 ///
@@ -34,12 +37,42 @@ pub(crate) fn visit<T>(
 /// If it does not exist ([`NoDescription`]) or cannot be read.
 pub(crate) fn read_required(mount_point: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
     let missing = || NoDescription(format!("the drive has no {path}"));
-    Ok(drive::read(mount_point, path)?.ok_or_else(missing)?)
+    Ok(read(mount_point, path)?.ok_or_else(missing)?)
+}
+
+/// Reads a file of a drive; `None` if it does not exist.
+///
+/// # Errors
+/// If it is too large or cannot be read.
+pub(crate) fn read(mount_point: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
+    drive::read_up_to(mount_point, path, MAX_BYTES)
 }
 
 /// Name of a file on a drive, for messages.
 pub(crate) fn shown(path: &str) -> String {
     format!("{path} of the drive")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_metadata_is_refused() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = std::fs::File::create(directory.path().join("meta-data")).expect("made");
+        file.set_len(MAX_BYTES).expect("as large as permitted");
+        assert!(read(directory.path(), "/meta-data").is_ok());
+        file.set_len(MAX_BYTES + 1).expect("one byte more");
+        let error = format!(
+            "{:#}",
+            read(directory.path(), "/meta-data").expect_err("large")
+        );
+        assert_eq!(
+            error,
+            "cannot read /meta-data of the drive: more than 16777216 bytes"
+        );
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::decode::{self, Keys};
 use super::drives;
-use crate::platform::source::drive;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -66,7 +65,7 @@ pub(crate) fn machine_and_values(
 /// # Errors
 /// If it cannot be read, or is not JSON.
 pub(crate) fn vendor_data(mount_point: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    let Some(text) = drive::read(mount_point, VENDOR_DATA)? else {
+    let Some(text) = drives::read(mount_point, VENDOR_DATA)? else {
         return Ok(None);
     };
     let value = decode::json(&drives::shown(VENDOR_DATA), &text)?;

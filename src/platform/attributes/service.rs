@@ -7,9 +7,14 @@ use crate::platform::contract::NoDescription;
 use anyhow::bail;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 
 /// Maximum size of a document.
 const MAX_BYTES: u64 = 4 << 20;
+/// Maximum size of all documents of a machine together.
+const MAX_TOTAL_BYTES: u64 = 16 << 20;
+/// Maximum number of entries of a list: each of them is at least one request.
+const MAX_NAMES: usize = 1000;
 /// Everything but the unreserved characters of RFC 3986 is percent-encoded in a path.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -23,6 +28,8 @@ pub(crate) struct MetadataService<'a> {
     base: String,
     headers: Vec<(String, String)>,
     retry_statuses: &'static [u16],
+    /// Size of the documents so far.
+    received_bytes: Cell<u64>,
 }
 
 impl<'a> MetadataService<'a> {
@@ -33,6 +40,7 @@ impl<'a> MetadataService<'a> {
             base: base.into(),
             headers: Vec::new(),
             retry_statuses: &[],
+            received_bytes: Cell::new(0),
         }
     }
 
@@ -70,11 +78,17 @@ impl<'a> MetadataService<'a> {
     /// See [`MetadataService::body`].
     pub(crate) fn send(&self, request: &Request) -> anyhow::Result<Option<Vec<u8>>> {
         let context = self.context;
+        let received_bytes = self.received_bytes.get();
+        let limit_bytes = MAX_BYTES.min(MAX_TOTAL_BYTES.saturating_sub(received_bytes));
         let fetched = context
             .fetcher
-            .fetch_bounded(request, MAX_BYTES, context.events);
+            .fetch_bounded(request, limit_bytes, context.events);
         match fetched {
-            Ok((body, _)) => Ok(Some(body)),
+            Ok((body, _)) => {
+                self.received_bytes
+                    .set(received_bytes.saturating_add(body.len() as u64));
+                Ok(Some(body))
+            }
             Err(FetchError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -120,10 +134,13 @@ impl<'a> MetadataService<'a> {
     /// Fetches a list with lines such as `0=name` or `name/`. Returns the names, percent-encoded for use in paths.
     ///
     /// # Errors
-    /// If the list cannot be fetched, or has an entry without a name.
+    /// If the list cannot be fetched, has an entry without a name, or has too many.
     pub(crate) fn names(&self, path: &str) -> anyhow::Result<Vec<String>> {
         let list = self.text(path)?.unwrap_or_default();
         let lines = list.lines().map(str::trim).filter(|line| !line.is_empty());
+        if lines.clone().nth(MAX_NAMES).is_some() {
+            bail!("{} lists more than {MAX_NAMES} entries", self.shown(path));
+        }
         let names = lines.map(|line| {
             let name = line.split('=').next().unwrap_or(line).trim_end_matches('/');
             if matches!(name, "" | "." | "..") {

@@ -128,9 +128,11 @@ fn fetch_attributes(context: &FetchContext<'_>) -> anyhow::Result<Attributes> {
 
 /// Adds keys, which may be wrapped at any column.
 fn add_keys(keys: &[PublicKey], attributes: &mut Attributes) {
-    for key in keys {
-        attributes.add_keys(&key.key_data.replace(['\r', '\n'], ""));
-    }
+    let keys = keys
+        .iter()
+        .map(|key| key.key_data.replace(['\r', '\n'], ""));
+    let keys: Vec<String> = keys.collect();
+    attributes.add_all_keys(keys.iter().map(String::as_str));
 }
 
 #[cfg(test)]

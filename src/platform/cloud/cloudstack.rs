@@ -12,7 +12,7 @@ use crate::platform::contract::{
 };
 use crate::platform::source::config_drive::{LABELS, with_either_label};
 use crate::platform::source::dhcp_lease;
-use crate::platform::source::drive::{self, Drive};
+use crate::platform::source::drive::Drive;
 use crate::platform::source::probes::{self, Probe, Race};
 use anyhow::bail;
 use std::path::Path;
@@ -153,7 +153,7 @@ fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
 
 fn read_text(mount_point: &Path, file: &str) -> anyhow::Result<Option<String>> {
     let path = format!("/cloudstack/metadata/{file}.txt");
-    let text = drive::read(mount_point, &path)?;
+    let text = drives::read(mount_point, &path)?;
     let text = text.map(|text| decode::text(&drives::shown(&path), text));
     text.transpose()
 }

@@ -84,15 +84,22 @@ fn keys(service: &MetadataService<'_>) -> anyhow::Result<KeyLists> {
     Ok(found)
 }
 
-/// Adds lines of the form `USER:KEY`. Others are skipped with a warning, so that one mistake does not cost all keys.
+/// Adds lines of the form `USER:KEY`. Others are skipped with one warning, so that a mistake does not cost all keys.
 fn add_keys(lines: &str, attributes: &mut Attributes, log: &Log, path: &str) {
-    for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        match line.split_once(':') {
-            Some((user, key)) if !user.contains(char::is_whitespace) => attributes.add_keys(key),
-            _ => log.warning(format_args!(
-                "left out a line of {path} that is not USER:KEY"
-            )),
+    let lines = lines.lines().map(str::trim).filter(|line| !line.is_empty());
+    let mut skipped = 0;
+    let keys = lines.filter_map(|line| match line.split_once(':') {
+        Some((user, key)) if !user.contains(char::is_whitespace) => Some(key),
+        _ => {
+            skipped += 1;
+            None
         }
+    });
+    attributes.add_all_keys(keys);
+    if skipped > 0 {
+        log.warning(format_args!(
+            "lines of {path} that are not USER:KEY were left out: {skipped}"
+        ));
     }
 }
 
@@ -113,7 +120,10 @@ mod tests {
         ];
         assert_eq!(attributes.ssh_keys, want);
         let log = log.lock().expect("one thread").clone();
-        assert!(log.contains("left out a line of the list"), "{log}");
+        assert!(
+            log.contains("lines of the list that are not USER:KEY were left out: 1"),
+            "{log}"
+        );
         assert!(!log.contains("ssh-rsa"), "{log}");
     }
 }

@@ -6,7 +6,6 @@ use crate::platform::attributes::decode::{self, Keys};
 use crate::platform::attributes::{FunctionSource, drives, mime, yaml};
 use crate::platform::contract::{Attributes, FetchContext};
 use crate::platform::source::cidata::{Cidata, CidataPlatform, LABEL};
-use crate::platform::source::drive;
 use anyhow::Context;
 use serde::Deserialize;
 use std::path::Path;
@@ -54,7 +53,7 @@ fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
     attributes.set_hostname(hostname);
     attributes.set("IBMCLOUD_LOCAL_HOSTNAME", hostname);
     attributes.set("IBMCLOUD_INSTANCE_ID", value("instance-id"));
-    if let Some(archive) = drive::read(mount_point, VENDOR_DATA)? {
+    if let Some(archive) = drives::read(mount_point, VENDOR_DATA)? {
         let archive = decode::text(&drives::shown(VENDOR_DATA), archive)?;
         add_keys(&archive, &mut attributes).with_context(|| drives::shown(VENDOR_DATA))?;
     }

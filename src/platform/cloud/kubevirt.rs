@@ -9,7 +9,7 @@ use crate::platform::contract::{
     About, Answer, AttributeSource, Attributes, FetchContext, KernelModule, Network, Platform,
     TestLevel,
 };
-use crate::platform::source::drive::{self, Drive};
+use crate::platform::source::drive::Drive;
 use crate::platform::source::probes::{self, Probe, drive_probe};
 use crate::platform::source::{cidata, config_drive};
 use anyhow::Context;
@@ -92,10 +92,10 @@ const VENDOR_DATA: &str = "/vendor-data";
 
 fn read_nocloud_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
     let what = drives::shown(META_DATA);
-    let text = drive::read(mount_point, META_DATA)?.unwrap_or_default();
+    let text = drives::read(mount_point, META_DATA)?.unwrap_or_default();
     let text = decode::text(&what, text)?;
     let value = yaml::value(&text).with_context(|| what.clone())?;
-    let vendor_data = drive::read(mount_point, VENDOR_DATA)?;
+    let vendor_data = drives::read(mount_point, VENDOR_DATA)?;
     let network = network(mount_point, NETWORK_CONFIG)?;
     let mut result = Attributes::default();
     if let Some((machine, meta_data)) = nocloud::machine_and_values(&what, value)? {
@@ -118,7 +118,7 @@ fn read_openstack_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
 
 /// Reads a network config. JSON is YAML, too.
 fn network(mount_point: &Path, path: &str) -> anyhow::Result<NetworkConfig> {
-    let Some(text) = drive::read(mount_point, path)? else {
+    let Some(text) = drives::read(mount_point, path)? else {
         return Ok(NetworkConfig::default());
     };
     let what = drives::shown(path);

@@ -14,7 +14,7 @@ use crate::platform::contract::{
     TestLevel,
 };
 use crate::platform::source::config_drive::{DRIVES, LABELS};
-use crate::platform::source::drive::{self, Drive};
+use crate::platform::source::drive::Drive;
 use crate::platform::source::probes::{self, Probe, Race};
 use anyhow::anyhow;
 use nix::ifaddrs::getifaddrs;
@@ -204,7 +204,7 @@ fn add_machine(machine: &Machine, attributes: &mut Attributes) {
 
 fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
     let (machine, meta_data) = openstack::machine_and_values(mount_point)?;
-    let ec2: Ec2Machine = match drive::read(mount_point, EC2_META_DATA)? {
+    let ec2: Ec2Machine = match drives::read(mount_point, EC2_META_DATA)? {
         None => Ec2Machine::default(),
         Some(text) => decode::json(&drives::shown(EC2_META_DATA), &text)?,
     };

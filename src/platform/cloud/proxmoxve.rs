@@ -9,7 +9,6 @@ use crate::platform::attributes::network::NetworkConfig;
 use crate::platform::attributes::{FunctionSource, drives, yaml};
 use crate::platform::contract::{Attributes, FetchContext};
 use crate::platform::source::cidata::{Cidata, CidataPlatform, LABEL};
-use crate::platform::source::drive;
 use anyhow::Context;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -81,7 +80,7 @@ fn read_drive(mount_point: &Path) -> anyhow::Result<Attributes> {
 }
 
 fn read(mount_point: &Path, path: &str) -> anyhow::Result<Option<String>> {
-    let text = drive::read(mount_point, path)?;
+    let text = drives::read(mount_point, path)?;
     let text = text.map(|text| decode::text(&drives::shown(path), text));
     text.transpose()
 }

@@ -87,9 +87,8 @@ fn attributes(instance: &Instance) -> Attributes {
     ] {
         attributes.set(format!("SCALEWAY_{name}"), value);
     }
-    for key in instance.ssh_public_keys.as_deref().unwrap_or_default() {
-        attributes.add_keys(&key.key);
-    }
+    let keys = instance.ssh_public_keys.iter().flatten();
+    attributes.add_all_keys(keys.map(|key| key.key.as_str()));
     attributes
 }
 

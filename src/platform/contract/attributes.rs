@@ -1,7 +1,7 @@
 //! Instance metadata: host name, SSH keys, and attributes such as addresses.
 
 use super::context::FetchContext;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Debug;
 
 /// Instance metadata of a machine.
@@ -45,9 +45,16 @@ impl Attributes {
 
     /// Adds SSH keys, one per line. Empty lines, comments and known keys are skipped.
     pub fn add_keys(&mut self, lines: &str) {
-        for key in lines.lines().map(str::trim) {
+        self.add_all_keys([lines]);
+    }
+
+    /// Like [`Attributes::add_keys`], for several texts. Adding many keys one by one would take time in proportion to
+    /// the square of their number.
+    pub fn add_all_keys<'k>(&mut self, texts: impl IntoIterator<Item = &'k str>) {
+        let mut known: HashSet<String> = self.ssh_keys.iter().cloned().collect();
+        for key in texts.into_iter().flat_map(str::lines).map(str::trim) {
             let is_key = !key.is_empty() && !key.starts_with('#');
-            if is_key && !self.ssh_keys.iter().any(|known| known == key) {
+            if is_key && known.insert(key.into()) {
                 self.ssh_keys.push(key.into());
             }
         }

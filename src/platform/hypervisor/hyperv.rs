@@ -13,6 +13,7 @@ use crate::platform::source::kernel_module;
 use anyhow::Context;
 use kvp_socket::Pools;
 use nix::libc::O_NONBLOCK;
+use std::collections::HashMap;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -69,12 +70,12 @@ impl Platform for HyperV {
 }
 
 fn answer(pools: &Pools) -> Answer {
-    let external = &pools.0[EXTERNAL];
-    let value = |key: &str| {
-        let mut pairs = external.iter();
-        let pair = pairs.find(|pair| pair.key == key.as_bytes());
-        pair.map(|pair| pair.value.as_slice())
-    };
+    // Of several pairs with one key the first one counts.
+    let pairs = pools.0[EXTERNAL].iter().rev();
+    let values: HashMap<&[u8], &[u8]> = pairs
+        .map(|pair| (pair.key.as_slice(), pair.value.as_slice()))
+        .collect();
+    let value = |key: &str| values.get(key.as_bytes()).copied();
     if let Some(config) = value(KEY).filter(|config| !config.is_empty()) {
         return Answer::of(format!("key-value pair {KEY}"), config.into());
     }

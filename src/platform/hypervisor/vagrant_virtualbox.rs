@@ -2,9 +2,9 @@
 
 use crate::log::Log;
 use crate::platform::contract::{About, Answer, FetchContext, Network, Platform, TestLevel};
-use crate::platform::source::encoding::without_trailing_nuls;
+use crate::platform::source::encoding::read_padded;
 use anyhow::Context;
-use std::fs;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -38,8 +38,9 @@ impl Platform for VagrantVirtualBox {
 
 fn from_partition(partition: &Path, log: &Log) -> anyhow::Result<Answer> {
     let name = partition.display().to_string();
-    match fs::read(partition) {
-        Ok(text) => Ok(Answer::of(name, without_trailing_nuls(text))),
+    let read = File::open(partition).and_then(|mut partition| read_padded(&mut partition));
+    match read {
+        Ok(text) => Ok(Answer::of(name, text)),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             log.info(format_args!("no config: there is no {name}"));
             Ok(Answer::Empty)
@@ -52,6 +53,7 @@ fn from_partition(partition: &Path, log: &Log) -> anyhow::Result<Answer> {
 mod tests {
     use super::*;
     use crate::log::Sink;
+    use std::fs;
 
     #[test]
     fn trailing_nuls_are_removed_and_the_partition_may_be_missing() {

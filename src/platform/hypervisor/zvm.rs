@@ -1,6 +1,8 @@
 //! Platform `zvm` (s390x): a spool file of type `ign` in the virtual reader of a z/VM guest.
 
+use crate::fetch::MAX_BUFFER_BYTES;
 use crate::host::Command;
+use crate::input;
 use crate::log::Log;
 use crate::platform::contract::{
     About, Answer, FetchContext, KernelModule, Network, Platform, TestLevel,
@@ -8,7 +10,6 @@ use crate::platform::contract::{
 use crate::platform::source::encoding::without_nuls;
 use crate::platform::source::kernel_module;
 use anyhow::{Context, ensure};
-use std::fs;
 use std::path::Path;
 
 /// Device number of the reader, the same in every guest.
@@ -120,7 +121,7 @@ fn receive(file: &SpoolFile, log: &Log) -> anyhow::Result<Answer> {
 
 fn read_received(path: &Path, file: &SpoolFile, log: &Log) -> Answer {
     let name = format!("spool file {} {}.{TYPE}", file.id, file.name);
-    match fs::read(path) {
+    match input::read(path, MAX_BUFFER_BYTES) {
         Ok(text) => Answer::of(name, without_nuls(text)),
         Err(error) => {
             log.warning(format_args!("no config: cannot read {name}: {error}"));

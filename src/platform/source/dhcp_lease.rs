@@ -2,6 +2,7 @@
 
 use super::waiting::WaitProgress;
 use crate::host::Command;
+use crate::input;
 use crate::log::Log;
 use anyhow::{Context, bail};
 use std::fs;
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub(crate) const PLACES: &str = "systemd-networkd (/run/systemd/netif/leases), NetworkManager (nmcli), dhclient of dracut (/tmp/dhclient.*.dhcpopts)";
 const NETWORKD: &str = "run/systemd/netif/leases";
 const DRACUT: &str = "tmp";
+/// Maximum size of a lease; most have less than a kibibyte.
+const MAX_LEASE_BYTES: u64 = 1 << 20;
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 const NMCLI_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -73,8 +76,8 @@ fn sorted_files(directory: &Path) -> Vec<PathBuf> {
 
 /// Reads a file that may be removed at any time.
 fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match input::read(path, MAX_LEASE_BYTES) {
+        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read lease {}", path.display())),
     }

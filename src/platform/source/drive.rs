@@ -76,7 +76,19 @@ impl Drive {
 /// # Errors
 /// If it exists but cannot be read.
 pub(crate) fn read(mount_point: &Path, path: &str) -> anyhow::Result<Option<Vec<u8>>> {
-    match TargetRoot::new(mount_point).read_regular(path, MAX_BUFFER_BYTES) {
+    read_up_to(mount_point, path, MAX_BUFFER_BYTES)
+}
+
+/// Like [`read`], with a limit.
+///
+/// # Errors
+/// If it exists but cannot be read, or has more than `limit_bytes`.
+pub(crate) fn read_up_to(
+    mount_point: &Path,
+    path: &str,
+    limit_bytes: u64,
+) -> anyhow::Result<Option<Vec<u8>>> {
+    match TargetRoot::new(mount_point).read_regular(path, limit_bytes) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {path} of the drive")),

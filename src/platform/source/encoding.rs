@@ -4,12 +4,15 @@ use crate::text::BASE64;
 use anyhow::{Context, ensure};
 use base64::Engine as _;
 use flate2::read::MultiGzDecoder;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 
 /// The first bytes of gzip data.
 pub(crate) const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 0x08];
 /// Maximum decompressed size, as a protection against decompression bombs.
 const MAX_BYTES: u64 = 256 << 20;
+/// Maximum number of NULs after a config.
+const MAX_PADDING_BYTES: u64 = 16 << 30;
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Decodes base64, ignoring line breaks.
 ///
@@ -44,6 +47,54 @@ fn gunzip_up_to(packed: &[u8], max_bytes: u64) -> anyhow::Result<Vec<u8>> {
     Ok(text)
 }
 
+/// Reads a config that is padded with NULs, as on a disk of its own, without its padding. The padding takes no memory.
+///
+/// # Errors
+/// If it cannot be read, or the config or its padding is larger than the limits. The limit of the padding ends the
+/// wait for a large disk that was attached by mistake.
+pub(crate) fn read_padded(from: &mut impl Read) -> std::io::Result<Vec<u8>> {
+    read_padded_up_to(from, MAX_BYTES, MAX_PADDING_BYTES)
+}
+
+fn read_padded_up_to(
+    from: &mut impl Read,
+    max_bytes: u64,
+    max_padding: u64,
+) -> std::io::Result<Vec<u8>> {
+    let too_large = |what: String| std::io::Error::new(ErrorKind::FileTooLarge, what);
+    let mut text = Vec::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut padding = 0_u64;
+    loop {
+        let read = match from.read(&mut chunk) {
+            Ok(0) => return Ok(text),
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        let read = &chunk[..read];
+        let end = read.iter().rposition(|byte| *byte != 0);
+        let Some(end) = end.map(|last| last + 1) else {
+            padding += read.len() as u64;
+            if padding > max_padding {
+                return Err(too_large(format!("more than {max_padding} NULs")));
+            }
+            continue;
+        };
+        let length = (text.len() as u64).saturating_add(padding + end as u64);
+        if length > max_bytes {
+            return Err(too_large(format!("more than {max_bytes} bytes")));
+        }
+        // The limit of a text fits into memory, so the NULs before this part do, too.
+        text.resize(
+            text.len() + usize::try_from(padding).unwrap_or(usize::MAX),
+            0,
+        );
+        text.extend_from_slice(&read[..end]);
+        padding = (read.len() - end) as u64;
+    }
+}
+
 /// Removes NULs from both ends.
 pub(crate) fn without_nuls(mut text: Vec<u8>) -> Vec<u8> {
     text = without_trailing_nuls(text);
@@ -53,7 +104,7 @@ pub(crate) fn without_nuls(mut text: Vec<u8>) -> Vec<u8> {
 }
 
 /// Removes NULs from the end.
-pub(crate) fn without_trailing_nuls(mut text: Vec<u8>) -> Vec<u8> {
+fn without_trailing_nuls(mut text: Vec<u8>) -> Vec<u8> {
     let end = text.iter().rposition(|byte| *byte != 0);
     text.truncate(end.map_or(0, |last| last + 1));
     text
@@ -63,6 +114,49 @@ pub(crate) fn without_trailing_nuls(mut text: Vec<u8>) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::text::gzip;
+
+    #[test]
+    fn padding_takes_no_memory_and_is_limited() {
+        let read = |text: &str, max_bytes, max_padding| {
+            let text = read_padded_up_to(&mut text.as_bytes(), max_bytes, max_padding);
+            text.map_err(|error| error.to_string())
+        };
+        for (text, want) in [
+            ("{}\0\0", "{}"),
+            ("\0\0", ""),
+            ("", ""),
+            ("\0a\0b", "\0a\0b"),
+        ] {
+            assert_eq!(read(text, 4, 4), Ok(want.into()));
+        }
+        let long = format!(
+            "{{{}}}{}",
+            " ".repeat(CHUNK_BYTES),
+            "\0".repeat(3 * CHUNK_BYTES)
+        );
+        let bytes = CHUNK_BYTES as u64 + 2;
+        assert_eq!(
+            read(&long, bytes, 3 * bytes).map(|text| text.len() as u64),
+            Ok(bytes)
+        );
+        let split = format!("a{}b", "\0".repeat(2 * CHUNK_BYTES));
+        assert_eq!(read(&split, 3 * bytes, 3 * bytes), Ok(split.clone().into()));
+        assert_eq!(
+            read(&split, 2 * bytes - 4, 3 * bytes),
+            Err(format!("more than {} bytes", 2 * bytes - 4))
+        );
+        assert_eq!(
+            read(&long, bytes - 1, 3 * bytes),
+            Err(format!("more than {} bytes", bytes - 1))
+        );
+        assert_eq!(
+            read(&long, bytes, bytes),
+            Err(format!("more than {bytes} NULs"))
+        );
+        let endless =
+            read_padded_up_to(&mut std::io::repeat(0), 9, 9).map_err(|error| error.kind());
+        assert_eq!(endless, Err(ErrorKind::FileTooLarge));
+    }
 
     #[test]
     fn base64_as_services_send_it() {

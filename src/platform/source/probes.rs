@@ -60,6 +60,11 @@ pub(crate) struct Probe<'a> {
     pub run: Box<ProbeFn<'a>>,
 }
 
+/// A source was not asked at all, so nothing is known about it: that must not count as "no config".
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start a thread to ask for the config: {0}")]
+struct ProbeNotStarted(std::io::Error);
+
 /// Runs all probes in parallel. Returns the result of [`decide`], or the errors of all probes.
 pub(crate) fn first(
     probes: &[Probe<'_>],
@@ -83,8 +88,7 @@ pub(crate) fn first(
                 let _ = thread_sender.send((probe.name.clone(), (probe.run)(inner)));
             });
             if let Err(error) = spawned {
-                let error = anyhow::Error::from(error).context("cannot start a thread");
-                let _ = sender.send((probe.name.clone(), Err(error)));
+                let _ = sender.send((probe.name.clone(), Err(ProbeNotStarted(error).into())));
             }
         }
         drop(sender);
@@ -117,6 +121,7 @@ fn decide(
                 empty.get_or_insert_with(|| (name, Instant::now()));
             }
             Some((name, Ok(text))) => return Ok((name, text)),
+            Some((_, Err(error))) if error.is::<ProbeNotStarted>() => return Err(vec![error]),
             Some((name, Err(error))) => {
                 // A probe that was stopped because another one answered did not fail.
                 if !race.is_over() {
@@ -133,7 +138,7 @@ fn decide(
 /// The config from the first source that answers. If none does, there is no config, which is not an error.
 ///
 /// # Errors
-/// If the search was cancelled.
+/// If the search was cancelled, or a source could not be asked.
 pub(crate) fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow::Result<Answer> {
     let stop = AtomicBool::new(false);
     match first(probes, &Race::new(context, &stop)) {
@@ -150,7 +155,13 @@ pub(crate) fn answer(probes: &[Probe<'_>], context: &FetchContext<'_>) -> anyhow
         Err(_) if context.events.cancelled() => {
             anyhow::bail!("the search for the config was cancelled")
         }
-        Err(_) => {
+        Err(mut failed) => {
+            if let Some(at) = failed
+                .iter()
+                .position(|error| error.is::<ProbeNotStarted>())
+            {
+                return Err(failed.swap_remove(at));
+            }
             context
                 .log
                 .warning("every source of a config failed; treated as no config");
@@ -277,6 +288,21 @@ mod tests {
         ];
         let (_, log) = in_context(Path::new(""), |context| answer(&probes, context));
         assert!(!log.contains("WARNING"), "{log}");
+    }
+
+    #[test]
+    fn a_source_that_was_not_asked_is_an_error() {
+        let not_started = || ProbeNotStarted(std::io::ErrorKind::WouldBlock.into());
+        let inner = |race: &Race<'_>| {
+            let probes = [probe("address", |_| Err(not_started().into()))];
+            let found = first(&probes, race).map(|(_, text)| text);
+            found.map_err(|mut failed| failed.pop().expect("a cause"))
+        };
+        let probes = [probe("service", inner), probe("drive", until_over)];
+        let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
+        let error = format!("{:#}", found.expect_err("nobody was asked"));
+        assert!(error.starts_with("cannot start a thread"), "{error}");
+        assert!(!log.contains("treated as no config"), "{log}");
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use crate::host::devices::present_disks;
 use crate::log::Log;
 use crate::platform::contract::Answer;
+use crate::platform::source::encoding::read_padded;
 use crate::platform::source::kernel_module;
 use anyhow::{Context, bail};
-use std::fs;
+use std::fs::File;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::thread::sleep;
@@ -23,7 +24,7 @@ pub(super) fn fetch(log: &Log) -> anyhow::Result<Answer> {
     log.warning("fetching the config from a block device is experimental");
     kernel_module::load_unless_exists(Path::new(DRIVER), "virtio_blk", log)?;
     let text = wait_and_read(Path::new(DISK), TIMEOUT, POLL_INTERVAL, log)?;
-    Ok(Answer::of(DISK, without_padding(text)))
+    Ok(Answer::of(DISK, text))
 }
 
 fn wait_and_read(
@@ -35,7 +36,7 @@ fn wait_and_read(
     let deadline = Instant::now() + timeout;
     let shown = disk.display();
     loop {
-        match fs::read(disk) {
+        match File::open(disk).and_then(|mut disk| read_padded(&mut disk)) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             other => return other.with_context(|| format!("cannot read config disk {shown}")),
         }
@@ -50,27 +51,11 @@ fn wait_and_read(
     }
 }
 
-/// Removes the zeros that pad the last sector.
-fn without_padding(mut text: Vec<u8>) -> Vec<u8> {
-    let end = text
-        .iter()
-        .rposition(|byte| *byte != 0)
-        .map_or(0, |last| last + 1);
-    text.truncate(end);
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::log::Sink;
-
-    #[test]
-    fn padding_is_removed() {
-        for (text, want) in [("{}\0\0", "{}"), ("\0\0", ""), ("", ""), ("a\0b", "a\0b")] {
-            assert_eq!(without_padding(text.into()), want.as_bytes());
-        }
-    }
+    use std::fs;
 
     #[test]
     fn a_disk_may_appear_late_or_never() {
@@ -89,10 +74,11 @@ mod tests {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 sleep(Duration::from_millis(30));
-                fs::write(&disk, "{}").expect("written");
+                fs::write(&disk, "{}\0").expect("written");
             });
             // The file may be read before its content is written, which cannot happen with a disk.
             assert!(read(60).is_ok());
         });
+        assert_eq!(read(0).expect("there"), b"{}");
     }
 }

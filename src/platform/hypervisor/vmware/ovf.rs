@@ -5,6 +5,7 @@
 
 use anyhow::{Context, bail};
 use quick_xml::escape::unescape;
+use quick_xml::events::attributes::Attributes;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::{NsReader, Reader};
@@ -73,9 +74,17 @@ fn parse_error(error: &quick_xml::Error, position: u64) -> anyhow::Error {
     anyhow::anyhow!("the OVF environment has {what} at byte {position}")
 }
 
+/// The attributes of an element. Whether their names are unique is not checked: that takes time in proportion to the
+/// square of their number.
+fn attributes<'e>(element: &'e BytesStart<'_>) -> Attributes<'e> {
+    let mut attributes = element.attributes();
+    attributes.with_checks(false);
+    attributes
+}
+
 fn property(element: &BytesStart<'_>) -> anyhow::Result<Option<(String, String)>> {
     let (mut key, mut value) = (None, None);
-    for attribute in element.attributes() {
+    for attribute in attributes(element) {
         let attribute = attribute.ok();
         let attribute = attribute.context("malformed attribute in the OVF environment")?;
         let slot = match attribute.key.local_name().as_ref() {
@@ -189,7 +198,7 @@ fn has_key(
     if !is_in_namespace(&namespace) {
         return Ok(false);
     }
-    for attribute in element.attributes() {
+    for attribute in attributes(element) {
         let attribute = attribute.ok();
         let attribute = attribute.context("malformed attribute in the OVF environment")?;
         let (namespace, local) = reader.resolver().resolve_attribute(attribute.key);
@@ -241,6 +250,9 @@ mod tests {
             "<r><s><PropertySection><Property key='a' value='1'/></PropertySection></s></r>";
         assert_eq!(read(deeper), []);
         assert_eq!(read("<r/>"), []);
+        let twice =
+            "<r><PropertySection><Property key='a' value='1' value='2'/></PropertySection></r>";
+        assert_eq!(read(twice), [pair("a", "2")]);
     }
 
     #[test]
