@@ -1,5 +1,6 @@
 //! Users and groups. The code that planned a request also carries it out, on the databases as they are now.
 
+use super::account_lock::AccountLock;
 use super::{Context, Done, databases, homes};
 use crate::plan::op::{GroupAct, UserAct};
 use anyhow::{Context as _, ensure};
@@ -13,6 +14,7 @@ const CHANGED: &str = "the account databases changed since the plan was made; pl
 
 /// Creates, changes or deletes a group.
 pub fn group(act: &GroupAct, context: &Context) -> anyhow::Result<Done> {
+    let _lock = AccountLock::take(context)?;
     let before = databases::read(context.root)?;
     let mut after = before.clone();
     let result = after.apply_group(&act.request)?;
@@ -24,6 +26,7 @@ pub fn group(act: &GroupAct, context: &Context) -> anyhow::Result<Done> {
 
 /// Creates, changes or deletes a user.
 pub fn user(act: &UserAct, context: &Context) -> anyhow::Result<Done> {
+    let _lock = AccountLock::take(context)?;
     let before = databases::read(context.root)?;
     let mut after = before.clone();
     let present = before.user(&act.request.name);

@@ -16,6 +16,7 @@ pub mod tree;
 pub mod unfinished;
 pub mod units;
 
+mod account_lock;
 mod atomic;
 mod attributes;
 mod copies;

@@ -4,7 +4,7 @@
 //! `KINDLING_SHADOW_SEED` sets the seed, `KINDLING_SHADOW_ROUNDS` the number of rounds.
 //!
 //! Intended differences, which are not compared here:
-//! - Backups (`passwd-`) and locks (`.pwd.lock`) are not created: every file is replaced as a whole.
+//! - Backups (`passwd-`) are not created, since every file is replaced as a whole; nor is `.pwd.lock`, in a tree.
 //! - `lastlog` and `faillog` are left alone.
 //! - If the target has no `shadow` or `gshadow`, hashes are not written to the world-readable file: the secret one is
 //!   created. So every target here has a `shadow`, and groups get no hash if there is no `gshadow`.
