@@ -3,10 +3,10 @@
 use super::exit::{Exit, ExitError};
 use super::findings::{self, CheckedConfig};
 use super::reading::ReadingArgs;
-use crate::config;
+use crate::config::{self, ParseResult};
 use crate::fetch::MAX_BUFFER_BYTES;
 use crate::input;
-use crate::language;
+use crate::language::{self, Language};
 use crate::terminal;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
@@ -66,7 +66,8 @@ fn check(
     json: &mut Vec<serde_json::Value>,
 ) -> Result<Exit, ExitError> {
     let text = language::unpacked(text);
-    let parsed = args.reading.parse(name, &text);
+    let mut parsed = args.reading.parse(name, &text);
+    add_warnings(&mut parsed, &text, &args.reading);
     let checked = CheckedConfig::of(name, &text, &parsed);
     match args.format {
         FindingFormat::Human => {
@@ -79,6 +80,23 @@ fn check(
         Ok(_) => Exit::Done,
         Err(_) => Exit::NotValid,
     })
+}
+
+/// Adds warnings about what the language permits, but nobody means or no machine can do.
+fn add_warnings(parsed: &mut ParseResult, text: &[u8], reading: &ReadingArgs) {
+    let is_json = |language| matches!(language, Language::Ignition | Language::OldIgnition);
+    let mut new = match reading.language(text).is_ok_and(is_json) {
+        true => config::repeated_keys(text).0,
+        false => Vec::new(),
+    };
+    if let Ok(document) = &parsed.outcome {
+        new.extend(config::collisions(document).0);
+    }
+    if !new.is_empty() {
+        let findings = &mut parsed.findings.0;
+        findings.append(&mut new);
+        findings.sort_by_key(|finding| finding.position);
+    }
 }
 
 /// Reads the text of a config; `-` is standard input.

@@ -14,6 +14,7 @@
 //! A document with values of wrong types is not usable, but everything else in it is checked as well, so that all
 //! findings are reported at once.
 
+mod collisions;
 pub mod data_url;
 mod de;
 pub mod digest;
@@ -34,6 +35,7 @@ mod parse_error;
 pub(crate) mod path;
 mod places;
 mod read;
+mod repeated_keys;
 mod rules;
 pub mod schema;
 mod ser;
@@ -52,6 +54,7 @@ mod version;
 pub(crate) mod write;
 mod written;
 
+pub use collisions::collisions;
 pub use document::Document;
 pub use finding::{Finding, Findings, Position, Severity};
 pub(crate) use foreign::hint as foreign;
@@ -61,6 +64,7 @@ pub use origin::{JsonPath, Origin};
 pub use origins::Origins;
 pub use parse::{ParseResult, parse, shown_source};
 pub use parse_error::ParseError;
+pub use repeated_keys::repeated_keys;
 pub(crate) use rules::lengths::{MAX_NAME_BYTES, MAX_PATH_BYTES};
 pub(crate) use rules::{each_below, simplify};
 pub use shared_text::{SharedText, sharing};

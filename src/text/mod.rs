@@ -18,6 +18,6 @@ pub(crate) use gzip::gzip;
 pub(crate) use gzip::{GZIP_MAGIC, GzipError, MAX_UNPACKED_BYTES, gunzip};
 pub(crate) use hex::{hex, is_guid};
 pub(crate) use kernel_arguments::{KernelArgument, kernel_arguments};
-pub(crate) use names::{find_in_turn, folds_to, is_same_name};
+pub(crate) use names::{find_in_turn, fold, folds_to, is_same_name};
 pub(crate) use similar::{did_you_mean, most_similar};
 pub(crate) use size::human_size;

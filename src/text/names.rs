@@ -9,14 +9,18 @@ pub(crate) fn is_same_name(one: &str, other: &str) -> bool {
             || one.as_bytes().first() == other.as_bytes().first() && one == other)
 }
 
-/// True if `key` equals `name` except for letter case. Names are ASCII, and the only other characters that fold to
-/// ASCII letters are the long s and the Kelvin sign.
-pub(crate) fn folds_to(key: &str, name: &str) -> bool {
-    let fold = |c: char| match c {
+/// A character without its letter case. Names are ASCII, and the only other characters that fold to ASCII letters are
+/// the long s and the Kelvin sign.
+pub(crate) fn fold(c: char) -> char {
+    match c {
         '\u{17f}' => 's',
         '\u{212a}' => 'k',
         c => c.to_ascii_lowercase(),
-    };
+    }
+}
+
+/// True if `key` equals `name` except for letter case.
+pub(crate) fn folds_to(key: &str, name: &str) -> bool {
     key.chars().map(fold).eq(name.chars().map(fold))
 }
 

@@ -189,6 +189,44 @@ fn json_findings_do_not_control_terminals() {
 }
 
 #[test]
+fn what_ignition_accepts_silently_is_a_warning() {
+    let ign = r#"{"ignition": {"version": "3.4.0"},
+        "passwd": {"users": [{"name": "a", "uid": 7}, {"name": "b", "uid": 7}]},
+        "storage": {"files": [{"path": "/a", "mode": 420, "mode": 384}]}}"#;
+    let old = "{\"ignition\": {\"version\": \"2.3.0\"},\n\"systemd\": {},\n\"systemd\": {}}";
+    let bu =
+        "variant: fcos\nversion: 1.5.0\nstorage:\n  files:\n    - path: /a\n    - path: /a/b\n";
+    let desk = Folder::with(&[("c.ign", ign), ("old.ign", old), ("c.bu", bu)]);
+    for (file, wanted) in [
+        (
+            "c.ign",
+            &[
+                "warning at $.passwd.users.1.uid, line 2 col 76: uid 7 is also that of \"a\" in line 2 column 51",
+                "warning at $.storage.files.0.mode, line 3 col 59: key `mode` is repeated; it is also in line 3 column 46",
+            ][..],
+        ),
+        (
+            "old.ign",
+            &[
+                "warning at $.systemd, line 3 col 1: key `systemd` is repeated; it is also in line 2 column 1",
+            ],
+        ),
+        (
+            "c.bu",
+            &[
+                "warning at $.storage.files.1.path, line 6 col 13: the path leads through the file /a of line 5 column 13",
+            ],
+        ),
+    ] {
+        let (code, out) = kindling(desk.directory(), &["validate", "--format", "plain", file]);
+        assert_eq!(code, Some(0), "{out}");
+        for want in wanted {
+            assert!(out.contains(want), "{want}\n{out}");
+        }
+    }
+}
+
+#[test]
 fn huge_keys_are_truncated() {
     let key = "k\u{e9}".repeat(500_000);
     let ign = format!(r#"{{"ignition": {{"version": "3.4.0"}}, "{key}": 1}}"#);
