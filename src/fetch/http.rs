@@ -9,6 +9,7 @@ mod crypto;
 mod delivered;
 mod direct;
 mod headers;
+mod names;
 mod one_shot;
 mod request_spec;
 mod resume;

@@ -106,6 +106,16 @@ fn a_retry_after_beyond_the_limit_fails_at_once() {
 }
 
 #[test]
+fn a_url_that_is_too_long_fails_at_once() {
+    let server = Server::fixed("200 OK", "", "");
+    let request = Request::get(server.url(&format!("/{}", "a".repeat(70_000))));
+    let result = fetcher().fetch_to_vec(&request, &Silent);
+    assert!(matches!(result, Err(FetchError::InvalidUrl { .. })));
+    assert_fails(result, &["it may be too long"]);
+    assert_eq!(server.seen().len(), 0);
+}
+
+#[test]
 fn the_total_limit_ends_a_fetch() {
     let failing = Server::fixed("502 Bad Gateway", "", "");
     assert_out_of_time(

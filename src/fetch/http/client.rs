@@ -5,6 +5,7 @@ use super::clock::SystemClock;
 use super::connecting::{ExchangeProgress, WatchLayer};
 use super::crypto;
 use super::direct::{self, DirectRequest, Transport};
+use super::names::ThreadResolver;
 use super::trust::{self, ServerVerifier};
 use crate::fetch::error::PROXY_ACCOUNT;
 use crate::fetch::proxy::ProxyTarget;
@@ -274,6 +275,7 @@ impl Http {
             .tcp_keepalive(TCP_KEEPALIVE)
             .tcp_keepalive_interval(KEEPALIVE_INTERVAL)
             .tcp_keepalive_retries(KEEPALIVE_RETRIES)
+            .dns_resolver(ThreadResolver)
             .connector_layer(WatchLayer)
             .build()
             .map_err(|e| client_error(&e))
@@ -355,6 +357,11 @@ fn transport_error(error: &reqwest::Error, method: String, url: String) -> Attem
             url,
             cause,
             remedy: problem.remedy,
+        }),
+        // The request cannot be built, e.g. since the URL is too long: a retry would not help.
+        None if error.is_builder() => AttemptError::Fatal(FetchError::InvalidUrl {
+            url,
+            cause: format!("no request can be made of it, it may be too long: {cause}"),
         }),
         None => {
             let remedy = trust::clock_remedy(error).or_else(|| proxy_remedy(error));
