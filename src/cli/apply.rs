@@ -23,7 +23,10 @@ use crate::terminal;
 use crate::text::time;
 use anyhow::Context as _;
 use clap::Args;
+use nix::libc::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use std::borrow::Cow;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -225,16 +228,32 @@ pub(super) fn in_container() -> bool {
         || Path::new("/.dockerenv").exists()
 }
 
-/// Lets running operations finish on the first SIGINT or SIGTERM; a second one exits at once.
+/// Lets running operations finish on the first SIGINT, SIGTERM or SIGHUP; a second SIGINT or SIGTERM exits at once. A
+/// terminal that is closed may send SIGHUP several times, and `nohup` has it ignored.
 pub(super) fn register_stop_signals() -> Result<Arc<AtomicBool>, ExitError> {
     let stop = Arc::new(AtomicBool::new(false));
-    for signal in [nix::libc::SIGINT, nix::libc::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&stop)))
-            .context("cannot listen for signals")
-            .map_err(|error| ExitError::new(Exit::CannotObserve, &error))?;
-    }
+    let register = || {
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_shutdown(signal, 130, Arc::clone(&stop))?;
+            flag::register(signal, Arc::clone(&stop))?;
+        }
+        if !is_ignored(SIGHUP) {
+            flag::register(SIGHUP, Arc::clone(&stop))?;
+        }
+        io::Result::Ok(())
+    };
+    register()
+        .context("cannot listen for signals")
+        .map_err(|error| ExitError::new(Exit::CannotObserve, &error))?;
     Ok(stop)
+}
+
+/// True if this process ignores a signal, or the kernel does not say.
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| (mask >> (signal - 1)) & 1 == 1)
 }
 
 /// The number of operations to run at a time: `requested`, or what suits the machine.

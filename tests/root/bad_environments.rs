@@ -1,9 +1,12 @@
 //! Every command ends in time in every bad environment, and with a documented exit code: without a signal or a panic.
 
 use crate::common::run::KINDLING;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -115,12 +118,12 @@ const ENVIRONMENTS: &[(&str, &str, &str)] = &[
     (
         "a clock before 1970",
         "",
-        "export LD_PRELOAD=$PWD/clock.so CLOCK=-1",
+        "export LD_PRELOAD=$PWD/bad.so CLOCK=-1",
     ),
     (
         "a clock after 9999",
         "",
-        "export LD_PRELOAD=$PWD/clock.so CLOCK=253402300800",
+        "export LD_PRELOAD=$PWD/bad.so CLOCK=253402300800",
     ),
     ("few descriptors", "", "ulimit -n 64"),
     ("very few descriptors", "", "ulimit -n 12"),
@@ -131,12 +134,20 @@ const ENVIRONMENTS: &[(&str, &str, &str)] = &[
         "mkdir tmp",
         "mount -t tmpfs -o ro none tmp; export TMPDIR=$PWD/tmp",
     ),
+    (
+        "no more threads",
+        "",
+        "export LD_PRELOAD=$PWD/bad.so NO_THREADS=1",
+    ),
     ("no TMPDIR", "", "export TMPDIR=$PWD/absent"),
     ("a mask that leaves no rights", "", "umask 0777"),
 ];
 
-/// Overrides the clock of a program that is started with it.
-const CLOCK: &str = r#"
+/// Overrides the clock of a program that is started with it, or lets it start no threads.
+const BAD_LIBRARY: &str = r#"
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -146,6 +157,10 @@ int clock_gettime(clockid_t clock, struct timespec *time) {
     const char *seconds = getenv("CLOCK");
     if (clock == CLOCK_REALTIME && seconds) time->tv_sec = atol(seconds);
     return result;
+}
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument) {
+    int (*create)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *) = dlsym(RTLD_NEXT, "pthread_create");
+    return getenv("NO_THREADS") ? EAGAIN : create(thread, attributes, run, argument);
 }
 "#;
 
@@ -182,12 +197,12 @@ impl TestBed {
             ("l.yaml", "storage:\n  files: []\n"),
             ("o.ign", r#"{"ignition":{"version":"2.3.0"}}"#),
             ("cmdline", "x=1\n"),
-            ("clock.c", CLOCK),
+            ("bad.c", BAD_LIBRARY),
         ] {
             fs::write(bed.path().join(name), text).expect("written");
         }
         let prepared = bed.run(
-            "cc -shared -fPIC -o clock.so clock.c && mkdir t0 && kindling apply --root t0 --report r/old.json c.ign",
+            "cc -shared -fPIC -D_GNU_SOURCE -o bad.so bad.c -ldl && mkdir t0 && kindling apply --root t0 --report r/old.json c.ign",
             Stdio::null(),
         );
         assert_eq!(prepared.0, Some(0), "{prepared:?}");
@@ -365,6 +380,50 @@ fn a_umask_without_owner_rights_does_not_fail_a_run() {
     };
     assert_eq!(mode("authorized_keys.d"), 0o700);
     assert_eq!(mode("authorized_keys.d/ignition"), 0o600);
+}
+
+/// Names are looked up in a thread.
+#[test]
+fn a_name_that_cannot_be_looked_up_for_lack_of_threads_is_an_error() {
+    let bed = TestBed::new();
+    let config = r#"{"ignition":{"version":"3.5.0","timeouts":{"httpTotal":1}},
+        "storage":{"files":[{"path":"/a","contents":{"source":"http://localhost:1/"}}]}}"#;
+    fs::write(bed.path().join("name.ign"), config).expect("written");
+    let script =
+        "export LD_PRELOAD=$PWD/bad.so NO_THREADS=1; exec kindling apply --root t name.ign";
+    let (code, stderr) = bed.run(script, Stdio::null());
+    assert_eq!(code, Some(5), "{stderr}");
+    assert!(stderr.contains("cannot start a thread for it"), "{stderr}");
+}
+
+/// The terminal of a run is closed while it waits for a server.
+#[test]
+fn sighup_ends_a_run_in_order_unless_it_is_ignored() {
+    let bed = TestBed::new();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let port = listener.local_addr().expect("an address").port();
+    let config = format!(
+        r#"{{"ignition":{{"version":"3.5.0"}},
+        "storage":{{"files":[{{"path":"/a","contents":{{"source":"http://127.0.0.1:{port}/"}}}}]}}}}"#
+    );
+    fs::write(bed.path().join("hup.ign"), config).expect("written");
+    for (option, code) in [("--default-signal=HUP", 5), ("--ignore-signal=HUP", 0)] {
+        let script = format!("echo $$ >pid; exec env {option} kindling apply --root t hup.ign");
+        let (ended, stderr) = std::thread::scope(|scope| {
+            let run = scope.spawn(|| bed.run(&script, Stdio::null()));
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let pid = fs::read_to_string(bed.path().join("pid")).expect("written before");
+            let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
+            kill(pid, Signal::SIGHUP).expect("sent");
+            if code == 0 {
+                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
+                stream.write_all(answer).expect("sent");
+            }
+            run.join().expect("no panic")
+        });
+        assert_eq!(ended, Some(code), "{option}: {stderr}");
+        assert_eq!(stderr.contains("was interrupted"), code != 0, "{stderr}");
+    }
 }
 
 /// An ignored SIGCHLD is inherited.
