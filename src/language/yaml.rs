@@ -4,12 +4,14 @@
 //! aliases are replaced by copies of what they name, and merge keys (`<<`) by the entries they bring. All of it is
 //! bounded, so that a short text cannot become a huge tree.
 
+mod outdented;
 mod simple;
 
 use super::node::{MappingEntry, Node, NodeContent, Scalar, Style};
 use super::paths;
 use crate::config::{LineStarts, Position, WrittenPaths, WrittenValue};
 use crate::text::is_same_name;
+use outdented::{OutdentedLines, Padding};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 use simple::YamlEvent;
 use std::borrow::Cow;
@@ -24,6 +26,9 @@ const MAX_ALIASED_NODES: usize = 200_000;
 
 /// How many bytes of text aliases may add to a document in all.
 const MAX_ALIASED_BYTES: usize = 64 << 20;
+
+/// How many bytes are read again in all because of lines that are indented too little.
+const MAX_REREAD_BYTES: usize = 32 << 20;
 
 /// Up to how many entries of a mapping are searched one by one.
 const MAX_SEARCHED_ENTRIES: usize = 16;
@@ -101,24 +106,84 @@ fn body(text: &str) -> &str {
 fn read_any<'t>(text: &'t str, lines: &LineStarts) -> Result<Yaml<'t>, YamlError> {
     let body = body(text);
     let mut builder = NodeBuilder::new(Offsets::new(text, body, lines));
-    for event in Parser::new_from_str(body) {
+    match read_events(body, &mut builder, |event| event) {
+        Ok(()) => Ok(builder.into_yaml()),
+        Err(RefusedText { error, outdented }) => outdented
+            .and_then(|outdented| read_outdented(text, outdented, lines))
+            .ok_or(error),
+    }
+}
+
+/// [`read_any`] for a text with lines in brackets or quotes that are indented too little, such as `outdented`. `None` if
+/// anything else is wrong.
+fn read_outdented<'t>(
+    text: &'t str,
+    mut outdented: OutdentedLines,
+    lines: &LineStarts,
+) -> Option<Yaml<'t>> {
+    let body = body(text);
+    // The parser counts these as line ends too.
+    if body.replace("\r\n", "").contains('\r') {
+        return None;
+    }
+    let mut padding = Padding::for_text(body);
+    let mut reread_bytes = 0;
+    loop {
+        if !padding.add(outdented, body) {
+            return None;
+        }
+        let padded = padding.apply(body);
+        reread_bytes += padded.len();
+        if reread_bytes > MAX_REREAD_BYTES {
+            return None;
+        }
+        let mut offsets = Offsets::new(text, body, lines);
+        offsets.padding = Some(&padding);
+        let mut builder = NodeBuilder::new(offsets);
+        match read_events(&padded, &mut builder, outdented::owned) {
+            Ok(()) => return Some(builder.into_yaml()),
+            Err(refused) => outdented = refused.outdented?,
+        }
+    }
+}
+
+/// Why the parser refused a text, and the lines that would have to be indented more, if that is why.
+struct RefusedText {
+    error: YamlError,
+    outdented: Option<OutdentedLines>,
+}
+
+/// Adds the events of `source` to `builder`, each as `convert` returns it.
+fn read_events<'t, 's>(
+    source: &'s str,
+    builder: &mut NodeBuilder<'t, '_>,
+    convert: impl Fn(Event<'s>) -> Event<'t>,
+) -> Result<(), RefusedText> {
+    for event in Parser::new_from_str(source) {
         let (event, span) = match event {
             Ok(event) => event,
             // What follows the first document is not read, so it cannot be wrong.
             Err(_) if builder.is_complete => break,
-            Err(error) => return Err(builder.offsets.syntax(error.marker(), error.info())),
+            Err(error) => {
+                let (mark, info) = (error.marker(), error.info());
+                let offsets = &builder.offsets;
+                let offset = (offsets.of(mark) - offsets.start()) as usize;
+                return Err(RefusedText {
+                    outdented: outdented::lines_of(info, mark, offset, body(offsets.text)),
+                    error: offsets.syntax(mark, info),
+                });
+            }
         };
-        if builder.add_event(event, span)? == ParseStep::Done {
+        let step = builder.add_event(convert(event), span);
+        let step = step.map_err(|error| RefusedText {
+            error,
+            outdented: None,
+        })?;
+        if step == ParseStep::Done {
             break;
         }
     }
-    let at = builder.offsets.start();
-    Ok(Yaml {
-        root: builder.document.unwrap_or_else(|| Node::plain(at, "")),
-        repeated: builder.repeated,
-        second_document: builder.second_document,
-        paths: None,
-    })
+    Ok(())
 }
 
 /// Converts the markers of the parser, which count characters, to byte offsets.
@@ -129,6 +194,8 @@ struct Offsets<'t, 'l> {
     skipped: u32,
     /// True if columns are bytes. Determined when the first marker is converted.
     is_ascii: OnceCell<bool>,
+    /// Blanks that the parser sees and the text does not have.
+    padding: Option<&'l Padding>,
     /// The marker converted last. The next one is near, so a long line is not searched from its start.
     last: Cell<ColumnOffset>,
 }
@@ -148,6 +215,7 @@ impl<'t, 'l> Offsets<'t, 'l> {
             lines,
             skipped: u32::try_from(text.len() - body.len()).unwrap_or(0),
             is_ascii: OnceCell::new(),
+            padding: None,
             last: Cell::default(),
         }
     }
@@ -157,8 +225,12 @@ impl<'t, 'l> Offsets<'t, 'l> {
     }
 
     fn of(&self, mark: &Marker) -> u32 {
+        let (column, index) = match self.padding {
+            Some(padding) => padding.without(mark),
+            None => (mark.col(), mark.index()),
+        };
         if *self.is_ascii.get_or_init(|| body(self.text).is_ascii()) {
-            let index = u32::try_from(mark.index()).unwrap_or(u32::MAX);
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
             return index.saturating_add(self.skipped);
         }
         let Some(line) = self.lines.line(mark.line(), self.text.len()) else {
@@ -167,37 +239,33 @@ impl<'t, 'l> Offsets<'t, 'l> {
         let skipped = if mark.line() == 1 { self.skipped } else { 0 };
         let start = line.start + skipped as usize;
         let rest = self.text.get(start..line.end).unwrap_or_default();
-        let byte = self.byte_of(rest, mark);
+        let byte = self.byte_of(rest, mark.line(), column);
         u32::try_from(start + byte).unwrap_or(u32::MAX)
     }
 
-    /// The byte offset of a marker in the text of its line.
-    fn byte_of(&self, rest: &str, mark: &Marker) -> usize {
+    /// The byte offset of a column in `rest`, the text of a line.
+    fn byte_of(&self, rest: &str, line: usize, column: usize) -> usize {
         let last = self.last.get();
-        let from = match last.line == mark.line() {
+        let from = match last.line == line {
             true => last,
             false => ColumnOffset::default(),
         };
         let before = rest.get(..from.byte).unwrap_or_default();
         let after = rest.get(from.byte..).unwrap_or_default();
-        let byte = match mark.col().checked_sub(from.column) {
+        let byte = match column.checked_sub(from.column) {
             Some(ahead) => {
                 let found = after.char_indices().nth(ahead);
                 found.map_or(rest.len(), |(at, _)| from.byte + at)
             }
             None => {
-                let back = from.column - mark.col() - 1;
+                let back = from.column - column - 1;
                 let found = before.char_indices().rev().nth(back);
                 found.map_or(0, |(at, _)| at)
             }
         };
         // Beyond the end of a line, columns do not correspond to bytes.
         if byte < rest.len() {
-            self.last.set(ColumnOffset {
-                line: mark.line(),
-                column: mark.col(),
-                byte,
-            });
+            self.last.set(ColumnOffset { line, column, byte });
         }
         byte
     }
@@ -219,6 +287,15 @@ impl<'t, 'l> Offsets<'t, 'l> {
             before = c;
         }
         at
+    }
+
+    /// True if a block scalar ends with the text, in a line without a line end. The parser adds one to it, unlike those
+    /// that the languages were made for.
+    fn is_unterminated(&self, span: Span) -> bool {
+        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+        !self.text.ends_with('\r')
+            && self.of(&span.end) as usize == self.text.len()
+            && last_line.chars().count() >= span.start.col().max(1)
     }
 
     fn syntax(&self, mark: &Marker, info: &str) -> YamlError {
@@ -308,10 +385,13 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
         }
     }
 
-    fn add_event(&mut self, event: Event<'t>, span: Span) -> Result<ParseStep, YamlError> {
+    fn add_event(&mut self, mut event: Event<'t>, span: Span) -> Result<ParseStep, YamlError> {
         let mut at = self.offsets.of(&span.start);
-        if let Event::Scalar(_, ScalarStyle::Literal | ScalarStyle::Folded, ..) = event {
+        if let Event::Scalar(text, ScalarStyle::Literal | ScalarStyle::Folded, ..) = &mut event {
             at = self.offsets.block_header(self.previous_end, at);
+            if text.ends_with('\n') && self.offsets.is_unterminated(span) {
+                text.to_mut().pop();
+            }
         }
         self.previous_end = self.offsets.of(&span.end);
         match event {
@@ -338,6 +418,17 @@ impl<'t, 'l> NodeBuilder<'t, 'l> {
             Event::DocumentStart(_) | Event::Nothing | Event::StreamStart | Event::StreamEnd => {}
         }
         Ok(ParseStep::More)
+    }
+
+    /// The result, when all events are added.
+    fn into_yaml(self) -> Yaml<'t> {
+        let at = self.offsets.start();
+        Yaml {
+            root: self.document.unwrap_or_else(|| Node::plain(at, "")),
+            repeated: self.repeated,
+            second_document: self.second_document,
+            paths: None,
+        }
     }
 
     /// [`NodeBuilder::add_event`] for a part of a simple text.
@@ -662,6 +753,65 @@ mod tests {
             ("a: ä\nö: [ü, z]\n", "{a@0:ä@3 ö@6:[ü@11 z@15]@10}@0"),
             ("a: b\r\nc: d\r\n", "{a@0:b@3 c@6:d@9}@0"),
             ("%YAML 1.2\n---\na: b\n", "{a@14:b@17}@14"),
+        ];
+        for (text, want) in cases {
+            let yaml = parsed(text).unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
+            assert_eq!(shown(&yaml.root), want, "{text:?}");
+        }
+    }
+
+    /// As libyaml reads them, and its ports, which the languages were made for.
+    #[test]
+    fn lines_in_brackets_and_quotes_may_be_indented_less() {
+        let cases = [
+            ("a:\n  b: [\n    c\n]\n", "{a@0:{b@5:[c@14]@8}@5}@0"),
+            (
+                "a:\n  b: [\nc,\n{d: e}]\n",
+                "{a@0:{b@5:[c@10 {d@14:e@17}@13]@8}@5}@0",
+            ),
+            (
+                "a:\n  b: \"x\n y\\\n  z\n\n'w\"\n  c: d\n",
+                "{a@0:{b@5:\"x yz\\n'w\"@8 c@26:d@29}@5}@0",
+            ),
+            (
+                "a:\n  b: [\né,\n'ü']\n",
+                "{a@0:{b@5:[é@10 \"ü\"@14]@8}@5}@0",
+            ),
+            (
+                "- - a: 'x\n  ''y'\n    b: c\n",
+                "[[{a@4:\"x 'y\"@7 b@21:c@24}@4]@2]@0",
+            ),
+            ("a:\n  b: 'x\n\ty'\n", "{a@0:{b@5:\"x y\"@8}@5}@0"),
+            (
+                "a:\r\n  b: {\r\nc: d\r\n}\r\n",
+                "{a@0:{b@6:{c@12:d@15}@9}@6}@0",
+            ),
+        ];
+        for (text, want) in cases {
+            let yaml = parsed(text).unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
+            assert_eq!(shown(&yaml.root), want, "{text:?}");
+        }
+        for (text, message) in [
+            ("a:\n  b: \"c\nd: e\n", "in quoted scalar"),
+            ("a:\n  b: [\n    c\nd: e\n", "invalid indentation"),
+            ("a:\n  b: [\nc\n---\n]\n", "invalid indentation"),
+        ] {
+            let error = parsed(text).expect_err(text);
+            assert!(error.message.contains(message), "{text:?}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_at_the_end_of_a_text_has_no_line_end_of_its_own() {
+        let cases = [
+            ("a: |\n  d", "{a@0:\"d\"@3}@0"),
+            ("a: |-\n  d", "{a@0:\"d\"@3}@0"),
+            ("a: >+\n  b\n  c", "{a@0:\"b c\"@3}@0"),
+            ("a: |\n  d\n  ", "{a@0:\"d\\n\"@3}@0"),
+            ("a: |\n  d\n ", "{a@0:\"d\\n\"@3}@0"),
+            ("a: |\n  é", "{a@0:\"é\"@3}@0"),
+            ("a: |\n  d\n# e", "{a@0:\"d\\n\"@3}@0"),
+            ("a: |\n  b\nc: d", "{a@0:\"b\\n\"@3 c@9:d@12}@0"),
         ];
         for (text, want) in cases {
             let yaml = parsed(text).unwrap_or_else(|e| panic!("{text:?}: {e:?}"));
