@@ -131,3 +131,14 @@ fn a_shell_reads_the_settings_of_updates() {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// An empty version is one that is left out.
+#[test]
+fn an_empty_version_selects_the_latest_options() {
+    let found = shown(
+        "etcd: {version: \"\", socket_reuse_port: true}\n",
+        &Surroundings::default(),
+    );
+    assert!(found.contains("--socket-reuse-port=true"), "{found}");
+    assert!(!found.contains("ETCD_IMAGE_TAG"), "{found}");
+}
