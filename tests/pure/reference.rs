@@ -197,7 +197,7 @@ fn reference_of_butane() {
         ("flatcar", "1.1.0"),
         ("r4e", "1.1.0"),
         ("fiot", "1.0.0"),
-        ("openshift", "4.22.0"),
+        ("openshift", "5.0.0"),
     ];
     let others =
         others.map(|(name, version)| (name, Schema::read(&format!("butane-{name}-"), version)));

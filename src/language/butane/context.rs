@@ -92,7 +92,7 @@ impl ButaneContext<'_, '_> {
     }
 
     fn forms(&self, compression: &str) -> Forms {
-        let is_uncompressed = self.dialect.openshift == 8 || self.dialect.openshift == 9;
+        let is_uncompressed = matches!(self.dialect.openshift, (4, 8 | 9));
         if !self.surroundings.is_printed {
             Forms::Fast
         } else if self.dialect.base == BaseVersion::V0_1 {

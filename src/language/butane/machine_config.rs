@@ -15,9 +15,9 @@ const API_VERSION: &str = "machineconfiguration.openshift.io/v1";
 /// The kernel argument that a key in a Crypto Express card requires.
 const CEX_ARGUMENT: &str = "rd.luks.key=/etc/luks/cex.key";
 
-/// Options that FIPS mode required of volumes before 4.20.
+/// Options that FIPS mode requires of volumes before OpenShift 4.20.
 const FIPS_OPTIONS: [&str; 2] = ["--cipher", "aes-cbc-essiv:sha256"];
-const LAST_MINOR_WITH_FIPS_OPTIONS: u8 = 19;
+const FIRST_MINOR_WITHOUT_FIPS_OPTIONS: u8 = 20;
 
 /// Metadata and settings around a config.
 #[derive(Debug)]
@@ -47,7 +47,10 @@ pub(super) fn check(root: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let role = root.at_path(&["metadata", "labels", ROLE]);
     if role.map_or("", Node::as_text).is_empty() {
         let message = format!("metadata.labels needs `{ROLE}`");
-        context.remarks.missing(at, labels, message);
+        match metadata.and_then(|metadata| metadata.get("labels")) {
+            Some(stated) => context.remarks.error(stated.at, message),
+            None => context.remarks.missing(at, labels, message),
+        }
     }
     let settings = root.get("openshift");
     let kind = settings.and_then(|settings| settings.get("kernel_type"));
@@ -117,8 +120,8 @@ pub(super) fn add_fips_options<'t>(
     let fips = root
         .at_path(&["openshift", "fips"])
         .filter(|fips| fips.as_text() == "true");
-    let is_required =
-        dialect.is_openshift_since(8) && dialect.openshift <= LAST_MINOR_WITH_FIPS_OPTIONS;
+    let is_required = dialect.variant == Variant::Openshift
+        && !dialect.is_openshift_since(FIRST_MINOR_WITHOUT_FIPS_OPTIONS);
     let Some(fips) = fips.filter(|_| is_required) else {
         return;
     };

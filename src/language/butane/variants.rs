@@ -37,8 +37,8 @@ pub(crate) struct Dialect {
     pub(crate) output: Version,
     /// Version of the sugar around `boot_device` and `grub`: that of fcos with the same one.
     pub(crate) sugar: Option<Sugar>,
-    /// Minor version of OpenShift; 0 elsewhere.
-    pub(crate) openshift: u8,
+    /// Major and minor version of OpenShift; zeros elsewhere.
+    pub(crate) openshift: (u8, u8),
 }
 
 /// What fcos and openshift add, by the version of fcos that introduced it.
@@ -73,20 +73,20 @@ const fn row(
         base,
         output,
         sugar,
-        openshift: 0,
+        openshift: (0, 0),
     }
 }
 
-/// A version of OpenShift: 4.`minor`.0.
+/// A version of OpenShift, whose first two numbers are `numbers`.
 const fn openshift(
-    minor: u8,
+    numbers: (u8, u8),
     version: &'static str,
     base: BaseVersion,
     output: Version,
     sugar: Sugar,
 ) -> Dialect {
     Dialect {
-        openshift: minor,
+        openshift: numbers,
         ..row(Openshift, version, base, output, Some(sugar))
     }
 }
@@ -116,24 +116,33 @@ pub(crate) static DIALECTS: &[Dialect] = &[
     row(R4e, "1.2.0-experimental", V0_8, V3_7Experimental, None),
     row(Fiot, "1.0.0", V0_5, V3_4, None),
     row(Fiot, "1.1.0-experimental", V0_8, V3_7Experimental, None),
-    openshift(8, "4.8.0", V0_3, V3_2, Sugar::V1_3),
-    openshift(9, "4.9.0", V0_3, V3_2, Sugar::V1_3),
-    openshift(10, "4.10.0", V0_3, V3_2, Sugar::V1_3),
-    openshift(11, "4.11.0", V0_3, V3_2, Sugar::V1_3),
-    openshift(12, "4.12.0", V0_3, V3_2, Sugar::V1_3),
-    openshift(13, "4.13.0", V0_3, V3_2, Sugar::V1_3),
-    openshift(14, "4.14.0", V0_5, V3_4, Sugar::V1_5),
-    openshift(15, "4.15.0", V0_5, V3_4, Sugar::V1_5),
-    openshift(16, "4.16.0", V0_5, V3_4, Sugar::V1_5),
-    openshift(17, "4.17.0", V0_5, V3_4, Sugar::V1_5),
-    openshift(18, "4.18.0", V0_5, V3_4, Sugar::V1_5),
-    openshift(19, "4.19.0", V0_6, V3_5, Sugar::V1_6),
-    openshift(20, "4.20.0", V0_6, V3_5, Sugar::V1_6),
-    openshift(21, "4.21.0", V0_6, V3_5, Sugar::V1_6),
-    openshift(22, "4.22.0", V0_6, V3_5, Sugar::V1_6),
+    openshift((4, 8), "4.8.0", V0_3, V3_2, Sugar::V1_3),
+    openshift((4, 9), "4.9.0", V0_3, V3_2, Sugar::V1_3),
+    openshift((4, 10), "4.10.0", V0_3, V3_2, Sugar::V1_3),
+    openshift((4, 11), "4.11.0", V0_3, V3_2, Sugar::V1_3),
+    openshift((4, 12), "4.12.0", V0_3, V3_2, Sugar::V1_3),
+    openshift((4, 13), "4.13.0", V0_3, V3_2, Sugar::V1_3),
+    openshift((4, 14), "4.14.0", V0_5, V3_4, Sugar::V1_5),
+    openshift((4, 15), "4.15.0", V0_5, V3_4, Sugar::V1_5),
+    openshift((4, 16), "4.16.0", V0_5, V3_4, Sugar::V1_5),
+    openshift((4, 17), "4.17.0", V0_5, V3_4, Sugar::V1_5),
+    openshift((4, 18), "4.18.0", V0_5, V3_4, Sugar::V1_5),
+    openshift((4, 19), "4.19.0", V0_6, V3_5, Sugar::V1_6),
+    openshift((4, 20), "4.20.0", V0_6, V3_5, Sugar::V1_6),
+    openshift((4, 21), "4.21.0", V0_6, V3_5, Sugar::V1_6),
+    openshift((4, 22), "4.22.0", V0_6, V3_5, Sugar::V1_6),
     openshift(
-        23,
+        (4, 23),
         "4.23.0-experimental",
+        V0_8,
+        V3_7Experimental,
+        Sugar::V1_7,
+    ),
+    // Continues 4.22.0, not 4.23.0-experimental.
+    openshift((5, 0), "5.0.0", V0_6, V3_5, Sugar::V1_6),
+    openshift(
+        (5, 1),
+        "5.1.0-experimental",
         V0_8,
         V3_7Experimental,
         Sugar::V1_7,
@@ -161,7 +170,7 @@ impl Dialect {
 
     /// True for OpenShift 4.`minor` and later.
     pub(crate) fn is_openshift_since(&self, minor: u8) -> bool {
-        self.openshift >= minor
+        self.openshift >= (4, minor)
     }
 }
 
@@ -238,6 +247,22 @@ mod tests {
         ] {
             assert!(!is_semantic_version(text), "{text}");
         }
+    }
+
+    #[test]
+    fn openshift_5_continues_the_stable_versions_of_4() {
+        let dialect = |version| find("openshift", version).expect("a version");
+        let (last, next) = (dialect("4.22.0"), dialect("5.0.0"));
+        assert_eq!((last.base, last.output), (next.base, next.output));
+        assert_eq!(last.sugar, next.sugar);
+        for minor in [8, 10, 13, 14, 19, 20] {
+            assert!(next.is_openshift_since(minor), "{minor}");
+            assert!(!dialect("4.8.0").is_openshift_since(minor) || minor == 8);
+        }
+        assert_eq!(
+            dialect("5.1.0-experimental").output,
+            Version::V3_7Experimental
+        );
     }
 
     #[test]
