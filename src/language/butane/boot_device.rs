@@ -110,6 +110,7 @@ impl<'n, 't> BootDevice<'n, 't> {
 /// Checks a boot device.
 pub(super) fn check(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     let boot_device = BootDevice::of(node);
+    check_mirror_size(&boot_device, context);
     let known = boot_device
         .layout()
         .filter(|l| context.dialect.has(l.since));
@@ -128,6 +129,16 @@ pub(super) fn check(node: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     }
 }
 
+fn check_mirror_size(boot_device: &BootDevice<'_, '_>, context: &mut ButaneContext<'_, '_>) {
+    if let (Some(mirror), [_]) = (boot_device.node.get("mirror"), boot_device.mirrors) {
+        let at = mirror
+            .get("devices")
+            .map_or(mirror.at, |devices| devices.at);
+        let message = "a mirror needs at least two devices";
+        context.remarks.about_list(Severity::Error, at, message);
+    }
+}
+
 fn check_mirror(
     boot_device: &BootDevice<'_, '_>,
     layout: &BootDiskLayout,
@@ -136,13 +147,6 @@ fn check_mirror(
     let Some(mirror) = boot_device.node.get("mirror") else {
         return;
     };
-    if boot_device.mirrors.len() == 1 {
-        let at = mirror
-            .get("devices")
-            .map_or(mirror.at, |devices| devices.at);
-        let message = "a mirror needs at least two devices";
-        context.remarks.about_list(Severity::Error, at, message);
-    }
     if boot_device.mirrors.is_empty() {
         return;
     }

@@ -147,6 +147,14 @@ fn dialect(root: &Node<'_>, remarks: &mut Remarks) -> Option<&'static Dialect> {
         return None;
     }
     let stated = |key: &str| root.get(key).filter(|node| !node.is_null());
+    let in_turn = ["variant", "version"].into_iter().filter_map(stated);
+    for node in in_turn.filter(|node| node.as_scalar().is_none()) {
+        let message = format!("expected a string, found {}", node.kind());
+        remarks.error(node.at, message);
+    }
+    if remarks.is_fatal() {
+        return None;
+    }
     let Some(variant) = stated("variant").filter(|node| !node.as_text().is_empty()) else {
         let at = stated("variant").map_or(root.at, |node| node.at);
         remarks.error_with_help(

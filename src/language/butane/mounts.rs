@@ -19,12 +19,9 @@ const SWAP: &str = "swap";
 /// Checks the file systems that get a unit.
 pub(super) fn check(storage: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
     for filesystem in list(storage, "filesystems") {
-        let Some(flag) = filesystem
-            .get("with_mount_unit")
-            .filter(|_| has_mount_unit(filesystem))
-        else {
+        if !has_mount_unit(filesystem) {
             continue;
-        };
+        }
         let is_swap = filesystem.text_at("format") == SWAP && has_swap_units(context);
         let path = filesystem.text_at("path");
         if filesystem.text_at("format").is_empty() {
@@ -35,13 +32,21 @@ pub(super) fn check(storage: &Node<'_>, context: &mut ButaneContext<'_, '_>) {
             let message = "with_mount_unit needs a path";
             context.remarks.missing(filesystem.at, "path", message);
         }
-        let is_fcos = context.dialect.variant == Variant::Fcos;
-        if !path.is_empty() && is_fcos && context.dialect.has(Sugar::V1_6) && !is_mutable(path) {
-            let at = filesystem.get("path").map_or(flag.at, |node| node.at);
+        let is_limited =
+            context.dialect.variant == Variant::Fcos && context.dialect.has(Sugar::V1_6);
+        // An empty path counts: a swap area has none, so the key is left out.
+        let stated = filesystem
+            .get("path")
+            .filter(|_| is_limited && (is_swap || !path.is_empty()));
+        if let Some(stated) = stated.filter(|stated| !is_mutable(stated.as_text())) {
+            let help = match is_swap {
+                true => "leave the path out; a swap area is not mounted",
+                false => "the rest of the tree belongs to the operating system",
+            };
             context.remarks.error_with_help(
-                at,
+                stated.at,
                 "a file system that is mounted on every boot must be at /etc, /var or below",
-                "the rest of the tree belongs to the operating system",
+                help,
             );
         }
     }

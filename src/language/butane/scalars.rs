@@ -50,15 +50,17 @@ fn float(text: &str) -> Option<f64> {
     is_decimal.then(|| text.parse().ok()).flatten()
 }
 
-/// A flag in one of the spellings of YAML 1.1.
+/// A flag in one of the spellings of YAML 1.1. As in the original, those that YAML 1.2 takes for strings may be quoted.
 pub(super) fn flag(scalar: &Scalar<'_>) -> Result<bool, &'static str> {
     let is_flag = match scalar.tag.as_deref() {
         Some("bool") => true,
         Some(_) => false,
         None => scalar.style == Style::Plain,
     };
+    let may_be_string = matches!(scalar.tag.as_deref(), None | Some("str"))
+        && !["true", "false"].contains(&scalar.text.to_ascii_lowercase().as_str());
     match scalars::parse_flag(&scalar.text) {
-        Some(flag) if is_flag => Ok(flag),
+        Some(flag) if is_flag || may_be_string => Ok(flag),
         _ if is_flag => Err("expected true or false"),
         _ => Err("expected true or false, found a string"),
     }
@@ -125,7 +127,13 @@ mod tests {
         for text in ["false", "No", "OFF", "n"] {
             assert_eq!(flag(&scalar(text, Style::Plain, None)), Ok(false), "{text}");
         }
-        assert!(flag(&scalar("true", Style::Quoted, None)).is_err());
+        for (style, tag) in [(Style::Quoted, None), (Style::Plain, Some("str"))] {
+            assert_eq!(flag(&scalar("yes", style, tag)), Ok(true), "{tag:?}");
+            assert_eq!(flag(&scalar("Off", style, tag)), Ok(false), "{tag:?}");
+            assert!(flag(&scalar("true", style, tag)).is_err(), "{tag:?}");
+            assert!(flag(&scalar("False", style, tag)).is_err(), "{tag:?}");
+        }
+        assert!(flag(&scalar("yes", Style::Plain, Some("int"))).is_err());
         assert!(flag(&scalar("1", Style::Plain, None)).is_err());
         assert!(flag(&scalar("yEs", Style::Plain, None)).is_err());
     }

@@ -141,6 +141,24 @@ fn results() {
         ),
         (
             FCOS,
+            "storage: {files: [{path: /a, overwrite: \"no\"}]}",
+            "/storage/files/0/overwrite",
+            json!(false),
+        ),
+        (
+            FCOS,
+            "storage: {filesystems: [{device: /dev/vda1, format: swap, with_mount_unit: true}]}",
+            "/systemd/units/0/name",
+            json!("dev-vda1.swap"),
+        ),
+        (
+            ("fcos", "1.5.0"),
+            "storage: {filesystems: [{device: /dev/vda1, path: '', format: swap, with_mount_unit: true}]}",
+            "/systemd/units/0/name",
+            json!("dev-vda1.swap"),
+        ),
+        (
+            FCOS,
             "storage: {disks: [{device: /dev/a, partitions: [{number: 1, size_mib: 0x10}]}]}",
             "/storage/disks/0/partitions/0",
             json!({"number": 1, "sizeMiB": 16}),
@@ -317,9 +335,51 @@ fn findings() {
         (("fcos", "1.99.0"), "", "error at $.", false),
         (("rhcos", "0.1.0"), "", "error at $.", false),
         (
+            ("[fcos]", "1.7.0"),
+            "",
+            "error at $.variant, line 1 col 10: expected a string, found a list",
+            false,
+        ),
+        (
+            ("fcos", "{a: 1}"),
+            "",
+            "error at $.version, line 2 col 10: expected a string, found a mapping",
+            false,
+        ),
+        (
+            ("openshift", "5.0.0"),
+            "metadata:\n  name: a\n  labels:\n    x: y\n",
+            "error at $.metadata.labels, line 6 col 5",
+            false,
+        ),
+        (
             ("fcos", "1.6.0"),
             "storage: {filesystems: [{device: /dev/a, path: /opt, format: ext4, with_mount_unit: true}]}",
             "error at $.storage.filesystems.0.path",
+            false,
+        ),
+        (
+            ("fcos", "1.6.0"),
+            "storage: {filesystems: [{device: /dev/a, path: '', format: swap, with_mount_unit: true}]}",
+            "error at $.storage.filesystems.0.path, line 3 col 48",
+            false,
+        ),
+        (
+            ("fcos", "1.6.0"),
+            "storage: {filesystems: [{device: /dev/a, path: '', format: ext4, with_mount_unit: true}]}",
+            "error at $.storage.filesystems.0.path, line 3 col 25: with_mount_unit needs a path",
+            false,
+        ),
+        (
+            ("fcos", "1.6.0"),
+            "boot_device: {layout: x, mirror: {devices: [/dev/a]}}",
+            "error at $.boot_device.layout",
+            false,
+        ),
+        (
+            ("fcos", "1.6.0"),
+            "boot_device: {mirror: {devices: [/dev/a]}, layout: x}",
+            "error at $.boot_device.mirror.devices",
             false,
         ),
         (
