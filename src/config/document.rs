@@ -9,6 +9,7 @@ use super::places::PlaceTree;
 use super::rules;
 use super::tree::Place;
 use super::version::LATEST_VERSION;
+use super::wording::Wording;
 use super::written::WrittenPaths;
 use std::sync::Arc;
 
@@ -31,6 +32,16 @@ pub(crate) struct SourceText {
     pub(crate) origins: Option<Origins>,
 }
 
+impl SourceText {
+    /// The words of the text that `origin` is in, if that is this one or was stored in it.
+    fn wording_of(&self, origin: &Origin) -> Option<Wording> {
+        match &self.origins {
+            Some(origins) => origins.wording_of(&origin.source),
+            None => (*self.name == *origin.source).then(|| self.paths.wording()),
+        }
+    }
+}
+
 /// The paths of one text.
 #[derive(Debug)]
 pub(crate) enum Paths {
@@ -46,6 +57,13 @@ impl Paths {
         match self {
             Paths::Table(places) => places.root().path_to(offset, is_leaf),
             Paths::Written(written) => written.path_to(offset, is_leaf),
+        }
+    }
+
+    pub(crate) fn wording(&self) -> Wording {
+        match self {
+            Paths::Table(_) => Wording::Ignition,
+            Paths::Written(written) => written.wording(),
         }
     }
 }
@@ -104,6 +122,15 @@ impl Document {
         })
     }
 
+    /// `text`, which is about what `origin` requested, with the keys of the language that it is written in.
+    pub(crate) fn in_its_words(&self, origin: Option<&Origin>, text: String) -> String {
+        let wording = origin.and_then(|origin| {
+            let mut sources = self.sources.iter();
+            sources.find_map(|source| source.wording_of(origin))
+        });
+        wording.unwrap_or_default().apply(text)
+    }
+
     /// This document, which was read from a generated text, with the places of the text that one was generated from:
     /// `origin` maps the offsets of the former to those of the latter.
     #[must_use]
@@ -160,6 +187,10 @@ impl Document {
         let Some(origin) = finding.path.as_ref().and_then(|p| self.origin(p)) else {
             return;
         };
+        let message = std::mem::take(&mut finding.message);
+        finding.message = self.in_its_words(Some(&origin), message);
+        let help = finding.help.take();
+        finding.help = help.map(|help| self.in_its_words(Some(&origin), help));
         if let [_] = &self.sources[..] {
             finding.position = Some(Position {
                 line: origin.line,

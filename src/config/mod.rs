@@ -51,6 +51,7 @@ pub mod unit;
 mod upward;
 pub mod url;
 mod version;
+mod wording;
 pub(crate) mod write;
 mod written;
 
@@ -75,4 +76,5 @@ pub(crate) use translated::{
     validate,
 };
 pub use version::{LATEST_VERSION, Version};
+pub(crate) use wording::Wording;
 pub(crate) use written::{WrittenPaths, WrittenValue};

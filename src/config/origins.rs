@@ -1,6 +1,7 @@
 //! Where the parts of a stored document came from.
 
 use super::origin::{JsonPath, Origin};
+use super::wording::Wording;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,6 +11,9 @@ use std::sync::Arc;
 pub struct Origins {
     /// Names of the texts.
     pub(super) sources: Vec<Arc<str>>,
+    /// What keys are called in each of them; as in Ignition if that is not stated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) wordings: Vec<Wording>,
     pub(super) places: HashMap<String, KnownOrigin>,
 }
 
@@ -23,6 +27,12 @@ pub(super) struct KnownOrigin(
 );
 
 impl Origins {
+    /// What keys are called in the text called `source`.
+    pub(crate) fn wording_of(&self, source: &str) -> Option<Wording> {
+        let index = self.sources.iter().position(|name| **name == *source)?;
+        Some(self.wordings.get(index).copied().unwrap_or_default())
+    }
+
     /// The origin of the value at `path`, or of the innermost object that contains it.
     pub(crate) fn of(&self, path: &JsonPath) -> Option<Origin> {
         let mut at = path.as_str();

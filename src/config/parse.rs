@@ -17,6 +17,7 @@ use super::tree::{Tree, Value};
 use super::type_check;
 use super::upward;
 use super::version::{LATEST_VERSION, Version, VersionError};
+use super::wording::Wording;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -106,8 +107,9 @@ fn parse_reading(
         Ok(typed) => typed,
         Err(message) => return refusal(ParseError::Decode, vec![error(message)]),
     };
-    let broken_rules = rules::check(&config, version);
+    let broken_rules = rules::check(&config, version, Wording::Ignition);
     let duplicates = rules::not_yet_reported(duplicates, &broken_rules);
+    let duplicates = duplicates.into_iter().map(|duplicate| duplicate.finding);
     let checked = broken_rules.into_iter().chain(duplicates);
     let checked = checked.filter(|f| !mismatches.explains(f));
     findings.extend(checked.map(|f| with_position(f, &places, &lines)));

@@ -66,7 +66,7 @@ fn butane_help(ty: &'static ObjectType, key: &str) -> Option<String> {
 }
 
 /// A name as Butane spells it: `sshAuthorizedKeys` is `ssh_authorized_keys`, `sizeMiB` is `size_mib`.
-fn snake_case(name: &str) -> String {
+pub(super) fn snake_case(name: &str) -> String {
     let mut snake = String::new();
     let mut before = '_';
     for c in name.chars() {

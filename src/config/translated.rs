@@ -7,7 +7,7 @@ use super::model::Config;
 use super::origin::JsonPath;
 use super::parse::{shown_source, typed};
 use super::parse_error::ParseError;
-use super::places::NOWHERE;
+use super::places::{NOWHERE, PlaceTree};
 use super::rules;
 use super::tree::Tree;
 use super::upward;
@@ -71,26 +71,17 @@ pub(crate) fn validate(translated: TranslatedConfig<'_>) -> ValidationResult {
         // The translation gives every member its type, so this would be a bug.
         Err(message) => return decode_failure(texts, message),
     };
-    let broken_rules = rules::check(&config, version);
+    let wording = texts.first().map(|text| text.paths.wording());
+    let broken_rules = rules::check(&config, version, wording.unwrap_or_default());
     insert_encoded(&mut config, encoded);
     let duplicates = rules::not_yet_reported(duplicates, &broken_rules);
-    for mut finding in broken_rules.into_iter().chain(duplicates) {
-        let deepest = finding
-            .path
-            .as_ref()
-            .map(|path| places.root().deepest(path));
-        let at = deepest.map(|value| value.at()).filter(|at| *at != NOWHERE);
-        let source = at.map_or(0, |at| usize::try_from(at.source).unwrap_or(usize::MAX));
-        let Some(text) = texts.get_mut(source) else {
-            continue;
-        };
-        if let Some(value) = deepest {
-            let offset = value.at().offset;
-            finding.position = Some(text.lines.position(offset));
-            let path = text.paths.path_to(offset, value.is_leaf());
-            finding.path = Some(path.unwrap_or_else(JsonPath::root));
-        }
-        text.findings.push(finding);
+    let duplicates = duplicates.into_iter().map(|mut duplicate| {
+        duplicate.finding.message = places_in_message(&duplicate, &places, &texts);
+        duplicate.finding
+    });
+    let found: Vec<Finding> = broken_rules.into_iter().chain(duplicates).collect();
+    for finding in found {
+        add_finding(finding, &places, &mut texts);
     }
     let findings = take_findings(&mut texts);
     if findings.iter().any(Findings::is_fatal) {
@@ -116,6 +107,64 @@ pub(crate) fn validate(translated: TranslatedConfig<'_>) -> ValidationResult {
             places,
         }),
     }
+}
+
+/// The value at `path` of the config: the text that it is from, its offset there, and whether it is a scalar.
+fn written_at(path: &JsonPath, places: &PlaceTree) -> Option<(usize, u32, bool)> {
+    let value = places.root().deepest(path);
+    let source = match value.at() {
+        NOWHERE => 0,
+        at => usize::try_from(at.source).ok()?,
+    };
+    Some((source, value.at().offset, value.is_leaf()))
+}
+
+/// Adds a finding about the config to those of the text that the value is from.
+fn add_finding(mut finding: Finding, places: &PlaceTree, texts: &mut [TranslatedText]) {
+    let written = finding.path.as_ref().map(|path| written_at(path, places));
+    let Some((source, offset, is_leaf)) = written.unwrap_or(Some((0, 0, false))) else {
+        return;
+    };
+    let Some(text) = texts.get_mut(source) else {
+        return;
+    };
+    finding.position = Some(text.lines.position(offset));
+    let path = text.paths.path_to(offset, is_leaf);
+    finding.path = Some(path.unwrap_or_else(JsonPath::root));
+    // What the language says about one of its values is clearer.
+    let is_said = finding.severity == Severity::Warning
+        && is_leaf
+        && text.findings.iter().any(|known| {
+            known.severity == Severity::Warning
+                && known.position == finding.position
+                && known.path == finding.path
+        });
+    if !is_said {
+        text.findings.push(finding);
+    }
+}
+
+/// The message about an element that repeats an earlier one, with the place of that in its text: its index in the
+/// config can be another one.
+fn places_in_message(
+    duplicate: &rules::Duplicate,
+    places: &PlaceTree,
+    texts: &[TranslatedText],
+) -> String {
+    let written = written_at(&duplicate.first, places)
+        .and_then(|(source, offset, is_leaf)| Some((texts.get(source)?, offset, is_leaf)));
+    let Some((text, offset, is_leaf)) = written else {
+        return duplicate.finding.message.clone();
+    };
+    let path = text.paths.path_to(offset, is_leaf);
+    let path = path.unwrap_or_else(JsonPath::root);
+    let line = text.lines.position(offset).line;
+    let of = match texts {
+        [_] => String::new(),
+        _ => format!(" of {}", shown_source(&text.name)),
+    };
+    let about = text.paths.wording().apply(duplicate.about.clone());
+    format!("{about} (the other one: {path}, line {line}{of})")
 }
 
 fn insert_encoded(config: &mut Config, encoded: Vec<EncodedContents>) {

@@ -1,6 +1,7 @@
 //! The paths in a text that is written in another language, by the offsets of its values.
 
 use super::origin::JsonPath;
+use super::wording::Wording;
 use crate::text::is_same_name;
 use std::sync::OnceLock;
 
@@ -12,6 +13,8 @@ pub(crate) struct WrittenPaths {
     names: Vec<Box<str>>,
     /// See [`WrittenPaths::by_offset`].
     by_offset: OnceLock<Vec<u32>>,
+    /// The words of the language.
+    wording: Wording,
 }
 
 #[derive(Debug)]
@@ -42,6 +45,16 @@ impl WrittenPaths {
         let mut paths = Self::default();
         let root = paths.push(offset, 0, PathSegment::Root);
         (paths, root)
+    }
+
+    /// Sets the words of the language that the text is in.
+    pub(crate) fn set_wording(&mut self, wording: Wording) {
+        self.wording = wording;
+    }
+
+    /// The words of the language that the text is in.
+    pub(crate) fn wording(&self) -> Wording {
+        self.wording
     }
 
     /// The member `key` of the mapping `parent`.

@@ -1,6 +1,6 @@
 //! Findings of a language: collected with offsets while it reads, converted to lines and paths at the end.
 
-use crate::config::{Finding, JsonPath, LineStarts, Severity, WrittenPaths};
+use crate::config::{Finding, JsonPath, LineStarts, Severity, Wording, WrittenPaths};
 
 /// The findings so far.
 #[derive(Debug, Default)]
@@ -159,6 +159,14 @@ impl Remarks {
     /// The number of remarks.
     pub(crate) fn count(&self) -> usize {
         self.0.len()
+    }
+
+    /// Exchanges the words in all remarks but the first `count`.
+    pub(crate) fn reword(&mut self, count: usize, wording: Wording) {
+        for remark in self.0.iter_mut().skip(count) {
+            remark.message = wording.apply(std::mem::take(&mut remark.message));
+            remark.help = remark.help.take().map(|help| wording.apply(help));
+        }
     }
 
     /// True if there is an error.

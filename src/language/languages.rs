@@ -1,5 +1,7 @@
 //! The languages that configs are written in, and their names.
 
+use crate::config::Wording;
+
 /// A language that configs are written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
@@ -59,6 +61,20 @@ impl Language {
             Language::CloudInit => "cloud-config of cloud-init",
             Language::K3os => "config.yaml of k3OS",
             Language::MachineConfig => "MachineConfig of OpenShift",
+        }
+    }
+
+    /// What its keys are called in messages.
+    pub(super) const fn wording(self) -> Wording {
+        match self {
+            Language::Ignition | Language::OldIgnition | Language::MachineConfig => {
+                Wording::Ignition
+            }
+            Language::Butane => Wording::Butane,
+            Language::ContainerLinux => Wording::ContainerLinux,
+            Language::CoreosCloudinit => Wording::CoreosCloudinit,
+            Language::CloudInit => Wording::CloudInit,
+            Language::K3os => Wording::K3os,
         }
     }
 

@@ -91,8 +91,19 @@ fn printed_document(parsed: ParseResult, is_pretty: bool) -> Translation {
     }
 }
 
-/// Reads `text` as `language`.
+/// Reads `text` as `language`, in whose words later findings are.
 pub(super) fn read_as<'t>(
+    text: &'t [u8],
+    lines: &LineStarts,
+    language: Language,
+    surroundings: &Surroundings<'_>,
+) -> TranslationResult<'t> {
+    let mut outcome = read_in(text, lines, language, surroundings);
+    outcome.paths.set_wording(language.wording());
+    outcome
+}
+
+fn read_in<'t>(
     text: &'t [u8],
     lines: &LineStarts,
     language: Language,

@@ -11,17 +11,21 @@ use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 /// An element that repeats an earlier one.
 pub(in crate::config) struct Duplicate {
-    finding: Finding,
+    pub(in crate::config) finding: Finding,
+    /// The earlier element.
+    pub(in crate::config) first: JsonPath,
+    /// The finding's message without where the earlier element is.
+    pub(in crate::config) about: String,
     /// The member that is missing in both, if they are the same for that reason.
     missing: Option<JsonPath>,
 }
 
-/// The findings of `duplicates` without those that follow from an error in `reported`: elements without a key are the
+/// `duplicates` without those that follow from an error in `reported`: elements without a key are the
 /// same, but a missing key that is required has been reported already.
 pub(in crate::config) fn not_yet_reported(
     duplicates: Vec<Duplicate>,
     reported: &[Finding],
-) -> Vec<Finding> {
+) -> Vec<Duplicate> {
     let errors: HashSet<&str> = reported
         .iter()
         .filter(|finding| finding.severity == Severity::Error)
@@ -31,8 +35,9 @@ pub(in crate::config) fn not_yet_reported(
         let missing = duplicate.missing.as_ref();
         missing.is_some_and(|path| errors.contains(path.as_str()))
     };
-    let remaining = duplicates.into_iter().filter(|d| !is_reported(d));
-    remaining.map(|duplicate| duplicate.finding).collect()
+    let mut remaining = duplicates;
+    remaining.retain(|duplicate| !is_reported(duplicate));
+    remaining
 }
 
 /// One for each element that repeats an earlier one.
@@ -81,13 +86,13 @@ fn check_list<'t>(
     list_key: ListKey,
     list: &'t Tree<'_>,
     seen: &mut FirstUses<'t>,
-    path: &Path<'_>,
+    parent: &Path<'_>,
     findings: &mut Vec<Duplicate>,
 ) {
     let Value::List(elements) = &list.value else {
         return;
     };
-    let list_path = path.member(field.name);
+    let list_path = parent.member(field.name);
     for (i, element) in elements.iter().enumerate() {
         let Some(key) = key_of(element, list_key) else {
             return;
@@ -97,21 +102,24 @@ fn check_list<'t>(
             continue;
         };
         let path = list_path.index(i);
+        let about = format!("duplicate entry: same {}", key_name(list_key, &key));
         let finding = Finding {
             severity: Severity::Error,
             path: Some((&path).into()),
             position: None,
-            message: format!(
-                "duplicate entry: same {} as {list}.{first}",
-                key_name(list_key, &key)
-            ),
+            message: format!("{about} as {list}.{first}"),
             help: Some("only one is allowed; remove one, or merge them".into()),
         };
         let missing = match (list_key, &key) {
             (ListKey::Member(name), MergeKey::Text("")) => Some((&path.member(name)).into()),
             _ => None,
         };
-        findings.push(Duplicate { finding, missing });
+        findings.push(Duplicate {
+            finding,
+            first: (&parent.member(list).index(*first)).into(),
+            about,
+            missing,
+        });
     }
 }
 

@@ -124,7 +124,8 @@ fn check_custom(rules: &mut Rules, custom: &ClevisCustom, path: &Path<'_>) {
 }
 
 fn report_unknown_pin(rules: &mut Rules, path: &Path<'_>) {
-    let help = "use tpm2, tang or sss; other pins need version 3.6.0".into();
+    let newer = rules.name_of(Version::V3_6);
+    let help = format!("use tpm2, tang or sss; other pins need {newer}");
     rules.error_with_help(path, "unsupported clevis pin", help);
 }
 

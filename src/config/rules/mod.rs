@@ -18,22 +18,28 @@ mod storage;
 mod systemd;
 
 pub(crate) use below::each_below;
-pub(super) use duplicates::{find_duplicates, not_yet_reported};
+pub(super) use duplicates::{Duplicate, find_duplicates, not_yet_reported};
 
 use super::finding::{Finding, Severity};
 use super::model::Config;
 use super::path::Path;
 use super::url;
 use super::version::Version;
+use super::wording::Wording;
 
-/// Checks `config` against the rules of `version`. Findings have paths but no positions.
-pub(super) fn check(config: &Config, version: Version) -> Vec<Finding> {
-    apply_rules(config, version, Bodies::Unchecked)
+/// Checks `config` against the rules of `version`. Findings have paths but no positions, and the words of `wording`.
+pub(super) fn check(config: &Config, version: Version, wording: Wording) -> Vec<Finding> {
+    let mut findings = apply_rules(config, version, Bodies::Unchecked, wording);
+    for finding in &mut findings {
+        finding.message = wording.apply(std::mem::take(&mut finding.message));
+        finding.help = finding.help.take().map(|help| wording.apply(help));
+    }
+    findings
 }
 
 /// [`check`] for a config that was merged from others, which have been checked themselves.
 pub(super) fn check_merged(config: &Config, version: Version) -> Vec<Finding> {
-    apply_rules(config, version, Bodies::Checked)
+    apply_rules(config, version, Bodies::Checked, Wording::Ignition)
 }
 
 /// Whether the bodies of `data:` URLs, which are most of a large config, still have to be decoded. Neither translation
@@ -44,10 +50,16 @@ enum Bodies {
     Checked,
 }
 
-fn apply_rules(config: &Config, version: Version, bodies: Bodies) -> Vec<Finding> {
+fn apply_rules(
+    config: &Config,
+    version: Version,
+    bodies: Bodies,
+    wording: Wording,
+) -> Vec<Finding> {
     let mut rules = Rules {
         version,
         bodies,
+        wording,
         findings: Vec::new(),
     };
     let root = Path::Root;
@@ -64,6 +76,7 @@ fn apply_rules(config: &Config, version: Version, bodies: Bodies) -> Vec<Finding
 struct Rules {
     version: Version,
     bodies: Bodies,
+    wording: Wording,
     findings: Vec<Finding>,
 }
 
@@ -82,6 +95,14 @@ impl Rules {
         match is_checked {
             true => None,
             false => url::source_problem(source, self.version),
+        }
+    }
+
+    /// The name of a version: other languages have versions of their own.
+    fn name_of(&self, version: Version) -> String {
+        match self.wording == Wording::Ignition {
+            true => format!("version {version}"),
+            false => format!("Ignition {version}"),
         }
     }
 

@@ -64,21 +64,32 @@ fn check_mode(rules: &mut Rules, mode: Option<i64>, path: &Path<'_>) {
     let octal = meant_as_octal(mode);
     if !(0..=MAX_MODE).contains(&mode) {
         let help = match octal {
-            Some(meant) => format!("modes are decimal numbers; for 0{mode} write {meant}"),
+            Some(meant) => octal_help(rules, mode, meant),
+            None if rules.wording.has_octal_numbers() => {
+                format!("modes are from 0 to 0{MAX_MODE:o}")
+            }
             None => format!("modes are decimal numbers from 0 to {MAX_MODE} (octal 07777)"),
         };
         return rules.error_with_help(path, "illegal file mode", help);
     }
     if let Some(meant) = octal {
         let message = format!("mode {mode} is octal 0{mode:o}, which is unusual");
-        let help = format!("modes are decimal numbers; for 0{mode} write {meant}");
+        let help = octal_help(rules, mode, meant);
         rules.report(Severity::Warning, path, message, Some(help));
     } else if rules.version < Version::V3_6 && mode & SPECIAL_BITS != 0 {
         let message = format!(
-            "setuid, setgid and sticky bits do nothing in version {} (this is octal 0{mode:o})",
-            rules.version,
+            "setuid, setgid and sticky bits do nothing in {} (this is octal 0{mode:o})",
+            rules.name_of(rules.version),
         );
         rules.warn(path, message);
+    }
+}
+
+/// How to write the mode `meant`, whose octal digits are those of `mode`.
+fn octal_help(rules: &Rules, mode: i64, meant: i64) -> String {
+    match rules.wording.has_octal_numbers() {
+        true => format!("write 0{mode} if that is meant"),
+        false => format!("modes are decimal numbers; for 0{mode} write {meant}"),
     }
 }
 

@@ -53,7 +53,8 @@ fn translated(
         ..*context.surroundings
     };
     let lines = LineStarts::of(bytes);
-    let outcome = super::read_nested(bytes, &lines, &surroundings, &nesting);
+    let mut outcome = super::read_nested(bytes, &lines, &surroundings, &nesting);
+    outcome.paths.set_wording(Language::Butane.wording());
     let (findings, text) = result::printed(lines, outcome);
     report(at, &findings.0, context);
     text.map(String::into_bytes)

@@ -53,7 +53,7 @@ fn check_mode(node: &Node<'_>, target: ModeTarget, context: &mut ButaneContext<'
     if let Some(intended) = modes::intended(number, target) {
         context.remarks.warn_with_help(
             mode.at,
-            format!("mode {number} is a decimal number; in octal it is {number:#o}"),
+            format!("mode {number} is a decimal number; in octal it is 0{number:o}"),
             format!("write 0{intended:o} if that is meant"),
         );
     }

@@ -20,7 +20,7 @@ use super::surroundings::Surroundings;
 use super::target::Distribution;
 use super::typed::Decoder;
 use super::{document, percent};
-use crate::config::{LineStarts, WrittenPaths};
+use crate::config::{LineStarts, Wording, WrittenPaths};
 use dynamic::{Agent, ClcPlatform};
 pub(super) use options::ETCD_2;
 use services::Sections;
@@ -44,7 +44,9 @@ pub(crate) fn read<'t>(
     document::check(&document, &mut remarks);
     let paths = document.paths();
     let model = model(document.root, &paths, surroundings, &mut remarks);
+    let own = remarks.count();
     let config = old_ignition::from_model(model, OldVersion::V2_3, surroundings, &mut remarks);
+    remarks.reword(own, Wording::ContainerLinux);
     TranslationResult {
         findings: remarks.into_findings(lines, &paths),
         paths,

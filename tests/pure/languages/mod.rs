@@ -8,3 +8,4 @@ mod coreos_cloudinit;
 mod desk;
 mod k3os;
 mod old_ignition;
+mod wording;

@@ -1,6 +1,6 @@
 //! An observed disk, and the results of planning a storage section for it.
 
-use kindling::config;
+use kindling::config::{self, Document};
 use kindling::disk::gpt::{Entry, Guid, GuidChoice, LINUX_DATA, Table, TableFacts};
 use kindling::facts::{DiskFacts, Observed, SuperblockFacts};
 use kindling::plan::op::{OpKind, WriteTable};
@@ -98,6 +98,11 @@ pub fn plan_storage(storage: &str, observed: &Observed) -> Planned {
     let document = parsed
         .outcome
         .unwrap_or_else(|error| panic!("{storage}: {error}: {:?}", parsed.findings));
+    plan_document(&document, observed)
+}
+
+/// Plans what a document says of disks.
+pub fn plan_document(document: &Document, observed: &Observed) -> Planned {
     let options = Options {
         scope: Scope::Everything,
         mounts: Mounts::All,
@@ -105,7 +110,7 @@ pub fn plan_storage(storage: &str, observed: &Observed) -> Planned {
         target: TargetState::Present,
         first_boot: None,
     };
-    let mut draft = Draft::new(&document, observed, &options);
+    let mut draft = Draft::new(document, observed, &options);
     partitions::plan(&mut draft);
     raid::plan(&mut draft);
     luks::plan(&mut draft);

@@ -1,8 +1,11 @@
 //! Refusals for partitions and disks: with the cause, the place in the config, and what to do.
 
-use super::disk::{DISK, blank, disk, observed, plan_partitions, plan_storage, refused};
+use super::disk::{
+    DISK, blank, disk, observed, plan_document, plan_partitions, plan_storage, refused,
+};
 use kindling::disk::gpt::{GptHealth, TableFacts};
 use kindling::facts::{DiskFacts, SuperblockFacts};
+use kindling::language::{self, Surroundings};
 use kindling::plan::Effect;
 use std::collections::BTreeMap;
 
@@ -311,4 +314,31 @@ fn one_disk_under_two_names_is_refused() {
     let refusal = &planned.refusals[0];
     assert_eq!(refusal.object, link);
     assert_eq!(refusal.cause, "it is the same disk as /dev/vda (/dev/vda)");
+}
+
+/// A person who wrote another language gets the keys of that.
+#[test]
+fn remedies_have_the_keys_of_the_config() {
+    let cases = [
+        (
+            "variant: fcos\nversion: 1.1.0\nstorage: {disks: [{device: /dev/vda, partitions: [{number: 1, size_mib: 50}]}]}",
+            "leave out size_mib to keep the partition that is there",
+            "set wipe_partition_entry",
+        ),
+        (
+            r#"{"ignition": {"version": "3.4.0"}, "storage": {"disks": [{"device": "/dev/vda", "partitions": [{"number": 1, "sizeMiB": 50}]}]}}"#,
+            "leave out sizeMiB to keep the partition that is there",
+            "set wipePartitionEntry",
+        ),
+    ];
+    for (text, keep, replace) in cases {
+        let parsed = language::parse("a", text.as_bytes(), &Surroundings::default());
+        let document = parsed.outcome.expect("a valid config");
+        let planned = plan_document(&document, &observed(disk()));
+        let [refusal] = &planned.refusals[..] else {
+            panic!("{text}: {:?}", planned.refusals);
+        };
+        assert!(refusal.remedy.contains(keep), "{}", refusal.remedy);
+        assert!(refusal.remedy.contains(replace), "{}", refusal.remedy);
+    }
 }
