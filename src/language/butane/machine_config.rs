@@ -215,11 +215,9 @@ impl MachineConfig {
             "spec": spec,
         });
         let text = yaml_text::document(&entries(&document));
-        format!(
-            "# {}; do not edit\n{}",
-            super::mounts::GENERATED,
-            text.trim_end()
-        )
+        // Only the last line end: others are part of a value.
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        format!("# {}; do not edit\n{text}", super::mounts::GENERATED)
     }
 }
 

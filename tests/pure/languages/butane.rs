@@ -458,6 +458,20 @@ fn a_label_without_a_value_is_empty() {
 }
 
 #[test]
+fn the_last_value_of_a_machine_config_keeps_its_blanks() {
+    for (value, end) in [("\"a\\n\\n\"", "a\n"), ("'a '", "'a '"), ("a", "a")] {
+        let text = format!(
+            "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
+             machineconfiguration.openshift.io/role: b\nopenshift:\n  kernel_arguments: [{value}]\n"
+        );
+        let (language, surroundings) = (Language::Butane, Surroundings::default());
+        let result = language::translate("a.bu", text.as_bytes(), language, &surroundings, false);
+        let text = result.outcome.expect("a MachineConfig");
+        assert!(text.ends_with(end), "{text:?}");
+    }
+}
+
+#[test]
 fn findings_about_generated_nodes_are_at_the_sugar() {
     let text = "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
                 machineconfiguration.openshift.io/role: b\ngrub:\n  users:\n  - name: a\n    password_hash: c\n";
