@@ -7,6 +7,9 @@ use crate::language::percent;
 use crate::language::surroundings::Surroundings;
 use crate::language::typed::{self, is_set};
 
+/// The only function of hashes in Ignition 2.
+const HASH_FUNCTION: &str = "sha512";
+
 const DEFAULT_FILE_MODE: i64 = 0o644;
 const DEFAULT_DIRECTORY_MODE: i64 = 0o755;
 
@@ -186,8 +189,13 @@ fn join_hash(verification: &mut Node<'_>) {
     };
     let function = typed::text(&hash, "function");
     let sum = typed::text(&hash, "sum");
-    if let (Some((at, function)), Some((_, sum))) = (function, sum) {
+    if let (Some((function_at, function)), Some((sum_at, sum))) = (function, sum) {
         let text = format!("{function}-{sum}");
+        // What is wrong with a hash is its sum if the function is right.
+        let at = match function {
+            HASH_FUNCTION => sum_at,
+            _ => function_at,
+        };
         verification.set("hash", Node::text(at, text));
     }
 }

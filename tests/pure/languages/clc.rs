@@ -142,3 +142,24 @@ fn an_empty_version_selects_the_latest_options() {
     assert!(found.contains("--socket-reuse-port=true"), "{found}");
     assert!(!found.contains("ETCD_IMAGE_TAG"), "{found}");
 }
+
+/// A hash is two values there, and a finding is at the wrong one.
+#[test]
+fn a_wrong_sum_is_reported_at_the_sum() {
+    for (hash, want) in [
+        (
+            "{function: sha512, sum: aa}",
+            "error at $.ignition.config.replace.verification.hash.sum, line 1 col 96: wrong number",
+        ),
+        (
+            "{function: md5, sum: aa}",
+            "error at $.ignition.config.replace.verification.hash.function, line 1 col 83: unrecognized",
+        ),
+    ] {
+        let text = format!(
+            "ignition: {{config: {{replace: {{source: \"http://x\", verification: {{hash: {hash}}}}}}}}}\n"
+        );
+        let found = shown(&text, &Surroundings::default());
+        assert!(found.contains(want), "{found}");
+    }
+}
