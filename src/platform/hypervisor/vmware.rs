@@ -11,7 +11,7 @@ mod rpc;
 
 use crate::config::url;
 use crate::platform::contract::{About, Answer, FetchContext, Network, Platform, TestLevel};
-use backdoor::Hypervisor;
+use backdoor::{BackdoorDevice, Hypervisor};
 use config::GuestInfoConfig;
 
 #[cfg(target_arch = "x86_64")]
@@ -43,7 +43,7 @@ impl Platform for VMware {
     }
 
     fn fetch(&self, context: &mut FetchContext<'_>) -> anyhow::Result<Answer> {
-        let Some(mut hypervisor) = open()? else {
+        let Some(mut hypervisor) = BackdoorDevice::open()? else {
             context
                 .log
                 .warning("not a VMware guest: the backdoor port does not respond");
@@ -53,7 +53,7 @@ impl Platform for VMware {
     }
 
     fn delete_config(&self, context: &mut FetchContext<'_>) -> anyhow::Result<()> {
-        match open()? {
+        match BackdoorDevice::open()? {
             Some(mut hypervisor) => config::delete(&mut hypervisor, context.log),
             None => anyhow::bail!(
                 "not a VMware guest: the backdoor port does not respond; check ignition.platform.id"
@@ -86,37 +86,6 @@ fn answer(
                 .info("no config in guestinfo or the OVF environment");
             Ok(Answer::Empty)
         }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[allow(clippy::unnecessary_wraps, reason = "other processors have none")]
-fn open() -> anyhow::Result<Option<backdoor::BackdoorDevice>> {
-    Ok(backdoor::BackdoorDevice::open())
-}
-
-/// Only x86_64 has the backdoor on I/O ports.
-#[cfg(not(target_arch = "x86_64"))]
-fn open() -> anyhow::Result<Option<NoHypervisor>> {
-    anyhow::bail!("platform vmware is not supported on this architecture")
-}
-
-/// A hypervisor that cannot exist.
-#[cfg(not(target_arch = "x86_64"))]
-enum NoHypervisor {}
-
-#[cfg(not(target_arch = "x86_64"))]
-impl Hypervisor for NoHypervisor {
-    fn call(&mut self, _: backdoor::Registers) -> backdoor::Registers {
-        match *self {}
-    }
-
-    fn send(&mut self, _: &[u8], _: backdoor::Registers) -> backdoor::Registers {
-        match *self {}
-    }
-
-    fn receive(&mut self, _: &mut [u8], _: backdoor::Registers) -> backdoor::Registers {
-        match *self {}
     }
 }
 
