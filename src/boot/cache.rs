@@ -29,8 +29,8 @@ struct StoredOrigins {
 /// Writes the cache atomically, and the origins next to it.
 ///
 /// # Errors
-/// If the cache cannot be written; its directory must exist. Missing origins only make later messages less helpful, so
-/// errors of writing them are ignored.
+/// If the cache cannot be written; its directory must exist. Missing origins only make later messages less helpful and
+/// leave new parent directories to root, so errors of writing them are ignored.
 pub(crate) fn write(path: &Path, document: &Document) -> anyhow::Result<()> {
     let act = || format!("cannot write config cache {}", path.display());
     let text = document.to_json().with_context(act)?;

@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
-use super::model::{Config, Filesystem, Ignition, Passwd, Resource};
+use super::model::{Config, Filesystem, Ignition, NewParent, Passwd, Resource};
 use super::origin::{JsonPath, Origin};
 use super::origins::Origins;
 use super::places::PlaceTree;
@@ -30,6 +30,8 @@ pub(crate) struct SourceText {
     pub(crate) paths: Paths,
     /// Where the text itself came from, if it was stored in between.
     pub(crate) origins: Option<Origins>,
+    /// Owners of directories that are created as parents.
+    pub(crate) new_parents: Vec<NewParent>,
 }
 
 impl SourceText {
@@ -131,6 +133,15 @@ impl Document {
         wording.unwrap_or_default().apply(text)
     }
 
+    /// Owners of directories, for those that do not exist and are created as parents of something else.
+    pub fn new_parents(&self) -> impl Iterator<Item = &NewParent> {
+        self.sources.iter().flat_map(|source| {
+            let stored = source.origins.iter();
+            let stored = stored.flat_map(|origins| &origins.new_parents);
+            source.new_parents.iter().chain(stored)
+        })
+    }
+
     /// This document, which was read from a generated text, with the places of the text that one was generated from:
     /// `origin` maps the offsets of the former to those of the latter.
     #[must_use]
@@ -147,6 +158,7 @@ impl Document {
             lines,
             paths: Paths::Written(paths),
             origins: None,
+            new_parents: Vec::new(),
         })];
         self
     }

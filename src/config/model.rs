@@ -312,6 +312,19 @@ pub struct NodeOwner {
     pub name: Option<String>,
 }
 
+/// The owner of a directory, if it is created as a parent of something else. Other languages can state this, Ignition
+/// cannot.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NewParent {
+    /// Absolute path.
+    pub path: String,
+    /// Owner.
+    pub user: NodeOwner,
+    /// Owning group.
+    pub group: NodeOwner,
+}
+
 /// One directory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

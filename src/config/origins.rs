@@ -1,5 +1,6 @@
-//! Where the parts of a stored document came from.
+//! Where the parts of a stored document came from, and what else its text cannot say.
 
+use super::model::NewParent;
 use super::origin::{JsonPath, Origin};
 use super::wording::Wording;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct Origins {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) wordings: Vec<Wording>,
     pub(super) places: HashMap<String, KnownOrigin>,
+    /// See [`Document::new_parents`](super::Document::new_parents).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) new_parents: Vec<NewParent>,
 }
 
 /// Index of a text, line, column, and the path there unless it is the same.

@@ -157,6 +157,7 @@ pub(super) fn document(
         lines,
         paths: Paths::Table(Arc::clone(&places)),
         origins: None,
+        new_parents: Vec::new(),
     };
     Document {
         config,

@@ -34,6 +34,7 @@ impl Document {
             sources: self.sources.iter().map(|s| Arc::clone(&s.name)).collect(),
             wordings: self.sources.iter().map(|s| s.paths.wording()).collect(),
             places: HashMap::new(),
+            new_parents: self.new_parents().cloned().collect(),
         };
         self.collect_origins(self.places.root(), &JsonPath::root(), &mut origins.places);
         origins

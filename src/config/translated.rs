@@ -3,7 +3,7 @@
 use super::document::{Document, Paths, SourceText};
 use super::finding::{Finding, Findings, Severity};
 use super::lines::Lines;
-use super::model::Config;
+use super::model::{Config, NewParent};
 use super::origin::JsonPath;
 use super::parse::{shown_source, typed};
 use super::parse_error::ParseError;
@@ -47,6 +47,8 @@ pub(crate) struct TranslatedText {
     pub(crate) paths: WrittenPaths,
     /// The findings of the translation, none of them an error.
     pub(crate) findings: Vec<Finding>,
+    /// See [`Document::new_parents`].
+    pub(crate) new_parents: Vec<NewParent>,
 }
 
 /// The result of [`validate`].
@@ -97,6 +99,7 @@ pub(crate) fn validate(translated: TranslatedConfig<'_>) -> ValidationResult {
             lines: text.lines,
             paths: Paths::Written(text.paths),
             origins: None,
+            new_parents: text.new_parents,
         })
     });
     ValidationResult {

@@ -6,6 +6,7 @@
 use super::keyed::KeyedList;
 use super::node::Node;
 use super::shaped;
+use crate::config::model::{NewParent, NodeOwner};
 use crate::config::tree::Tree;
 use crate::config::{Version, data_url, simplify};
 use std::borrow::Cow;
@@ -26,6 +27,7 @@ pub(crate) struct Assembly<'t> {
     links: KeyedList<Node<'t>>,
     units: KeyedList<Node<'t>>,
     included: Vec<Node<'t>>,
+    new_parents: Vec<NewParent>,
     pub(crate) disks: Vec<Node<'t>>,
     pub(crate) filesystems: Vec<Node<'t>>,
 }
@@ -297,6 +299,25 @@ impl<'t> Assembly<'t> {
         }
     }
 
+    /// States the owner of a directory, should it be created as a parent of something else.
+    pub(crate) fn add_new_parent(
+        &mut self,
+        path: &str,
+        user: Option<&Node<'t>>,
+        group: Option<&Node<'t>>,
+    ) {
+        self.new_parents.push(NewParent {
+            path: path.to_owned(),
+            user: user.map(node_owner).unwrap_or_default(),
+            group: group.map(node_owner).unwrap_or_default(),
+        });
+    }
+
+    /// What [`Assembly::add_new_parent`] was told.
+    pub(crate) fn take_new_parents(&mut self) -> Vec<NewParent> {
+        std::mem::take(&mut self.new_parents)
+    }
+
     /// Home directories that are set for accounts.
     pub(crate) fn homes(&self) -> impl Iterator<Item = &str> {
         self.users.iter().filter_map(|user| user.text("homeDir"))
@@ -411,6 +432,15 @@ pub(crate) fn owner<'t>(at: u32, owner: &str) -> Node<'t> {
     match owner.parse::<i64>() {
         Ok(id) if is_number => Node::mapping(at).with("id", Node::int(at, id)),
         _ => Node::mapping(at).with("name", Node::text(at, owner.to_owned())),
+    }
+}
+
+/// The owner that `node` is.
+fn node_owner(node: &Node<'_>) -> NodeOwner {
+    let text = |key: &str| Some(node.text_at(key)).filter(|text| !text.is_empty());
+    NodeOwner {
+        id: text("id").and_then(|id| id.parse().ok()),
+        name: text("name").map(str::to_owned),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The result of reading a language, and how it becomes a config.
 
 use super::butane::machine_config::MachineConfig;
+use crate::config::model::NewParent;
 use crate::config::tree::Tree;
 use crate::config::write;
 use crate::config::{
@@ -19,6 +20,8 @@ pub(crate) struct TranslationResult<'t> {
     pub(crate) config: Option<(Tree<'t>, Version)>,
     /// Contents of files that are kept apart, if the config is not printed; see [`EncodedContents`].
     pub(crate) encoded: Vec<EncodedContents>,
+    /// See [`Document::new_parents`](crate::config::Document::new_parents).
+    pub(crate) new_parents: Vec<NewParent>,
     /// What the config is wrapped in when it is printed.
     pub(crate) wrapper: Option<MachineConfig>,
 }
@@ -58,6 +61,7 @@ pub(super) fn finish<T>(
         lines,
         paths: outcome.paths,
         findings: outcome.findings,
+        new_parents: outcome.new_parents,
     };
     let ValidationResult { findings, outcome } = config::validate(TranslatedConfig {
         root,

@@ -1,6 +1,6 @@
 //! Warns about what can be executed but will not have the expected effect.
 
-use super::op::DirectoryAct;
+use super::op::{DirectoryAct, Owner};
 use super::paths::PlannedTree;
 use super::units::preset_text;
 use super::{Draft, OpKind, Operation, Phase, Warning, credentials};
@@ -121,7 +121,7 @@ fn warn_about_homes(draft: &mut Draft<'_>, planned: &PlannedTree<'_>) {
         .collect();
     let mut warnings = Vec::new();
     for operation in draft.operations() {
-        let Some(act) = implied_directory(operation) else {
+        let Some(act) = implied_directory(operation).filter(|act| is_of_root(act)) else {
             continue;
         };
         let owner = homes
@@ -143,6 +143,11 @@ user {user}"
         }
     }
     warnings.into_iter().for_each(|warning| draft.warn(warning));
+}
+
+/// True if nothing states another owner.
+fn is_of_root(act: &DirectoryAct) -> bool {
+    act.permissions.user == Owner::Keep
 }
 
 fn implied_directory(operation: &Operation) -> Option<&DirectoryAct> {

@@ -1,6 +1,7 @@
 //! The target tree during planning: what was observed, minus what earlier operations remove, plus what they create.
 
-use super::op::{AccountChange, DirectoryAct, HomeAct, Permissions};
+use super::op::{AccountChange, DirectoryAct, HomeAct, Owner, Permissions};
+use super::permissions;
 use super::{Access, Claim, ClaimedResource, Draft, Effect, ErrorCode, Failure, OpKind, Phase};
 use crate::accounts;
 use crate::config::Origin;
@@ -46,6 +47,8 @@ pub struct PlannedTree<'a> {
     moved: Vec<(String, String)>,
     /// Nodes that entries with `overwrite` remove with all their content at some point of the run.
     emptied: BTreeSet<String>,
+    /// Owners of directories that are created as parents, by their resolved paths.
+    new_parents: HashMap<String, (Owner, Owner)>,
 }
 
 impl<'a> PlannedTree<'a> {
@@ -64,12 +67,22 @@ impl<'a> PlannedTree<'a> {
             deleted: Vec::new(),
             moved: Vec::new(),
             emptied: BTreeSet::new(),
+            new_parents: HashMap::new(),
         };
         planned.emptied = storage
             .overwriting_paths()
             .filter_map(|path| planned.resolve(path).ok())
             .filter(|path| planned.is_emptied_by_entry(path))
             .collect();
+        for parent in draft.document.new_parents() {
+            if let Ok(path) = planned.resolve(&parent.path) {
+                let owners = (
+                    permissions::owner(&parent.user),
+                    permissions::owner(&parent.group),
+                );
+                planned.new_parents.entry(path).or_insert(owners);
+            }
+        }
         for op in draft.operations() {
             planned.record(&op.kind, &op.claims);
         }
@@ -285,8 +298,8 @@ impl<'a> PlannedTree<'a> {
         self.is_made(path) || self.emptied.contains(path)
     }
 
-    /// Drafts the missing directories above a resolved path, root-owned 0755, once each. Returns false if that is
-    /// refused because something above is not a directory.
+    /// Drafts the missing directories above a resolved path, 0755 and root's unless the config states an owner, once
+    /// each. Returns false if that is refused because something above is not a directory.
     pub fn make_parents(
         &mut self,
         draft: &mut Draft<'a>,
@@ -300,10 +313,18 @@ impl<'a> PlannedTree<'a> {
             return false;
         }
         for directory in self.missing_above(path) {
-            let claims = self.claims(&directory);
+            let mut claims = self.claims(&directory);
+            let owners = self.new_parents.get(&directory).cloned();
+            let (user, group) = owners.unwrap_or((Owner::Keep, Owner::Keep));
+            let requested = Permissions {
+                user,
+                group,
+                mode: Some(DIRECTORY_MODE),
+            };
+            claims.extend(permissions::claims(&requested));
             let act = DirectoryAct {
                 path: directory,
-                permissions: Permissions::of_mode(DIRECTORY_MODE),
+                permissions: requested,
                 implied: true,
                 differs: Vec::new(),
             };

@@ -76,6 +76,7 @@ fn read_nested<'t>(
         config: translated.config,
         encoded: translated.encoded,
         wrapper: translated.wrapper,
+        ..TranslationResult::default()
     }
 }
 

@@ -43,6 +43,8 @@ struct CloudInitContext<'s> {
     instance: InstanceData<'s>,
     ignore_unsupported: bool,
     refuses_scripts: bool,
+    /// True if the result is printed as Ignition, which cannot say everything.
+    is_printed: bool,
     budget: Budget,
 }
 
@@ -54,6 +56,7 @@ pub(crate) fn read<'t>(
 ) -> TranslationResult<'t> {
     let context = CloudInitContext {
         refuses_scripts: surroundings.refuses_scripts,
+        is_printed: surroundings.is_printed,
         target: surroundings.target,
         instance: surroundings.instance,
         ignore_unsupported: surroundings.ignore_unsupported,
@@ -80,8 +83,10 @@ pub(crate) fn read<'t>(
     for url in parts.included {
         assembly.add_include(url.at, url.text);
     }
+    let new_parents = assembly.take_new_parents();
     let config = (!remarks.is_fatal()).then(|| assembly.finish());
     TranslationResult {
+        new_parents,
         findings: remarks.into_findings(lines, &paths),
         paths,
         config,

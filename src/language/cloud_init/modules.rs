@@ -126,7 +126,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "write_files",
         &["write_files"],
-        "all of it; `content` next to `source` is not used as a fallback; set-user-id bits are kept, which cloud-init loses; directories made for a file belong to its owner, but not below /etc, /usr, /var and the like",
+        "all of it; `content` next to `source` is not used as a fallback; set-user-id bits are kept, which cloud-init loses; directories made for a file belong to its owner, in a translation only those outside /etc, /usr, /var and the like",
     ),
     differently(
         "commands",

@@ -25,7 +25,7 @@ const KEYS: &[&str] = &[
     "source",
 ];
 
-/// Top-level directories that belong to the system at any depth: directories that are missing there are owned by root.
+/// Top-level directories that belong to the system at any depth.
 const SYSTEM_TREES: [&str; 20] = [
     "bin", "boot", "dev", "efi", "etc", "lib", "lib32", "lib64", "libx32", "nix", "ostree", "proc",
     "run", "sbin", "snap", "sys", "sysroot", "tmp", "usr", "var",
@@ -33,6 +33,48 @@ const SYSTEM_TREES: [&str; 20] = [
 
 /// Top-level directories that systems have for others to be created in.
 const TOP_DIRECTORIES: [&str; 6] = ["home", "media", "mnt", "opt", "root", "srv"];
+
+/// Directories below them that are root's even where they are missing: some systems fill `/etc` and `/var` only while
+/// they boot, after the files are written.
+const SYSTEM_DIRECTORIES: [&str; 37] = [
+    "/etc/cron.d",
+    "/etc/pam.d",
+    "/etc/profile.d",
+    "/etc/ssh",
+    "/etc/sudoers.d",
+    "/etc/sysctl.d",
+    "/etc/systemd",
+    "/etc/systemd/network",
+    "/etc/systemd/system",
+    "/etc/systemd/user",
+    "/etc/tmpfiles.d",
+    "/etc/udev",
+    "/etc/udev/rules.d",
+    "/usr/bin",
+    "/usr/lib",
+    "/usr/local",
+    "/usr/local/bin",
+    "/usr/local/etc",
+    "/usr/local/lib",
+    "/usr/local/sbin",
+    "/usr/local/share",
+    "/usr/sbin",
+    "/usr/share",
+    "/var/cache",
+    "/var/home",
+    "/var/lib",
+    "/var/local",
+    "/var/log",
+    "/var/mail",
+    "/var/mnt",
+    "/var/opt",
+    "/var/roothome",
+    "/var/spool",
+    "/var/spool/cron",
+    "/var/srv",
+    "/var/tmp",
+    "/var/usrlocal",
+];
 
 /// Maximum number of parent directories to consider, so that deep paths do not take unlimited memory.
 const MAX_ABOVE: usize = 32;
@@ -80,7 +122,7 @@ pub(super) fn convert<'t>(
         let Some(file) = file(&entry, context, assembly, remarks) else {
             continue;
         };
-        add_parents(&file, &mut made.directories, assembly);
+        add_parents(&file, &mut made.directories, context, assembly);
         let path = file.path.clone();
         if assembly.add_file(file) {
             let message = "an earlier file of the same path is replaced by this one";
@@ -155,28 +197,34 @@ fn above(path: &str) -> impl Iterator<Item = &str> {
     ends.filter_map(move |(end, _)| path.get(..end))
 }
 
-/// Adds the parent directories of `file`, owned by its owner, unless an earlier file or a home is in them. It is not
-/// known which of them exist on the system, so those that may (system trees, parents of homes, homes) are left alone.
+/// Gives those parent directories of `file` that have to be created to its owner, unless an earlier file or a home is in
+/// them.
+///
+/// A printed config has no way of saying that. It is not known which directories exist on the system, so there those
+/// that may (system trees, parents of homes, homes) are left alone, and the others are listed.
 fn add_parents<'t>(
     file: &AssembledFile<'t>,
     made: &mut HashSet<String>,
+    context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
 ) {
     let top = file.path.split('/').nth(1).unwrap_or_default();
-    if SYSTEM_TREES.contains(&top) {
-        return;
-    }
     let is_root = |node: &Node<'_>| node.text_at("name") == "root" || node.text_at("id") == "0";
     let other = |node: &Option<Node<'t>>| node.clone().filter(|node| !is_root(node));
     let (user, group) = (other(&file.user), other(&file.group));
     for directory in above(&file.path) {
-        let is_new = made.insert(directory.to_owned());
+        if !made.insert(directory.to_owned()) || (user.is_none() && group.is_none()) {
+            continue;
+        }
         let depth = directory.matches('/').count();
-        let is_there = match top {
-            "home" => depth <= 2,
-            top => depth == 1 && TOP_DIRECTORIES.contains(&top),
-        };
-        if is_new && !is_there && (user.is_some() || group.is_some()) {
+        let is_in_system = SYSTEM_TREES.contains(&top);
+        let is_top = depth == 1 && (is_in_system || TOP_DIRECTORIES.contains(&top));
+        if is_top || SYSTEM_DIRECTORIES.contains(&directory) {
+            continue;
+        }
+        if !context.is_printed {
+            assembly.add_new_parent(directory, user.as_ref(), group.as_ref());
+        } else if !is_in_system && !(top == "home" && depth <= 2) {
             let owner = (user.clone(), group.clone());
             assembly.owned_directory(file.at, directory, None, owner);
         }

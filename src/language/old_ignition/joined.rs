@@ -336,6 +336,7 @@ impl<'t> JoinedFamily<'t> {
                 lines: text.lines,
                 paths: text.paths,
                 findings,
+                new_parents: Vec::new(),
             })
             .collect()
     }

@@ -101,7 +101,7 @@ fn differs(kind: &OpKind) -> &[String] {
 
 fn outcome(kind: &OpKind) -> String {
     match kind {
-        OpKind::Directory(act) if act.implied => "/".into(),
+        OpKind::Directory(act) if act.implied && is_unowned(&act.permissions) => "/".into(),
         OpKind::Directory(act) => format!("/  {}", permissions(&act.permissions, "0755")),
         OpKind::File(act) => format!(
             "  {}, {}",
@@ -156,6 +156,10 @@ fn permissions(requested: &Permissions, default_mode: &str) -> String {
         ("", "") => mode,
         _ => format!("{mode} {user}:{group}"),
     }
+}
+
+fn is_unowned(requested: &Permissions) -> bool {
+    requested.user == Owner::Keep && requested.group == Owner::Keep
 }
 
 fn owner(owner: &Owner) -> String {

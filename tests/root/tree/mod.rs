@@ -106,7 +106,15 @@ impl Target {
     }
 
     fn plan_scope(&self, config: &Value, scope: Scope, ignore_unsupported: bool) -> Planned {
-        let document = document(config);
+        self.plan_document(&document(config), scope, ignore_unsupported)
+    }
+
+    fn plan_document(
+        &self,
+        document: &Document,
+        scope: Scope,
+        ignore_unsupported: bool,
+    ) -> Planned {
         let observe_options = observe::options::ObserveOptions::default();
         let root = observe::root::observe(
             document.config(),
@@ -126,7 +134,7 @@ impl Target {
             target: kindling::plan::TargetState::Present,
             first_boot: None,
         };
-        let mut draft = Draft::new(&document, &observed, &options);
+        let mut draft = Draft::new(document, &observed, &options);
         kindling::plan::units::kernel_arguments(&mut draft);
         kindling::plan::accounts::plan(&mut draft);
         let planned = kindling::plan::tree::plan(&mut draft);

@@ -1,6 +1,9 @@
 //! Directories, files and links.
 
 use super::{Target, texts};
+use kindling::config::{self, Document};
+use kindling::language;
+use kindling::plan::Scope;
 use serde_json::{Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
@@ -48,6 +51,59 @@ fn a_blank_root_gets_everything() {
         .filter(|c| c.ends_with("directory /etc"))
         .count();
     assert_eq!(implied, 1, "one operation makes /etc for all");
+}
+
+/// The document of a cloud-config, and the same one after it was stored.
+fn of_cloud_init(text: &str) -> [Document; 2] {
+    let surroundings = language::Surroundings::default();
+    let language = language::Language::CloudInit;
+    let parsed = language::parse_as("c.yaml", text.as_bytes(), language, &surroundings);
+    let document = parsed.outcome.expect("a document");
+    let text = document.to_json().expect("a text");
+    let origins = serde_json::to_vec(&document.origins()).expect("a text");
+    let origins = serde_json::from_slice(&origins).expect("origins");
+    let stored = config::read_stored("stored", &text).expect("a document");
+    [document, stored.with_origins(origins)]
+}
+
+#[test]
+fn new_parents_belong_to_the_owner_of_the_first_file_in_them() {
+    let text = "#cloud-config\nusers: []\nwrite_files:\n\
+        - {path: /etc/app/conf.d/x, owner: '1234:1235'}\n\
+        - {path: /etc/app/y}\n\
+        - {path: /etc/there/new/x, owner: '1234'}\n\
+        - {path: /var/lib/app/x}\n\
+        - {path: /var/lib/app/own/x, owner: '1234:0'}\n\
+        - {path: /link/below/x, owner: '1234:1235'}\n\
+        - {path: /var/log/app/x, owner: '1234'}\n\
+        - {path: /srv/x, owner: '1234'}\n";
+    for document in of_cloud_init(text) {
+        let target = Target::blank();
+        target.mkdir("/etc/there").mkdir("/real");
+        target.link("/link", "real");
+        let planned = target.plan_document(&document, Scope::Everything, false);
+        assert_eq!(texts(&planned.refusals), Vec::<String>::new());
+        target.execute(planned.operations).expect("done");
+        for (path, want) in [
+            ("/etc", "0755 0 0"),
+            ("/etc/app", "0755 1234 1235"),
+            ("/etc/app/conf.d", "0755 1234 1235"),
+            ("/etc/app/y", "0644 0 0"),
+            ("/etc/there", "0755 0 0"),
+            ("/etc/there/new", "0755 1234 0"),
+            ("/var/lib/app", "0755 0 0"),
+            ("/var/lib/app/own", "0755 1234 0"),
+            ("/var/log", "0755 0 0"),
+            ("/var/log/app", "0755 1234 0"),
+            ("/srv", "0755 0 0"),
+            ("/real", "0755 0 0"),
+            ("/real/below", "0755 1234 1235"),
+        ] {
+            assert_eq!(target.owner_and_mode(path), want, "{path}");
+        }
+        let again = target.plan_document(&document, Scope::Everything, false);
+        assert_eq!(again.changes(), Vec::<String>::new());
+    }
 }
 
 #[test]
