@@ -77,9 +77,9 @@ EXPLAINED = [
     ("etc hosts", r"^hosts-\w+ /etc/hosts: line only by ", "the whole file, without the comments of the template"),
     ("write_files", r"^write-files-modes /opt/text: 755 0:0 by cloud-init, 4755 ", "set-user-id is lost with the owner"),
     ("commands", r" /etc/cloud-init-compat(/\S+)?: (file|directory) only by kindling", "scripts that units run"),
-    ("commands", r" /etc/systemd/system/(\S+/)?cloud-init-(boothook|bootcmd|runcmd)\.service: (file|link) only by kindling",
+    ("commands", r" /etc/systemd/system/(\S+/)?cloud-init-(boothook|bootcmd|per-boot|per-once|runcmd)\.service: (file|link) only by kindling",
      "these units"),
-    ("commands", r"^(archive|bootcmd|boothook|mime|runcmd|script) /etc/systemd/system-preset", "they are enabled"),
+    ("commands", r"^(archive|bootcmd|boothook|mime|mime-order|runcmd|script) /etc/systemd/system-preset", "they are enabled"),
     ("ca certs", r"^ca-certs /etc/systemd/system", "a unit that makes the bundle"),
     ("ca certs", r"^ca-certs .*cloud-init-(ca-certs|1)\.(crt|pem)", "a file for each certificate, in the place for own ones"),
     ("mounts", r"/etc/fstab: line .*nobootwait|/etc/fstab: line only by kindling: .*nofail", "nofail says the same to systemd"),
@@ -192,7 +192,7 @@ def by_kindling(copy, text, binary):
     seconds = time.perf_counter() - start
     copy.inhabit()
     units = copy.upper / "etc/systemd/system"
-    for name in ("boothook", "bootcmd", "ca-certs", "runcmd"):
+    for name in ("boothook", "bootcmd", "ca-certs", "per-once", "per-boot", "runcmd"):
         unit = units / f"cloud-init-{name}.service"
         if unit.is_file():
             said += commands(copy, unit.read_text())

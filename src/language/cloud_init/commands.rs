@@ -22,17 +22,21 @@ pub(super) struct UserScript {
     pub(super) time: ScriptTime,
 }
 
-/// When a script runs.
+/// When a script runs, in the order of a first boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ScriptTime {
     /// At every boot, before anything else.
     BootHook,
+    /// Once: a script of the operator of the platform.
+    Vendor,
+    /// Once, before the scripts of every boot.
+    Once,
     /// At every boot, with the network.
     EachBoot,
-    /// Once, before `runcmd`.
-    First,
-    /// Once, after `runcmd`.
-    Last,
+    /// Once, after the scripts of every boot.
+    Instance,
+    /// Once, among the commands of `runcmd` in the order of names.
+    User,
 }
 
 impl ScriptTime {
@@ -40,11 +44,37 @@ impl ScriptTime {
     const fn folder(self) -> &'static str {
         match self {
             ScriptTime::BootHook => "boothooks",
+            ScriptTime::Vendor => "vendor",
+            ScriptTime::Once => "per-once",
             ScriptTime::EachBoot => "per-boot",
-            ScriptTime::First | ScriptTime::Last => "scripts",
+            ScriptTime::Instance => "per-instance",
+            ScriptTime::User => "scripts",
         }
     }
 }
+
+/// Scripts that one unit runs one after the other.
+#[derive(Default)]
+struct Sequence {
+    /// Offset of the first.
+    at: Option<u32>,
+    paths: Vec<String>,
+}
+
+impl Sequence {
+    fn push(&mut self, at: u32, path: String) {
+        self.at.get_or_insert(at);
+        self.paths.push(path);
+    }
+
+    fn append(&mut self, other: Sequence) {
+        self.at = self.at.or(other.at);
+        self.paths.extend(other.paths);
+    }
+}
+
+/// The name that the commands of `runcmd` have among the scripts of the user.
+const COMMANDS_NAME: &str = "runcmd";
 
 /// Adds the units of commands and scripts.
 pub(super) fn convert<'t>(
@@ -61,7 +91,6 @@ pub(super) fn convert<'t>(
         return;
     }
     add_hooks(scripts, context, assembly);
-    each_boot(scripts, assembly);
     if let Some((at, text)) = command_script(root, "bootcmd", context, remarks) {
         let path = format!("{SCRIPT_DIRECTORY}/bootcmd.sh");
         assembly.add_unit(
@@ -71,32 +100,76 @@ pub(super) fn convert<'t>(
         );
         assembly.add_file(AssembledFile::new(at, path, 0o700, text));
     }
-    let (mut paths, mut at) = written(scripts, ScriptTime::First, assembly);
-    if let Some((place, text)) = command_script(root, "runcmd", context, remarks) {
-        let path = format!("{SCRIPT_DIRECTORY}/runcmd.sh");
-        assembly.add_file(AssembledFile::new(place, path.clone(), 0o700, text));
-        paths.push(path);
-        at = at.or(Some(place));
+    let mut once = written(scripts, ScriptTime::Vendor, assembly);
+    once.append(written(scripts, ScriptTime::Once, assembly));
+    // Scripts of every boot run between those that run once, so these need two units.
+    if add_each_boot(scripts, assembly)
+        && let Some(at) = once.at.take()
+    {
+        let paths = std::mem::take(&mut once.paths);
+        let unit = once_unit("Scripts before those of every boot", "per-once", &paths);
+        assembly.add_unit(at, "cloud-init-per-once.service", unit);
     }
-    let (last, place) = written(scripts, ScriptTime::Last, assembly);
-    paths.extend(last);
-    if let Some(at) = at.or(place) {
-        assembly.add_unit(at, "cloud-init-runcmd.service", run_unit(&paths));
+    once.append(written(scripts, ScriptTime::Instance, assembly));
+    once.append(user_scripts(root, scripts, context, assembly, remarks));
+    if let Some(at) = once.at {
+        let unit = once_unit("Commands of the first boot", "runcmd", &once.paths);
+        assembly.add_unit(at, "cloud-init-runcmd.service", unit);
     }
     add_power_state(root, assembly, remarks);
 }
 
-/// Adds the scripts that run at `time`. Returns their paths, in the order of their names, and the offset of the first.
-fn written(
-    scripts: &[UserScript],
-    time: ScriptTime,
-    assembly: &mut Assembly<'_>,
-) -> (Vec<String>, Option<u32>) {
+/// Adds the scripts that run at `time`, in the order of their names.
+fn written(scripts: &[UserScript], time: ScriptTime, assembly: &mut Assembly<'_>) -> Sequence {
+    let mut sequence = Sequence::default();
+    for script in in_order(scripts, time) {
+        sequence.push(script.at, add_script(script, assembly));
+    }
+    sequence
+}
+
+/// The scripts that run at `time`, in the order of their names.
+fn in_order(scripts: &[UserScript], time: ScriptTime) -> Vec<&UserScript> {
     let chosen = scripts.iter().filter(|script| script.time == time);
     let mut chosen: Vec<&UserScript> = chosen.collect();
     chosen.sort_by(|a, b| a.name.cmp(&b.name));
-    let paths = chosen.iter().map(|script| add_script(script, assembly));
-    (paths.collect(), chosen.first().map(|script| script.at))
+    chosen
+}
+
+/// Adds `runcmd` and the scripts of the user. The original writes the former into the directory of the latter and runs
+/// everything there in the order of names, so that its name decides its place.
+fn user_scripts(
+    root: &Node<'_>,
+    scripts: &[UserScript],
+    context: &CloudInitContext<'_>,
+    assembly: &mut Assembly<'_>,
+    remarks: &mut Remarks,
+) -> Sequence {
+    let scripts = in_order(scripts, ScriptTime::User);
+    let commands = command_script(root, COMMANDS_NAME, context, remarks);
+    let mut sequence = Sequence::default();
+    let before = match &commands {
+        Some(_) => scripts.partition_point(|script| *script.name < *COMMANDS_NAME),
+        None => scripts.len(),
+    };
+    let (first, rest) = scripts.split_at(before);
+    for script in first {
+        sequence.push(script.at, add_script(script, assembly));
+    }
+    if let Some((at, text)) = commands {
+        let path = format!("{SCRIPT_DIRECTORY}/runcmd.sh");
+        assembly.add_file(AssembledFile::new(at, path.clone(), 0o700, text));
+        sequence.push(at, path);
+    }
+    for script in rest {
+        if script.name == COMMANDS_NAME {
+            let message = "the commands of `runcmd` replace the script of that name";
+            remarks.warn_with_help(script.at, message, "give the part another file name");
+            continue;
+        }
+        sequence.push(script.at, add_script(script, assembly));
+    }
+    sequence
 }
 
 /// Adds a script and returns its path.
@@ -219,17 +292,18 @@ fn add_hooks(scripts: &[UserScript], context: &CloudInitContext<'_>, assembly: &
     assembly.add_unit(first.at, "cloud-init-boothook.service", unit);
 }
 
-/// Adds the unit for scripts that run at every boot with the network.
-fn each_boot(scripts: &[UserScript], assembly: &mut Assembly<'_>) {
-    let (paths, Some(at)) = written(scripts, ScriptTime::EachBoot, assembly) else {
-        return;
+/// Adds the unit for scripts that run at every boot with the network. Returns false if there are none.
+fn add_each_boot(scripts: &[UserScript], assembly: &mut Assembly<'_>) -> bool {
+    let sequence = written(scripts, ScriptTime::EachBoot, assembly);
+    let Some(at) = sequence.at else {
+        return false;
     };
     let mut unit = String::from(
         "\
 [Unit]
 Description=Scripts of every boot
 Wants=network-online.target
-After=network-online.target cloud-init-bootcmd.service
+After=network-online.target cloud-init-bootcmd.service cloud-init-per-once.service
 Before=cloud-init-runcmd.service
 
 [Service]
@@ -238,9 +312,10 @@ RemainAfterExit=yes
 TimeoutStartSec=0
 ",
     );
-    push_commands(&mut unit, &paths);
+    push_commands(&mut unit, &sequence.paths);
     unit.push_str("\n[Install]\nWantedBy=multi-user.target\n");
     assembly.add_unit(at, "cloud-init-per-boot.service", unit);
+    true
 }
 
 /// A unit that runs at every boot, before services.
@@ -277,30 +352,28 @@ fn push_commands(unit: &mut String, paths: &[String]) {
     }
 }
 
-fn run_unit(paths: &[String]) -> String {
-    let mut unit = String::from(
+/// A unit that runs scripts once; `name` distinguishes its mark from those of others.
+fn once_unit(description: &str, name: &str, paths: &[String]) -> String {
+    let mark = format!("/var/lib/cloud-init-compat/{name}.done");
+    let mut unit = format!(
         "\
 [Unit]
-Description=Commands of the first boot
+Description={description}
 Wants=network-online.target
 After=network-online.target cloud-init-bootcmd.service
-ConditionPathExists=!/var/lib/cloud-init-compat/runcmd.done
+ConditionPathExists=!{mark}
 
 [Service]
 Type=oneshot
 RemainAfterExit=yes
 TimeoutStartSec=0
 StateDirectory=cloud-init-compat
-",
+"
     );
     push_commands(&mut unit, paths);
-    unit.push_str(
-        "\
-ExecStartPost=/bin/touch /var/lib/cloud-init-compat/runcmd.done
-
-[Install]
-WantedBy=multi-user.target
-",
+    _ = write!(
+        unit,
+        "ExecStartPost=/bin/touch {mark}\n\n[Install]\nWantedBy=multi-user.target\n"
     );
     unit
 }

@@ -45,6 +45,8 @@ pub(super) struct UserDataParts {
     /// URLs of more parts.
     pub(super) included: Vec<values::Text>,
     count: usize,
+    /// Number of parts so far that are not containers, by which parts without a file name are called.
+    attached: usize,
 }
 
 /// A text or a part of one.
@@ -141,15 +143,16 @@ impl UserDataParts {
             "text/jinja2" => self.add_template(body, context, remarks),
             "text/cloud-config" => self.add_cloud_config(&body, remarks),
             "text/cloud-config-archive" => self.add_archive(&body, context, remarks),
-            "text/x-shellscript" => self.add_script(&body, ScriptTime::Last, remarks),
+            "text/x-shellscript" => self.add_script(&body, ScriptTime::User, remarks),
             "text/x-shellscript-per-boot" => self.add_script(&body, ScriptTime::EachBoot, remarks),
-            "text/x-shellscript-per-instance" | "text/x-shellscript-per-once" => {
-                self.add_script(&body, ScriptTime::First, remarks);
+            "text/x-shellscript-per-once" => self.add_script(&body, ScriptTime::Once, remarks),
+            "text/x-shellscript-per-instance" => {
+                self.add_script(&body, ScriptTime::Instance, remarks);
             }
             "text/cloud-boothook" => self.add_script(&body, ScriptTime::BootHook, remarks),
             "text/x-include-url" | "text/x-include-once-url" => self.add_includes(&body, remarks),
             kind if kind.starts_with("multipart/") => self.add_multipart(&body, context, remarks),
-            "" => {}
+            "" => self.attached += 1,
             "text/part-handler" | "text/upstart-job" | "text/cloud-config-jsonp" => {
                 remarks.error(at, format!("a part of type {kind} is not supported"));
             }
@@ -201,6 +204,7 @@ impl UserDataParts {
     }
 
     fn add_cloud_config(&mut self, body: &UserDataBody<'_>, remarks: &mut Remarks) {
+        self.attached += 1;
         let at = body.places.of(0);
         let Ok(text) = std::str::from_utf8(&body.bytes) else {
             return remarks.error(at, "the cloud-config is not UTF-8");
@@ -276,22 +280,29 @@ impl UserDataParts {
             false => &body.bytes,
         };
         let bytes = with_plain_line_ends(bytes);
-        let number = self.scripts.len() + 1;
-        let name = body
-            .name
-            .as_deref()
-            .map(file_name)
-            .filter(|name| !name.is_empty());
-        let name = name.unwrap_or_else(|| format!("part-{number:03}"));
         if !bytes.starts_with(b"#!") {
             let help = "begin it with #!/bin/sh";
             remarks.warn_with_help(at, "the script does not say what runs it", help);
         }
-        let is_taken = |name: &str| self.scripts.iter().any(|script| script.name == name);
-        let name = match is_taken(&name) {
-            true => format!("{name}-{number:03}"),
-            false => name,
-        };
+        self.attached += 1;
+        let number = self.attached;
+        let name = body.name.as_deref().map(|name| match time {
+            ScriptTime::User | ScriptTime::BootHook => file_name(name),
+            _ => file_name(name.rsplit('/').next().unwrap_or_default()),
+        });
+        let name = name.filter(|name| !matches!(&**name, "" | "." | ".."));
+        let mut name = name.unwrap_or_else(|| format!("part-{number:03}"));
+        let is_it = |script: &UserScript| script.time == time && script.name == name;
+        if let Some(earlier) = self.scripts.iter().position(is_it) {
+            // Boot hooks run as soon as they are read, so all of them do.
+            if is_hook {
+                name = format!("{name}-{number:03}");
+            } else {
+                self.scripts.remove(earlier);
+                let message = format!("an earlier script called {name} is replaced by this one");
+                remarks.warn_with_help(at, message, "give the parts different file names");
+            }
+        }
         self.scripts.push(UserScript {
             at,
             name,
@@ -477,15 +488,12 @@ fn with_plain_line_ends(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// The last component of a path, without characters that a file name should not have.
+/// `name` as the original cleans the file names of parts: slashes become underscores, and characters that a file name
+/// should not have are dropped.
 fn file_name(name: &str) -> String {
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+');
-    let name: String = name
-        .chars()
-        .map(|c| if is_plain(c) { c } else { '_' })
-        .collect();
-    name.trim_start_matches('.').to_owned()
+    let is_kept = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '(' | ')');
+    let name = name.chars().map(|c| if c == '/' { '_' } else { c });
+    name.filter(is_kept).collect()
 }
 
 /// Keeps only the last of repeated keys, at the position of the first, at all depths. Documents have a limited depth.

@@ -72,12 +72,20 @@ pub(crate) fn read<'t>(
     let has_config = parts.config.is_some();
     let root = parts.config.take().unwrap_or(Node::mapping(0));
     let mut assembly = Assembly::new(root.at);
+    let has_commands = !parts.scripts.is_empty() || root.get("runcmd").is_some();
     // If there is nothing else, the accounts come from what is included.
     if has_config || !parts.scripts.is_empty() || parts.included.is_empty() {
         convert(root, &parts.scripts, &context, &mut assembly, &mut remarks);
         if let Some(url) = parts.included.first() {
             let message = "what is included is applied as a whole, on top of the rest";
-            remarks.warn(url.at, message);
+            if has_commands {
+                let message =
+                    format!("{message}: if it has scripts or commands, those here do not run");
+                let help = "write all scripts and commands into the same text";
+                remarks.warn_with_help(url.at, message, help);
+            } else {
+                remarks.warn(url.at, message);
+            }
         }
     }
     for url in parts.included {

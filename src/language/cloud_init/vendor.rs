@@ -1,6 +1,7 @@
 //! Vendor data: user data of the platform's operator, over which that of the machine's owner is merged.
 
 use super::CloudInitContext;
+use super::commands::{ScriptTime, UserScript};
 use super::forms::{self, UserDataParts};
 use super::merge::{self, MergeRules};
 use super::modules;
@@ -45,12 +46,16 @@ pub(super) fn merge_under(
             None => config,
         });
     }
-    // Scripts run in the order of their names, those of the platform before those of the user.
-    for script in &mut vendor.scripts {
-        script.name.insert_str(0, "00-vendor-");
+    for mut script in vendor.scripts {
+        if script.time == ScriptTime::User {
+            script.time = ScriptTime::Vendor;
+        }
+        let is_same = |own: &UserScript| own.time == script.time && own.name == script.name;
+        if parts.scripts.iter().any(is_same) {
+            script.name.insert_str(0, "vendor-");
+        }
+        parts.scripts.push(script);
     }
-    vendor.scripts.append(&mut parts.scripts);
-    parts.scripts = vendor.scripts;
     vendor.included.append(&mut parts.included);
     parts.included = vendor.included;
 }
