@@ -139,17 +139,7 @@ fn add_groups<'t>(
     remarks: &mut Remarks,
 ) {
     let creates_groups = values::flag(entry, "create_groups", remarks) != Some(false);
-    let mut groups = match entry.get("groups").map(|value| &value.value) {
-        // A mapping to members, as in the top-level `groups`; only the names matter here.
-        Some(NodeContent::Mapping(entries)) => entries
-            .iter()
-            .map(|entry| Text {
-                at: entry.key_at,
-                text: entry.key.clone().into_owned(),
-            })
-            .collect(),
-        _ => values::names(entry, "groups", remarks),
-    };
+    let mut groups = group_names(entry, remarks);
     for group in &groups {
         assembly
             .user(name.at, &name.text)
@@ -169,6 +159,21 @@ fn add_groups<'t>(
             let help = "add it to `groups`, or leave `create_groups` out";
             remarks.error_with_help(group.at, message, help);
         }
+    }
+}
+
+/// The groups that an account is to be a member of.
+pub(super) fn group_names(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> {
+    match entry.get("groups").map(|value| &value.value) {
+        // A mapping to members, as in the top-level `groups`; only the names matter here.
+        Some(NodeContent::Mapping(entries)) => entries
+            .iter()
+            .map(|entry| Text {
+                at: entry.key_at,
+                text: entry.key.clone().into_owned(),
+            })
+            .collect(),
+        _ => values::names(entry, "groups", remarks),
     }
 }
 

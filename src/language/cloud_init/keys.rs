@@ -6,7 +6,7 @@ use super::values::{self, ScalarKind, Text};
 use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
-use crate::language::node::Node;
+use crate::language::node::{Node, NodeContent};
 
 /// The drop-in of the SSH server.
 const SSHD_FILE: &str = "/etc/ssh/sshd_config.d/50-cloud-init.conf";
@@ -21,7 +21,15 @@ pub(super) fn add_user_keys<'t>(
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    for key in values::texts(entry, "ssh_authorized_keys", remarks) {
+    let keys = match entry.get("ssh_authorized_keys").map(|keys| &keys.value) {
+        // The names of keys in a mapping mean nothing.
+        Some(NodeContent::Mapping(_)) => {
+            let named = values::mapping_of_texts(entry, "ssh_authorized_keys", remarks);
+            named.into_iter().map(|(_, key)| key).collect()
+        }
+        _ => values::texts(entry, "ssh_authorized_keys", remarks),
+    };
+    for key in keys {
         assembly
             .user(name.at, &name.text)
             .add_key(key.at, &key.text);

@@ -50,8 +50,8 @@ pub(super) fn convert<'t>(
 ) -> AccountExtras {
     let mut accounts = AccountExtras::default();
     let memberships = add_groups(root, assembly, remarks);
-    let default = default_user(root, context, remarks);
-    for (entry, is_default) in entries(root, &default, remarks) {
+    let default = default_account(root, context, remarks);
+    for (entry, is_default) in entries(root, default, remarks) {
         account::convert(
             &entry,
             is_default,
@@ -71,9 +71,13 @@ pub(super) fn convert<'t>(
             remarks.error_with_help(member.at, message, "add the account to `users`");
             continue;
         }
-        assembly
-            .user(member.at, &member.text)
-            .join(member.at, &group);
+        let is_new = assembly.user_named(&member.text).is_none();
+        let user = assembly.user(member.at, &member.text);
+        user.join(member.at, &group);
+        if is_new {
+            // An account of the system is only made a member: it may have no home on purpose.
+            user.set("noCreateHome", Node::flag(member.at, true));
+        }
     }
     if let Some(at) = accounts.rules_at {
         if !accounts.sudo.is_empty() {
@@ -141,17 +145,25 @@ fn add_groups<'t>(
     memberships
 }
 
-/// The fields of the default account: those of the distribution, overridden by `system_info` and then by `user`.
-fn default_user<'t>(
+/// The default account, without its entries in `users`.
+struct DefaultAccount<'t> {
+    /// The fields of the distribution, overridden by `system_info` and then by `user`.
+    fields: Node<'t>,
+    /// True if the distribution locks its password.
+    is_locked: bool,
+}
+
+fn default_account<'t>(
     root: &Node<'t>,
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
-) -> Node<'t> {
+) -> DefaultAccount<'t> {
     let at = root.at;
     let own = context.target.distribution.default_user();
     let name = context.target.default_user.unwrap_or(own.name).to_owned();
     let mut fields = Node::mapping(at).with("name", Node::text(at, name.clone()));
-    if !(own.exists && name == own.name) {
+    let is_locked = !(own.exists && name == own.name);
+    if is_locked {
         let groups = own.groups.iter().map(|group| Node::text(at, *group));
         fields.set("gecos", Node::text(at, own.gecos));
         fields.set("groups", Node::list(at, groups.collect()));
@@ -181,77 +193,80 @@ fn default_user<'t>(
             }
         }
     }
-    fields
+    DefaultAccount { fields, is_locked }
 }
+
+/// The name of the default account in `users`.
+const DEFAULT: &str = "default";
 
 /// The accounts in the order in which cloud-init creates them, which decides their ids: the default one comes last, and
 /// only its flag is true.
 fn entries<'t>(
     root: &Node<'t>,
-    default: &Node<'t>,
+    default: DefaultAccount<'t>,
     remarks: &mut Remarks,
 ) -> Vec<(Node<'t>, bool)> {
-    let Some(value) = root.get("users").filter(|value| !value.is_null()) else {
-        return vec![(default.clone(), true)];
+    let Some(value) = root.get("users") else {
+        return vec![(default.fields, true)];
     };
-    let mut list = listed(value, default, remarks);
+    let mut list = match values::is_nothing(value) {
+        true => Vec::new(),
+        false => listed(value, remarks),
+    };
+    if value.is_null() {
+        let message = "`users` without a value requests no account, not even the default one";
+        remarks.warn_with_help(value.at, message, "leave `users` out, or write `[default]`");
+    }
     // `user` requests the default account as well, unless `users` has a key `default`, which may disable it.
     let names_default = root
         .get("user")
         .is_some_and(|user| !values::is_nothing(user));
-    let is_listed = value.get("default").is_some() || list.iter().any(|(_, is_it)| *is_it);
-    if names_default && !is_listed {
-        list.push((default.clone(), true));
+    if names_default && value.get(DEFAULT).is_none() {
+        list.push(account_named(root.at, DEFAULT));
     }
     let mut list = merge_duplicates(list, remarks);
-    list.sort_by_key(|(_, is_default)| *is_default);
-    list
+    let mut take = |name: &str| {
+        let place = list.iter().position(|entry| entry.text_at("name") == name);
+        place.map(|place| list.remove(place))
+    };
+    let merged = take(DEFAULT).map(|entry| {
+        let own = take(default.fields.text_at("name"));
+        with_entries(default, &entry, own.as_ref(), remarks)
+    });
+    let list = list.into_iter().map(|entry| (entry, false));
+    list.chain(merged.map(|entry| (entry, true))).collect()
 }
 
 /// The accounts of `users`, in document order.
-fn listed<'t>(
-    value: &Node<'t>,
-    default: &Node<'t>,
-    remarks: &mut Remarks,
-) -> Vec<(Node<'t>, bool)> {
-    let of_names = |at: u32, names: &str| -> Vec<(Node<'t>, bool)> {
-        names
-            .split(',')
-            .filter_map(|name| account_named(at, name.trim(), default))
-            .collect()
-    };
+fn listed<'t>(value: &Node<'t>, remarks: &mut Remarks) -> Vec<Node<'t>> {
     let mut list = Vec::new();
     match &value.value {
-        NodeContent::Scalar(scalar) => list = of_names(value.at, &scalar.text),
+        NodeContent::Scalar(_) => list.extend(accounts_named(value, remarks)),
         NodeContent::Mapping(entries) => {
             for entry in entries {
                 let is_mapping = matches!(entry.value.value, NodeContent::Mapping(_));
-                if !is_mapping && values::is_nothing(&entry.value) {
+                if entry.key.is_empty() || (!is_mapping && values::is_nothing(&entry.value)) {
                     continue;
                 }
-                let Some((node, is_default)) = account_named(entry.key_at, &entry.key, default)
-                else {
-                    continue;
-                };
-                let fields = match is_mapping {
-                    true => values::canonical(entry.value.clone(), KEYS, remarks),
-                    false => Node::mapping(entry.key_at),
-                };
-                list.push((with_fields(&node, &fields), is_default));
+                let mut account = account_named(entry.key_at, &entry.key);
+                if is_mapping {
+                    let fields = values::canonical(entry.value.clone(), KEYS, remarks);
+                    for member in fields.entries().iter().filter(|one| one.key != "name") {
+                        account.set(member.key.clone(), member.value.clone());
+                    }
+                }
+                list.push(account);
             }
         }
         NodeContent::List(elements) => {
             for element in elements {
                 match &element.value {
-                    NodeContent::Scalar(scalar) if !element.is_null() => {
-                        list.extend(of_names(element.at, &scalar.text));
-                    }
-                    NodeContent::Mapping(_) => list.push(entry(element, default, remarks)),
-                    _ => {
-                        let message =
-                            format!("an account is a name or a mapping, not {}", element.kind());
+                    NodeContent::Mapping(_) => list.push(entry(element, remarks)),
+                    _ if element.is_null() => {
+                        let message = "an account is a name or a mapping, not null";
                         remarks.error(element.at, message);
                     }
+                    _ => list.extend(accounts_named(element, remarks)),
                 }
             }
         }
@@ -259,29 +274,28 @@ fn listed<'t>(
     list
 }
 
-/// An account that is a mapping in the list; true if it is the default one.
-fn entry<'t>(element: &Node<'t>, default: &Node<'t>, remarks: &mut Remarks) -> (Node<'t>, bool) {
-    let fields = values::canonical(element.clone(), KEYS, remarks);
-    match fields.text_at("name") == "default" {
-        true => (with_fields(default, &fields), true),
-        false => (fields, false),
+/// An account that is a mapping in the list. One without a name is the default account.
+fn entry<'t>(element: &Node<'t>, remarks: &mut Remarks) -> Node<'t> {
+    let mut fields = values::canonical(element.clone(), KEYS, remarks);
+    if fields.get("name").is_none() && fields.get("snapuser").is_none() {
+        let message = "an account without a name is taken for the default account";
+        remarks.warn_with_help(element.at, message, "add `name`");
+        fields.set("name", Node::text(element.at, DEFAULT));
     }
+    fields
 }
 
 /// Merges all entries of the same account. The earliest value of a key takes precedence.
-fn merge_duplicates<'t>(
-    list: Vec<(Node<'t>, bool)>,
-    remarks: &mut Remarks,
-) -> Vec<(Node<'t>, bool)> {
-    let mut kept: KeyedList<(Node<'t>, bool)> = KeyedList::default();
-    for (index, (entry, is_default)) in list.into_iter().enumerate() {
-        let name = match (entry.text_at("name"), is_default) {
-            // Entries without a name and the default account are not merged.
-            ("", _) | (_, true) => format!("\0{index}"),
-            (name, false) => name.to_owned(),
+fn merge_duplicates<'t>(list: Vec<Node<'t>>, remarks: &mut Remarks) -> Vec<Node<'t>> {
+    let mut kept: KeyedList<Node<'t>> = KeyedList::default();
+    for (index, entry) in list.into_iter().enumerate() {
+        let name = match entry.text_at("name") {
+            // Entries without a name are not merged.
+            "" => format!("\0{index}"),
+            name => name.to_owned(),
         };
-        let Some((earlier, _)) = kept.get_mut(&name) else {
-            kept.insert(&name, (entry, is_default));
+        let Some(earlier) = kept.get_mut(&name) else {
+            kept.insert(&name, entry);
             continue;
         };
         for member in entry.entries().iter().filter(|member| member.key != "name") {
@@ -299,24 +313,80 @@ fn merge_duplicates<'t>(
     kept.into_values().collect()
 }
 
-/// The account called `name`, and whether it is the default one; `None` for an empty name.
-fn account_named<'t>(at: u32, name: &str, default: &Node<'t>) -> Option<(Node<'t>, bool)> {
-    match name {
-        "default" => Some((default.clone(), true)),
-        "" => None,
-        name => {
-            let node = Node::mapping(at).with("name", Node::text(at, name.to_owned()));
-            Some((node, false))
-        }
-    }
+/// The accounts that a name, several with commas between them, or a list of these requests.
+fn accounts_named<'t>(node: &Node<'t>, remarks: &mut Remarks) -> Vec<Node<'t>> {
+    let names = values::names_of(node, "users", remarks).into_iter();
+    names
+        .map(|name| account_named(name.at, &name.text))
+        .collect()
 }
 
-/// The default account with the fields of its entry in `users`.
-fn with_fields<'t>(default: &Node<'t>, fields: &Node<'t>) -> Node<'t> {
-    let mut all = default.clone();
-    for entry in fields.entries().iter().filter(|entry| entry.key != "name") {
-        all.remove(&entry.key);
-        all.set(entry.key.clone(), entry.value.clone());
+fn account_named<'t>(at: u32, name: &str) -> Node<'t> {
+    Node::mapping(at).with("name", Node::text(at, name.to_owned()))
+}
+
+/// The default account with its entries in `users`: `entry` is called `default`, `own` has its name. What the
+/// distribution or `user` states takes precedence over them, except for the groups.
+fn with_entries<'t>(
+    default: DefaultAccount<'t>,
+    entry: &Node<'t>,
+    own: Option<&Node<'t>>,
+    remarks: &mut Remarks,
+) -> Node<'t> {
+    let mut all = default.fields;
+    for member in std::iter::once(entry).chain(own).flat_map(Node::entries) {
+        let (key, value) = (&*member.key, &member.value);
+        let is_locked_by_default = key == "lock_passwd" && default.is_locked;
+        match all.get(key) {
+            _ if matches!(key, "name" | "groups") => {}
+            Some(earlier) if !is_same(earlier, value) => {
+                let message = format!("the default account has `{key}` already, which counts");
+                remarks.warn_with_help(value.at, message, OVERRIDE_HELP);
+            }
+            Some(_) => {}
+            None if is_locked_by_default => {
+                if values::is_nothing(value) {
+                    let message = "the default account is locked, whatever its entry says";
+                    remarks.warn_with_help(value.at, message, OVERRIDE_HELP);
+                }
+            }
+            None => all.set(member.key.clone(), value.clone()),
+        }
+    }
+    let own_groups = own.and_then(|own| own.get("groups"));
+    let groups = match (entry.get("groups"), own, own_groups) {
+        (Some(groups), _, lost) => {
+            if let Some(lost) = lost {
+                remarks.warn(lost.at, "the groups of the entry `default` count");
+            }
+            Some(groups.clone())
+        }
+        (None, Some(own), Some(_)) => {
+            let mut names = account::group_names(&all, remarks);
+            names.extend(account::group_names(own, remarks));
+            let names = names.into_iter().map(|name| Node::text(name.at, name.text));
+            Some(Node::list(own.at, names.collect()))
+        }
+        _ => None,
+    };
+    if let Some(groups) = groups {
+        all.remove("groups");
+        all.set("groups", groups);
     }
     all
+}
+
+/// How to change what the default account has.
+const OVERRIDE_HELP: &str = "set it in `user`, which changes the default account";
+
+/// True if two values are the same text, or a list of only that.
+fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
+    let text = |node: &Node<'_>| {
+        let only = match node.elements() {
+            [only] => values::as_text(only),
+            _ => values::as_text(node),
+        };
+        only.map(|text| text.text)
+    };
+    text(a).is_some() && text(a) == text(b)
 }
