@@ -277,6 +277,7 @@ fn knowledge(engine: &Engine<'_>) -> Knowledge {
     Knowledge {
         platform: Some(engine.platform.id().into()),
         distribution: distribution(engine),
+        codename: language::codename(&os_release()),
         disks: disks::sizes(),
         kernel_arguments: kernel_arguments(&engine.environment.command_line),
         ..Knowledge::default()
@@ -294,8 +295,13 @@ fn distribution(engine: &Engine<'_>) -> Distribution {
     if engine.is_flatcar {
         return Distribution::Flatcar;
     }
+    Distribution::of_os_release(&os_release())
+}
+
+/// How the initramfs identifies itself; empty if it does not.
+fn os_release() -> String {
     let text = input::read(Path::new(OS_RELEASE), MAX_OS_RELEASE_BYTES).unwrap_or_default();
-    Distribution::of_os_release(&String::from_utf8_lossy(&text))
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Records every referenced config by the path of its URL; the rest of a URL may hold secrets.

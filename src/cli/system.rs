@@ -2,7 +2,7 @@
 
 use crate::host::TargetRoot;
 use crate::language::{
-    Distribution, K3s, Knowledge, Layer, NetworkManager, SystemConfig, TimeClient,
+    self, Distribution, K3s, Knowledge, Layer, NetworkManager, SystemConfig, TimeClient,
 };
 use nix::dir::{Dir, Type};
 use nix::fcntl::OFlag;
@@ -62,6 +62,7 @@ pub(crate) fn inspect(root: &Path) -> Knowledge {
     let wireless = first_present(&root, NETWORK_MANAGERS).unwrap_or(NetworkManager::Other);
     Knowledge {
         distribution: Distribution::of_os_release(&os_release),
+        codename: language::codename(&os_release),
         accounts: Some(accounts).filter(|accounts| !accounts.is_empty()),
         wireless: Some(wireless),
         time_client: first_present(&root, TIME_CLIENTS),
@@ -159,7 +160,10 @@ mod tests {
         let tree = tempfile::tempdir().expect("a directory");
         assert_eq!(inspect(tree.path()), Knowledge::default());
         for (path, text) in [
-            ("etc/os-release", "ID=debian\n"),
+            (
+                "etc/os-release",
+                "ID=debian\nVERSION_CODENAME=\"bookworm\"\n",
+            ),
             (
                 "etc/passwd",
                 "root:x:0:0::/root:/bin/sh\nme:x:7:7::/:/bin/sh\n",
@@ -193,6 +197,7 @@ mod tests {
             ],
             zones: Some(vec!["America/Argentina/Salta".into(), "UTC".into()]),
             distribution: Distribution::Debian,
+            codename: Some("bookworm".into()),
             accounts: Some(vec!["root".into(), "me".into()]),
             wireless: Some(NetworkManager::NetworkManager),
             time_client: Some(TimeClient::Chrony),

@@ -10,6 +10,8 @@ pub struct Knowledge {
     pub platform: Option<String>,
     /// As [`Target::distribution`].
     pub distribution: Distribution,
+    /// As [`Target::codename`].
+    pub codename: Option<String>,
     /// As [`Target::default_user`].
     pub default_user: Option<String>,
     /// As [`Target::accounts`].
@@ -57,6 +59,7 @@ impl Knowledge {
             platform: self.platform.as_deref(),
             target: Target {
                 distribution: self.distribution,
+                codename: self.codename.as_deref(),
                 default_user: self.default_user.as_deref(),
                 accounts: self.accounts.as_deref(),
                 wireless: self.wireless,

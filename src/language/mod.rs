@@ -52,6 +52,8 @@ pub use surroundings::{
     InstanceData, LocalDirectory, LocalError, LocalKind, LocalNode, SectorBytes, Surroundings,
     refuses_scripts,
 };
-pub use target::{Distribution, K3s, Layer, NetworkManager, SystemConfig, Target, TimeClient};
+pub use target::{
+    Distribution, K3s, Layer, NetworkManager, SystemConfig, Target, TimeClient, codename,
+};
 pub use translation::{Translation, parse, parse_as, translate};
 pub use unpack::unpacked;

@@ -5,6 +5,8 @@
 pub struct Target<'s> {
     /// The distribution whose conventions apply.
     pub distribution: Distribution,
+    /// The code name of its release, e.g. `bookworm`.
+    pub codename: Option<&'s str>,
     /// The account for keys and passwords without a name, if it is not that of the distribution.
     pub default_user: Option<&'s str>,
     /// The accounts of the system, if they could be read.
@@ -181,11 +183,7 @@ impl Distribution {
 
     /// [`Distribution::of`] the text of an os-release file.
     pub fn of_os_release(text: &str) -> Self {
-        let value = |requested: &str| {
-            let mut lines = text.lines().filter_map(|line| line.split_once('='));
-            let value = lines.find(|(key, _)| key.trim() == requested);
-            value.map_or("", |(_, value)| value.trim().trim_matches(['"', '\'']))
-        };
+        let value = |key| os_release_value(text, key);
         Self::of(value("ID"), value("VARIANT_ID"), value("ID_LIKE"))
     }
 
@@ -265,6 +263,19 @@ impl Distribution {
             },
         }
     }
+}
+
+/// The code name of the release in the text of an os-release file.
+pub fn codename(os_release: &str) -> Option<String> {
+    let name = os_release_value(os_release, "VERSION_CODENAME");
+    (!name.is_empty()).then(|| name.to_owned())
+}
+
+/// The value of a key of an os-release file; empty if there is none.
+fn os_release_value<'t>(text: &'t str, requested: &str) -> &'t str {
+    let mut lines = text.lines().filter_map(|line| line.split_once('='));
+    let value = lines.find(|(key, _)| key.trim() == requested);
+    value.map_or("", |(_, value)| value.trim().trim_matches(['"', '\'']))
 }
 
 impl Target<'_> {

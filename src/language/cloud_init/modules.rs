@@ -181,7 +181,7 @@ pub static MODULES: &[Module] = &[
     differently("random_seed", &["random_seed"], "only into a regular file"),
     differently(
         "rsyslog",
-        &["rsyslog"],
+        &["rsyslog", "rsyslog_dir", "rsyslog_filename"],
         "files in /etc/rsyslog.d; nothing is restarted before boot",
     ),
     differently(
@@ -197,7 +197,7 @@ pub static MODULES: &[Module] = &[
     differently(
         "apt",
         &["apt"],
-        "`sources` only, with keys in the config; proxies, mirrors and keys to be fetched are refused",
+        "`sources` only, with keys in the config and `$RELEASE` of the target; proxies, mirrors and keys to be fetched are refused",
     ),
     differently(
         "power_state",

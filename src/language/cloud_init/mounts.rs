@@ -21,8 +21,6 @@ pub(super) fn convert<'t>(
     remarks: &mut Remarks,
 ) {
     let defaults = default_fields(root, remarks);
-    let mut lines = String::new();
-    let mut at = None;
     let entries = root.get("mounts").filter(|value| !value.is_null());
     if let Some(value) = entries.filter(|value| !matches!(value.value, NodeContent::List(_))) {
         remarks.error(
@@ -30,6 +28,7 @@ pub(super) fn convert<'t>(
             format!("mounts must be a list, not {}", value.kind()),
         );
     }
+    let mut mounts: Vec<(u32, [String; 6])> = Vec::new();
     for entry in entries.map(Node::elements).unwrap_or_default() {
         let NodeContent::List(fields) = &entry.value else {
             let message = format!(
@@ -39,13 +38,28 @@ pub(super) fn convert<'t>(
             remarks.warn(entry.at, message);
             continue;
         };
-        if let Some(fields) = line(entry.at, fields, (&defaults, aliases), remarks) {
-            if fields[1].starts_with('/') && fields[1] != "/" {
-                assembly.add_directory(entry.at, &unescaped(&fields[1]), None, None);
+        if let [device, point, ..] = fields.as_slice()
+            && point.is_null()
+        {
+            let count = mounts.len();
+            remove_mounts(device, aliases, &mut mounts);
+            if mounts.len() == count {
+                let message = "a mount without a mount point removes nothing here";
+                remarks.warn(point.at, message);
             }
-            lines.push_str(&format!("{}\n", fields.join("\t")));
-            at = at.or(Some(entry.at));
+            continue;
         }
+        let fields = line(entry.at, fields, (&defaults, aliases), remarks);
+        mounts.extend(fields.map(|fields| (entry.at, fields)));
+    }
+    let mut lines = String::new();
+    let mut at = None;
+    for (place, fields) in mounts {
+        if fields[1].starts_with('/') && fields[1] != "/" {
+            assembly.add_directory(place, &unescaped(&fields[1]), None, None);
+        }
+        lines.push_str(&format!("{}\n", fields.join("\t")));
+        at = at.or(Some(place));
     }
     if let Some((place, file)) = add_swap(root, assembly, remarks) {
         lines.push_str(&format!("{file}\tnone\tswap\tsw,{MARK}\t0\t0\n"));
@@ -54,6 +68,17 @@ pub(super) fn convert<'t>(
     if let Some(at) = at {
         assembly.add_file(AssembledFile::appended(at, "/etc/fstab", 0o644, lines));
     }
+}
+
+/// Removes the earlier mounts of `device`, as an entry whose mount point is null requests.
+fn remove_mounts(
+    device: &Node<'_>,
+    aliases: &[(String, Text)],
+    mounts: &mut Vec<(u32, [String; 6])>,
+) {
+    let name = values::as_text(device);
+    let path = name.and_then(|name| device_of(&name, aliases, &mut Remarks::default()));
+    mounts.retain(|(_, fields)| path.as_ref() != Some(&fields[0]));
 }
 
 fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
@@ -93,13 +118,6 @@ fn line(
     for (index, field) in fields.iter().enumerate() {
         match values::as_text(field) {
             Some(text) => line[index] = escaped(&text, remarks),
-            None if field.is_null() && index == 1 => {
-                remarks.warn(
-                    field.at,
-                    "a mount without a mount point removes nothing here",
-                );
-                return None;
-            }
             None if field.is_null() => {}
             None => {
                 remarks.error(

@@ -6,11 +6,17 @@ use super::services::{is_file_name, with_newline};
 use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly, clean_path};
 use crate::language::findings::Remarks;
-use crate::language::node::{Node, NodeContent};
+use crate::language::node::{MappingEntry, Node, NodeContent};
 use std::fmt::Write as _;
 
 /// Placeholder in an apt source for the path of its key.
 const KEY_FILE: &str = "$KEY_FILE";
+
+/// Placeholders for the code name of the release.
+const RELEASE: [&str; 2] = ["$RELEASE", "${RELEASE}"];
+
+/// Options that repositories of zypper have unless the config says otherwise.
+const ZYPPER_DEFAULTS: [&str; 2] = ["enabled", "autorefresh"];
 
 /// Adds the files of all repositories.
 pub(super) fn convert<'t>(
@@ -37,12 +43,8 @@ fn add_yum<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut Remar
         );
     }
     for entry in repos.entries() {
-        let id: String = entry
-            .key
-            .chars()
-            .map(|c| if c == ' ' || c == '/' { '_' } else { c })
-            .collect();
-        add_repository(&directory, &id, &entry.value, assembly, remarks);
+        let id = entry.key.replace(' ', "-").replace('/', "_");
+        add_repository((&directory, &id), &entry.value, &[], assembly, remarks);
     }
 }
 
@@ -65,17 +67,22 @@ fn add_zypper<'t>(
     }
     for repo in values::mappings(&zypper, "repos", remarks) {
         match values::filled(repo, "id", remarks) {
-            Some(id) => add_repository("/etc/zypp/repos.d", &id.text, repo, assembly, remarks),
+            Some(id) => {
+                let id = id.text.replace(' ', "_");
+                let place = ("/etc/zypp/repos.d", id.as_str());
+                add_repository(place, repo, &ZYPPER_DEFAULTS, assembly, remarks);
+            }
             None => remarks.error(repo.at, "a repository needs an `id`"),
         }
     }
 }
 
-/// Adds the file of one repository, in the format that yum and zypper share.
+/// Adds the file of one repository, in the format that yum and zypper share. The keys in `defaults` are set to 1 unless
+/// the config has them.
 fn add_repository<'t>(
-    directory: &str,
-    id: &str,
+    (directory, id): (&str, &str),
     options: &Node<'t>,
+    defaults: &[&str],
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -95,32 +102,16 @@ fn add_repository<'t>(
         return;
     }
     let mut text = format!("[{id}]\n");
+    let mut missing = defaults.to_vec();
     for entry in options.entries().iter().filter(|entry| entry.key != "id") {
-        let value = match &entry.value.value {
-            NodeContent::Scalar(scalar) => match values::kind(scalar) {
-                ScalarKind::Null => continue,
-                ScalarKind::Flag(flag) => u8::from(flag).to_string(),
-                _ => scalar.text.clone().into_owned(),
-            },
-            NodeContent::List(_) => {
-                let texts = values::texts_of(&entry.value, &entry.key, remarks);
-                let texts: Vec<String> = texts.into_iter().map(|text| text.text).collect();
-                texts.join("\n    ")
-            }
-            NodeContent::Mapping(_) => {
-                remarks.error(
-                    entry.value.at,
-                    "an option of a repository cannot be a mapping",
-                );
-                continue;
-            }
-        };
-        let is_one_line =
-            !matches!(entry.value.value, NodeContent::Scalar(_)) || !value.contains('\n');
-        if !is_one_line || entry.key.contains(['\n', '=']) {
-            remarks.error(entry.value.at, "an option of a repository must be one line");
+        let key = entry.key.trim().to_lowercase().replace('-', "_");
+        missing.retain(|default| *default != key);
+        if let Some(value) = option_value(entry, remarks) {
+            _ = writeln!(text, "{key} = {value}");
         }
-        _ = writeln!(text, "{} = {value}", entry.key);
+    }
+    for key in missing {
+        _ = writeln!(text, "{key} = 1");
     }
     assembly.add_file(AssembledFile::new(
         options.at,
@@ -128,6 +119,32 @@ fn add_repository<'t>(
         0o644,
         text,
     ));
+}
+
+/// The value of an option of a repository; `None` if there is none.
+fn option_value(entry: &MappingEntry<'_>, remarks: &mut Remarks) -> Option<String> {
+    let value = match &entry.value.value {
+        NodeContent::Scalar(scalar) => match values::kind(scalar) {
+            ScalarKind::Null => return None,
+            ScalarKind::Flag(flag) => u8::from(flag).to_string(),
+            _ => scalar.text.clone().into_owned(),
+        },
+        NodeContent::List(_) => {
+            let texts = values::texts_of(&entry.value, &entry.key, remarks);
+            let texts: Vec<String> = texts.into_iter().map(|text| text.text).collect();
+            texts.join("\n    ")
+        }
+        NodeContent::Mapping(_) => {
+            let message = "an option of a repository cannot be a mapping";
+            remarks.error(entry.value.at, message);
+            return None;
+        }
+    };
+    let is_one_line = !matches!(entry.value.value, NodeContent::Scalar(_)) || !value.contains('\n');
+    if !is_one_line || entry.key.contains(['\n', '=']) {
+        remarks.error(entry.value.at, "an option of a repository must be one line");
+    }
+    Some(value)
 }
 
 fn add_apt<'t>(
@@ -211,6 +228,11 @@ fn add_apt_source<'t>(
     };
     if let Some(key) = key {
         line.text = line.text.replace(KEY_FILE, &key);
+    }
+    if let Some(codename) = context.target.codename {
+        for variable in RELEASE {
+            line.text = line.text.replace(variable, codename);
+        }
     }
     if line.text.starts_with("ppa:") || line.text.contains('$') {
         let message =

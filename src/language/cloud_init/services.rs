@@ -126,9 +126,8 @@ fn add_rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut R
     let Some(value) = root.get("rsyslog").filter(|value| !value.is_null()) else {
         return;
     };
-    // The old form is just the list.
     let settings = match &value.value {
-        NodeContent::List(_) => Node::mapping(value.at).with("configs", value.clone()),
+        NodeContent::List(_) => listed_rsyslog(root, value),
         _ => match values::mapping(root, "rsyslog", RSYSLOG_KEYS, remarks) {
             Some(settings) => settings,
             None => return,
@@ -150,6 +149,20 @@ fn add_rsyslog<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &mut R
     for (file, text) in rsyslog_files(&settings, remarks) {
         assembly.add_file(AssembledFile::new(file.at, file.text, 0o644, text));
     }
+}
+
+/// The settings of the old form, which is just the list: the rest are keys beside it.
+fn listed_rsyslog<'t>(root: &Node<'t>, list: &Node<'t>) -> Node<'t> {
+    let mut settings = Node::mapping(list.at).with("configs", list.clone());
+    for (key, old) in [
+        ("config_dir", "rsyslog_dir"),
+        ("config_filename", "rsyslog_filename"),
+    ] {
+        if let Some(value) = root.get(old) {
+            settings.set(key, value.clone());
+        }
+    }
+    settings
 }
 
 /// Paths and contents. Contents of the same file are joined in the order of the text.

@@ -109,6 +109,24 @@ fn chrony_includes_a_file_that_it_does_not_read_by_default() {
 }
 
 #[test]
+fn sources_of_apt_are_those_of_the_release() {
+    let text = "#cloud-config\nusers: []\napt: {sources: {a: {source: 'deb http://a/ $RELEASE ${RELEASE}-x'}}}\n";
+    let unknown = translated(text, &Surroundings::default());
+    assert!(unknown.ends_with("refused\n"), "{unknown}");
+    let out = translated(
+        text,
+        &target(Target {
+            codename: Some("bookworm"),
+            ..Target::default()
+        }),
+    );
+    assert!(
+        out.contains("  |deb http://a/ bookworm bookworm-x\n"),
+        "{out}"
+    );
+}
+
+#[test]
 fn derivatives_of_red_hat_have_their_own_default_accounts() {
     let text = "#cloud-config\nfqdn: h.example.com\nca_certs: {trusted: [x]}\n";
     for (distribution, name) in [
