@@ -407,7 +407,7 @@ fn the_size_of_all_configs_is_limited() {
 fn the_size_of_all_authorities_is_limited() {
     let mut large = TRUSTED.bundle.clone();
     large.resize(17 << 20, b'#');
-    let url = data_url(&packed(&large));
+    let url = data_url(&gzipped(&large));
     let entry = |n| {
         let url = url.replacen(";base64", &format!(";n={n};base64"), 1);
         format!("{{\"source\": \"{url}\", \"compression\": \"gzip\"}}")
