@@ -65,7 +65,11 @@ fill_root() {
     rm -rf "$root/source" "$root/dist" "$root/build/tree"
     git clone --quiet --no-hardlinks . "$root/source"
     mkdir -p "$root/cargo"
-    cargo vendor --quiet --locked --versioned-dirs --manifest-path "$root/source/Cargo.toml" "$root/cargo/vendor" > /dev/null
+    # Files that are extracted once more would be compiled once more.
+    if ! cmp --quiet "$root/source/Cargo.lock" "$root/cargo/Cargo.lock"; then
+        cargo vendor --quiet --locked --versioned-dirs --manifest-path "$root/source/Cargo.toml" "$root/cargo/vendor" > /dev/null
+        cp "$root/source/Cargo.lock" "$root/cargo"
+    fi
     cat > "$root/cargo/config.toml" << 'CONFIG'
 [source.crates-io]
 replace-with = "vendored-sources"
