@@ -114,7 +114,6 @@ pub fn read_stored(source: &str, text: &[u8]) -> Result<Document, StoredError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::language::{self, Surroundings};
 
     const PARENT: &str = r#"{"ignition": {"version": "3.4.0"},
         "storage": {"files": [{"path": "/a"}]}}"#;
@@ -157,29 +156,6 @@ mod tests {
             origin.map(|o| o.to_string()).as_deref(),
             Some("c.ign:3:14 ($.storage.files.0)")
         );
-    }
-
-    #[test]
-    fn words_survive_being_stored() {
-        let butane = "variant: fcos\nversion: 1.1.0\nstorage: {disks: [{device: /dev/a}]}\n";
-        let surroundings = Surroundings::default();
-        let child = language::parse("c.bu", butane.as_bytes(), &surroundings).outcome;
-        let merged = Document::merge(&parsed("p.ign", PARENT), &child.expect("valid"));
-        let text = merged.to_json().expect("text");
-        let origins = serde_json::to_vec(&merged.origins()).expect("text");
-        let origins = serde_json::from_slice(&origins).expect("the same");
-        let stored = read_stored("/run/ignition.json", &text).expect("a document");
-        let stored = stored.with_origins(origins);
-        for (path, want) in [
-            ("$.storage.disks.0", "set wipe_table"),
-            ("$.storage.files.0", "set wipeTable"),
-        ] {
-            for document in [&merged, &stored] {
-                let origin = document.origin(&JsonPath::new(path));
-                let hint = document.in_its_words(origin.as_ref(), "set wipeTable".into());
-                assert_eq!(hint, want, "{path}");
-            }
-        }
     }
 
     #[test]

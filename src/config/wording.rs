@@ -102,7 +102,7 @@ impl Wording {
             let (before, from) = rest.split_at(start);
             let end = from.find(|c| !is_in_word(c)).unwrap_or(from.len());
             let (word, after) = from.split_at(end);
-            // The end of a sentence is no part of its last word.
+            // The end of a sentence does not belong to its last word.
             let stem = word.trim_end_matches(['.', ':']);
             out.push_str(before);
             match self.word(stem) {
@@ -168,7 +168,7 @@ mod tests {
             ),
             ("\"passwordHash\": \"\"", "\"password_hash\": \"\""),
             ("set sizeMiB: at most 5", "set size_mib: at most 5"),
-            // Names of the user, and words that are no keys.
+            // Names of the user, and words that are not keys.
             ("/etc/wipeTable is", "/etc/wipeTable is"),
             (
                 "unit wipeTable@sizeMiB.service",

@@ -57,3 +57,38 @@ pub use target::{
 };
 pub use translation::{Translation, parse, parse_as, translate};
 pub use unpack::unpacked;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Document, JsonPath, read_stored};
+
+    const PARENT: &str = r#"{"ignition": {"version": "3.4.0"},
+        "storage": {"files": [{"path": "/a"}]}}"#;
+
+    #[test]
+    fn words_survive_being_stored() {
+        let butane = "variant: fcos\nversion: 1.1.0\nstorage: {disks: [{device: /dev/a}]}\n";
+        let surroundings = Surroundings::default();
+        let child = parse("c.bu", butane.as_bytes(), &surroundings).outcome;
+        let parent = config::parse("p.ign", PARENT.as_bytes())
+            .outcome
+            .expect("valid");
+        let merged = Document::merge(&parent, &child.expect("valid"));
+        let text = merged.to_json().expect("text");
+        let origins = serde_json::to_vec(&merged.origins()).expect("text");
+        let origins = serde_json::from_slice(&origins).expect("the same");
+        let stored = read_stored("/run/ignition.json", &text).expect("a document");
+        let stored = stored.with_origins(origins);
+        for (path, want) in [
+            ("$.storage.disks.0", "set wipe_table"),
+            ("$.storage.files.0", "set wipeTable"),
+        ] {
+            for document in [&merged, &stored] {
+                let origin = document.origin(&JsonPath::new(path));
+                let hint = document.in_its_words(origin.as_ref(), "set wipeTable".into());
+                assert_eq!(hint, want, "{path}");
+            }
+        }
+    }
+}

@@ -278,7 +278,7 @@ fn listed<'t>(value: &Node<'t>, remarks: &mut Remarks) -> Vec<Node<'t>> {
 fn entry<'t>(element: &Node<'t>, remarks: &mut Remarks) -> Node<'t> {
     let mut fields = values::canonical(element.clone(), KEYS, remarks);
     if fields.get("name").is_none() && fields.get("snapuser").is_none() {
-        let message = "an account without a name is taken for the default account";
+        let message = "an account without a name is treated as the default account";
         remarks.warn_with_help(element.at, message, "add `name`");
         fields.set("name", Node::text(element.at, DEFAULT));
     }
@@ -340,7 +340,8 @@ fn with_entries<'t>(
         match all.get(key) {
             _ if matches!(key, "name" | "groups") => {}
             Some(earlier) if !is_same(earlier, value) => {
-                let message = format!("the default account has `{key}` already, which counts");
+                let message =
+                    format!("the default account already has `{key}`, which takes precedence");
                 remarks.warn_with_help(value.at, message, OVERRIDE_HELP);
             }
             Some(_) => {}
@@ -357,7 +358,7 @@ fn with_entries<'t>(
     let groups = match (entry.get("groups"), own, own_groups) {
         (Some(groups), _, lost) => {
             if let Some(lost) = lost {
-                remarks.warn(lost.at, "the groups of the entry `default` count");
+                remarks.warn(lost.at, "the groups of the entry `default` are used");
             }
             Some(groups.clone())
         }

@@ -459,7 +459,7 @@ fn a_label_without_a_value_is_empty() {
 
 #[test]
 fn the_last_value_of_a_machine_config_keeps_its_blanks() {
-    for (value, end) in [("\"a\\n\\n\"", "a\n"), ("'a '", "'a '"), ("a", "a")] {
+    for (value, end) in [("\"a\\n\\n\"", "a\n"), ("'a '", "\"a \""), ("a", "a")] {
         let text = format!(
             "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
              machineconfiguration.openshift.io/role: b\nopenshift:\n  kernel_arguments: [{value}]\n"
