@@ -187,9 +187,6 @@ impl Sections<'_> {
     ) -> Option<(u32, &'n str, ClcVersion)> {
         let node = section.get("version").filter(|node| !node.is_null())?;
         let text = node.as_scalar().map(|scalar| &*scalar.text);
-        if text == Some("") {
-            return None;
-        }
         let version = text.and_then(|text| Some((node.at, text, ClcVersion::parse(text)?)));
         if version.is_none() {
             let message = format!("the version of {} is not three numbers", service.section);

@@ -132,15 +132,13 @@ fn a_shell_reads_the_settings_of_updates() {
     );
 }
 
-/// An empty version is one that is left out.
 #[test]
-fn an_empty_version_selects_the_latest_options() {
-    let found = shown(
-        "etcd: {version: \"\", socket_reuse_port: true}\n",
-        &Surroundings::default(),
+fn an_empty_version_is_an_error() {
+    let found = shown("etcd: {version: \"\"}\n", &Surroundings::default());
+    assert!(
+        found.contains("the version of etcd is not three numbers"),
+        "{found}"
     );
-    assert!(found.contains("--socket-reuse-port=true"), "{found}");
-    assert!(!found.contains("ETCD_IMAGE_TAG"), "{found}");
 }
 
 /// A hash is two values there, and a finding is at the wrong one.
