@@ -224,7 +224,7 @@ fn add_parents<'t>(
         }
         if !context.is_printed {
             assembly.add_new_parent(directory, user.as_ref(), group.as_ref());
-        } else if !is_in_system && !(top == "home" && depth <= 2) {
+        } else if !(is_in_system || top == "home" && depth <= 2) {
             let owner = (user.clone(), group.clone());
             assembly.owned_directory(file.at, directory, None, owner);
         }
