@@ -117,10 +117,10 @@ mod device {
     use anyhow::bail;
 
     /// Does not exist: on other processors the device is memory-mapped, and programs cannot access it.
-    pub enum FwCfgDevice {}
+    pub(super) enum FwCfgDevice {}
 
     impl FwCfgDevice {
-        pub fn open() -> anyhow::Result<Self> {
+        pub(super) fn open() -> anyhow::Result<Self> {
             bail!("only x86-64 has I/O ports")
         }
     }
