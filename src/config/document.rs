@@ -35,7 +35,7 @@ pub(crate) struct SourceText {
 }
 
 impl SourceText {
-    /// The words of the text that `origin` is in, if that is this one or was stored in it.
+    /// The wording of the text that contains `origin`, if it is this text or one stored in it.
     fn wording_of(&self, origin: &Origin) -> Option<Wording> {
         match &self.origins {
             Some(origins) => origins.wording_of(&origin.source),
@@ -125,7 +125,7 @@ impl Document {
     }
 
     /// `text`, which is about what `origin` requested, with the keys of the language that it is written in.
-    pub(crate) fn in_its_words(&self, origin: Option<&Origin>, text: String) -> String {
+    pub(crate) fn in_words_of_config(&self, origin: Option<&Origin>, text: String) -> String {
         let wording = origin.and_then(|origin| {
             let mut sources = self.sources.iter();
             sources.find_map(|source| source.wording_of(origin))
@@ -200,9 +200,9 @@ impl Document {
             return;
         };
         let message = std::mem::take(&mut finding.message);
-        finding.message = self.in_its_words(Some(&origin), message);
+        finding.message = self.in_words_of_config(Some(&origin), message);
         let help = finding.help.take();
-        finding.help = help.map(|help| self.in_its_words(Some(&origin), help));
+        finding.help = help.map(|help| self.in_words_of_config(Some(&origin), help));
         if let [_] = &self.sources[..] {
             finding.position = Some(Position {
                 line: origin.line,

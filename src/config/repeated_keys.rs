@@ -1,7 +1,7 @@
 //! Keys that a JSON object has more than once.
 //!
-//! The language accepts them: of a value the last one counts, objects are joined, and keys that differ only in letter
-//! case are the same. They are hardly ever meant, and what becomes of them depends on the reader, so
+//! The language accepts them: of values the last one is used, objects are merged, and keys that differ only in letter
+//! case are the same. They are rarely intended, and how they are read depends on the program, so
 //! `kindling validate` warns about them.
 
 use super::finding::{Finding, Findings, Severity};

@@ -1,13 +1,13 @@
-//! The keys that messages name, in the language of the person who reads them.
+//! The keys that messages name, in the language of the config.
 //!
-//! Rules and plans know nothing but Ignition, and their messages name its keys. Where a config is written in another
-//! language, these words are exchanged for those of that language.
+//! Rules and plans know only Ignition, and their messages name its keys. Where a config is written in another language,
+//! these are replaced by the keys of that language.
 
 use super::spec_table::{ObjectType, ROOT};
 use super::suggest::snake_case;
 use serde::{Deserialize, Serialize};
 
-/// Whose words they are.
+/// The language whose keys messages name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Wording {
@@ -20,7 +20,7 @@ pub(crate) enum Wording {
     K3os,
 }
 
-/// Keys of Ignition, or paths of them, and what a language has for each.
+/// Keys of Ignition, or paths of them, each with its equivalent in another language.
 type Words = &'static [(&'static str, &'static str)];
 
 const BUTANE: Words = &[("contents.source", "contents.inline")];
@@ -81,17 +81,17 @@ impl Wording {
         }
     }
 
-    /// True if keys without words of their own are those of Ignition in lower case with underscores.
+    /// True if keys that are not listed are those of Ignition in snake case.
     fn is_snake_case(self) -> bool {
         matches!(self, Wording::Butane | Wording::ContainerLinux)
     }
 
-    /// True if numbers can be octal, so that modes are written as people know them.
+    /// True if the language has octal numbers, so that messages show modes in octal.
     pub(crate) fn has_octal_numbers(self) -> bool {
         self != Wording::Ignition
     }
 
-    /// `text` with the words of this language.
+    /// `text` with the keys of this language.
     pub(crate) fn apply(self, text: String) -> String {
         if self == Wording::Ignition {
             return text;
@@ -116,7 +116,7 @@ impl Wording {
         out
     }
 
-    /// What this language has for `word`, unless that is the same.
+    /// The equivalent of `word` in this language, unless it is the same.
     fn word(self, word: &str) -> Option<String> {
         if let Some((_, own)) = self.words().iter().find(|(key, _)| *key == word) {
             return Some((*own).to_owned());
@@ -131,8 +131,8 @@ impl Wording {
     }
 }
 
-/// True for characters of keys and paths of them. Those of file names and URLs count too, so that no part of one is
-/// taken for a key.
+/// True for characters of keys and of paths of keys. Those of file names and URLs are included, so that no part of one
+/// is mistaken for a key.
 fn is_in_word(c: char) -> bool {
     c.is_alphanumeric() || matches!(c, '_' | '.' | '-' | '/' | ':' | '=' | '@' | '%' | '\\')
 }

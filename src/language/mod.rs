@@ -86,7 +86,7 @@ mod tests {
         ] {
             for document in [&merged, &stored] {
                 let origin = document.origin(&JsonPath::new(path));
-                let hint = document.in_its_words(origin.as_ref(), "set wipeTable".into());
+                let hint = document.in_words_of_config(origin.as_ref(), "set wipeTable".into());
                 assert_eq!(hint, want, "{path}");
             }
         }

@@ -96,7 +96,9 @@ impl<'a> Draft<'a> {
     pub fn refuse(&mut self, mut refusal: Failure) {
         let origin = refusal.origin.as_ref();
         for text in [&mut refusal.cause, &mut refusal.remedy] {
-            *text = self.document.in_its_words(origin, std::mem::take(text));
+            *text = self
+                .document
+                .in_words_of_config(origin, std::mem::take(text));
         }
         let is_missing = refusal.code == Some(ErrorCode::DEVICE_MISSING);
         if !(is_missing && devices::is_on_refused_disk(self, &refusal.object)) {
@@ -118,7 +120,9 @@ impl<'a> Draft<'a> {
     pub fn warn(&mut self, mut warning: Warning) {
         let origin = warning.origin.as_ref();
         for text in [&mut warning.cause, &mut warning.hint] {
-            *text = self.document.in_its_words(origin, std::mem::take(text));
+            *text = self
+                .document
+                .in_words_of_config(origin, std::mem::take(text));
         }
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
