@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -416,6 +416,9 @@ fn sighup_ends_a_run_in_order_unless_it_is_ignored() {
             let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
             kill(pid, Signal::SIGHUP).expect("sent");
             if code == 0 {
+                // An answer that arrives before the request is sent would be an error of the server.
+                let request = BufReader::new(&stream).lines().map_while(Result::ok);
+                assert!(request.take_while(|line| !line.is_empty()).count() > 0);
                 let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
                 stream.write_all(answer).expect("sent");
             }
