@@ -6,7 +6,7 @@ use super::document::Document;
 use super::finding::{Finding, Findings, Position, Severity};
 use super::origin::JsonPath;
 use super::rules::each_below;
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 /// A warning about each of these requests.
 pub fn collisions(document: &Document) -> Findings {
@@ -21,6 +21,12 @@ pub fn collisions(document: &Document) -> Findings {
 
 /// An account that will exist: name, id and index in its list.
 type Account<'a> = (&'a str, Option<i64>, usize);
+
+/// True if a path above `path` is in `known`.
+fn is_below_any(path: &str, known: &HashSet<&str>) -> bool {
+    let mut ends = path.rmatch_indices('/');
+    ends.any(|(end, _)| path.get(..end).is_some_and(|above| known.contains(above)))
+}
 
 struct Collisions<'d> {
     document: &'d Document,
@@ -77,7 +83,12 @@ impl Collisions<'_> {
             ("files", files.clone()),
             ("links", links.collect()),
         ];
+        let known: HashSet<&str> = files.iter().copied().collect();
         for (list, paths) in lists {
+            // Sorting is worth it only if something is below a file at all.
+            if !paths.iter().any(|path| is_below_any(path, &known)) {
+                continue;
+            }
             let mut below: Vec<(usize, usize)> = Vec::new();
             each_below(&files, &paths, |node, above| {
                 below.extend(above.first().map(|file| (node, *file)));
