@@ -292,10 +292,14 @@ impl<'t, 'l> Offsets<'t, 'l> {
     /// True if a block scalar ends with the text, in a line without a line end. The parser adds one to it, unlike those
     /// that the languages were made for.
     fn is_unterminated(&self, span: Span) -> bool {
-        let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+        // The last line may be long, so it is searched only for the scalar that reaches it.
+        let last_line_length = || {
+            let last_line = self.text.rsplit('\n').next().unwrap_or_default();
+            last_line.chars().count()
+        };
         !self.text.ends_with('\r')
             && self.of(&span.end) as usize == self.text.len()
-            && last_line.chars().count() >= span.start.col().max(1)
+            && last_line_length() >= span.start.col().max(1)
     }
 
     fn syntax(&self, mark: &Marker, info: &str) -> YamlError {
