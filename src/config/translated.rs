@@ -1,7 +1,7 @@
 //! Validates a config that was translated from another language, by the rules of the version it was translated to.
 
 use super::document::{Document, Paths, SourceText};
-use super::finding::{Finding, Findings, Severity};
+use super::finding::{Finding, Findings, Position, Severity};
 use super::lines::Lines;
 use super::model::{Config, NewParent};
 use super::origin::JsonPath;
@@ -13,6 +13,7 @@ use super::tree::Tree;
 use super::upward;
 use super::version::Version;
 use super::written::WrittenPaths;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A config as a tree that follows the spec table, each value with its place in the text it was made from.
@@ -82,8 +83,9 @@ pub(crate) fn validate(translated: TranslatedConfig<'_>) -> ValidationResult {
         duplicate.finding
     });
     let found: Vec<Finding> = broken_rules.into_iter().chain(duplicates).collect();
+    let known: Vec<KnownWarnings> = texts.iter().map(known_warnings).collect();
     for finding in found {
-        add_finding(finding, &places, &mut texts);
+        add_finding(finding, &places, &mut texts, &known);
     }
     let findings = take_findings(&mut texts);
     if findings.iter().any(Findings::is_fatal) {
@@ -122,29 +124,39 @@ fn written_at(path: &JsonPath, places: &PlaceTree) -> Option<(usize, u32, bool)>
     Some((source, value.at().offset, value.is_leaf()))
 }
 
-/// Adds a finding about the config to those of the text that the value is from.
-fn add_finding(mut finding: Finding, places: &PlaceTree, texts: &mut [TranslatedText]) {
+/// Where a language has warned of its values.
+type KnownWarnings = HashSet<(Option<Position>, Option<JsonPath>)>;
+
+fn known_warnings(text: &TranslatedText) -> KnownWarnings {
+    let findings = text.findings.iter();
+    let warnings = findings.filter(|finding| finding.severity == Severity::Warning);
+    let places = warnings.map(|warning| (warning.position, warning.path.clone()));
+    places.collect()
+}
+
+/// Adds a finding about the config to those of the text that the value is from, unless it is a warning of a value that
+/// the language has warned of, which is clearer. `known` are the warnings of each language.
+fn add_finding(
+    mut finding: Finding,
+    places: &PlaceTree,
+    texts: &mut [TranslatedText],
+    known: &[KnownWarnings],
+) {
     let written = finding.path.as_ref().map(|path| written_at(path, places));
     let Some((source, offset, is_leaf)) = written.unwrap_or(Some((0, 0, false))) else {
         return;
     };
-    let Some(text) = texts.get_mut(source) else {
+    let (Some(text), Some(known)) = (texts.get_mut(source), known.get(source)) else {
         return;
     };
     finding.position = Some(text.lines.position(offset));
     let path = text.paths.path_to(offset, is_leaf);
     finding.path = Some(path.unwrap_or_else(JsonPath::root));
-    // What the language says about one of its values is clearer.
-    let is_said = finding.severity == Severity::Warning
-        && is_leaf
-        && text.findings.iter().any(|known| {
-            known.severity == Severity::Warning
-                && known.position == finding.position
-                && known.path == finding.path
-        });
-    if !is_said {
-        text.findings.push(finding);
+    let is_weaker = finding.severity == Severity::Warning && is_leaf;
+    if is_weaker && known.contains(&(finding.position, finding.path.clone())) {
+        return;
     }
+    text.findings.push(finding);
 }
 
 /// The message about an element that repeats an earlier one, with the place of that in its text: its index in the
