@@ -5,8 +5,7 @@
 use super::document::Document;
 use super::finding::{Finding, Findings, Position, Severity};
 use super::origin::JsonPath;
-use super::rules::each_below;
-use foldhash::{HashMap, HashSet};
+use foldhash::HashMap;
 
 /// A warning about each of these requests.
 pub fn collisions(document: &Document) -> Findings {
@@ -21,12 +20,6 @@ pub fn collisions(document: &Document) -> Findings {
 
 /// An account that will exist: name, id and index in its list.
 type Account<'a> = (&'a str, Option<i64>, usize);
-
-/// True if a path above `path` is in `known`.
-fn is_below_any(path: &str, known: &HashSet<&str>) -> bool {
-    let mut ends = path.rmatch_indices('/');
-    ends.any(|(end, _)| path.get(..end).is_some_and(|above| known.contains(above)))
-}
 
 struct Collisions<'d> {
     document: &'d Document,
@@ -83,18 +76,12 @@ impl Collisions<'_> {
             ("files", files.clone()),
             ("links", links.collect()),
         ];
-        let known: HashSet<&str> = files.iter().copied().collect();
+        let mut above = FilesAbove::new(&files);
         for (list, paths) in lists {
-            // Sorting is worth it only if something is below a file at all.
-            if !paths.iter().any(|path| is_below_any(path, &known)) {
-                continue;
-            }
-            let mut below: Vec<(usize, usize)> = Vec::new();
-            each_below(&files, &paths, |node, above| {
-                below.extend(above.first().map(|file| (node, *file)));
-            });
-            below.sort_unstable();
-            for (node, file) in below {
+            for (node, path) in paths.into_iter().enumerate() {
+                let Some(file) = above.first(path) else {
+                    continue;
+                };
                 let path = JsonPath::root().join("storage").join(list).join(node);
                 let place = JsonPath::root().join("storage.files").join(file);
                 let (file_path, place) = (files[file], self.place(place.join("path")));
@@ -128,6 +115,43 @@ impl Collisions<'_> {
             message,
             help: Some(help.into()),
         });
+    }
+}
+
+/// Finds files above paths. Every directory is looked up once, however many paths lead through it.
+struct FilesAbove<'p> {
+    /// Indices of files by their paths.
+    files: HashMap<&'p str, usize>,
+    /// The outermost file that a directory is, or is below.
+    known: HashMap<&'p str, Option<usize>>,
+}
+
+impl<'p> FilesAbove<'p> {
+    fn new(files: &[&'p str]) -> Self {
+        FilesAbove {
+            files: files.iter().copied().zip(0..).collect(),
+            known: HashMap::default(),
+        }
+    }
+
+    /// The outermost file that `path` is below.
+    fn first(&mut self, path: &'p str) -> Option<usize> {
+        let mut unknown = Vec::new();
+        let mut found = None;
+        let mut rest = path;
+        while let Some((directory, _)) = rest.rsplit_once('/') {
+            if let Some(known) = self.known.get(directory) {
+                found = *known;
+                break;
+            }
+            unknown.push(directory);
+            rest = directory;
+        }
+        for directory in unknown.into_iter().rev() {
+            found = found.or_else(|| self.files.get(directory).copied());
+            self.known.insert(directory, found);
+        }
+        found
     }
 }
 
