@@ -124,13 +124,17 @@ impl Document {
         })
     }
 
-    /// `text`, which is about what `origin` requested, with the keys of the language that it is written in.
-    pub(crate) fn in_words_of_config(&self, origin: Option<&Origin>, text: String) -> String {
+    /// Replaces the keys in `texts`, which are about what `origin` requested, by those of the language of its text.
+    pub(crate) fn reword<'t>(
+        &self,
+        origin: Option<&Origin>,
+        texts: impl IntoIterator<Item = &'t mut String>,
+    ) {
         let wording = origin.and_then(|origin| {
             let mut sources = self.sources.iter();
             sources.find_map(|source| source.wording_of(origin))
         });
-        wording.unwrap_or_default().apply(text)
+        wording.unwrap_or_default().reword(texts);
     }
 
     /// Owners of directories, for those that do not exist and are created as parents of something else.
@@ -199,10 +203,8 @@ impl Document {
         let Some(origin) = finding.path.as_ref().and_then(|p| self.origin(p)) else {
             return;
         };
-        let message = std::mem::take(&mut finding.message);
-        finding.message = self.in_words_of_config(Some(&origin), message);
-        let help = finding.help.take();
-        finding.help = help.map(|help| self.in_words_of_config(Some(&origin), help));
+        let texts = [&mut finding.message].into_iter().chain(&mut finding.help);
+        self.reword(Some(&origin), texts);
         if let [_] = &self.sources[..] {
             finding.position = Some(Position {
                 line: origin.line,

@@ -91,6 +91,13 @@ impl Wording {
         self != Wording::Ignition
     }
 
+    /// Replaces the keys in `texts` by those of this language.
+    pub(crate) fn reword<'t>(self, texts: impl IntoIterator<Item = &'t mut String>) {
+        for text in texts {
+            *text = self.apply(std::mem::take(text));
+        }
+    }
+
     /// `text` with the keys of this language.
     pub(crate) fn apply(self, text: String) -> String {
         if self == Wording::Ignition {

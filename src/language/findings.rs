@@ -161,11 +161,10 @@ impl Remarks {
         self.0.len()
     }
 
-    /// Exchanges the words in all remarks but the first `count`.
+    /// Replaces the keys in all remarks but the first `count` by those of `wording`.
     pub(crate) fn reword(&mut self, count: usize, wording: Wording) {
         for remark in self.0.iter_mut().skip(count) {
-            remark.message = wording.apply(std::mem::take(&mut remark.message));
-            remark.help = remark.help.take().map(|help| wording.apply(help));
+            wording.reword([&mut remark.message].into_iter().chain(&mut remark.help));
         }
     }
 

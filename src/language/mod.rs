@@ -86,7 +86,8 @@ mod tests {
         ] {
             for document in [&merged, &stored] {
                 let origin = document.origin(&JsonPath::new(path));
-                let hint = document.in_words_of_config(origin.as_ref(), "set wipeTable".into());
+                let mut hint = "set wipeTable".to_owned();
+                document.reword(origin.as_ref(), [&mut hint]);
                 assert_eq!(hint, want, "{path}");
             }
         }

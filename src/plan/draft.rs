@@ -94,12 +94,8 @@ impl<'a> Draft<'a> {
     /// Adds a refusal. Planning continues, so that all are reported at once. A partition that is missing only because
     /// its disk was refused is not reported: the cause would be wrong, and the refusal of the disk says what to do.
     pub fn refuse(&mut self, mut refusal: Failure) {
-        let origin = refusal.origin.as_ref();
-        for text in [&mut refusal.cause, &mut refusal.remedy] {
-            *text = self
-                .document
-                .in_words_of_config(origin, std::mem::take(text));
-        }
+        let texts = [&mut refusal.cause, &mut refusal.remedy];
+        self.document.reword(refusal.origin.as_ref(), texts);
         let is_missing = refusal.code == Some(ErrorCode::DEVICE_MISSING);
         if !(is_missing && devices::is_on_refused_disk(self, &refusal.object)) {
             self.refusals.push(refusal);
@@ -118,12 +114,8 @@ impl<'a> Draft<'a> {
     }
     /// Adds a warning unless there is an equal one: if several places have the same cause, only the first is reported.
     pub fn warn(&mut self, mut warning: Warning) {
-        let origin = warning.origin.as_ref();
-        for text in [&mut warning.cause, &mut warning.hint] {
-            *text = self
-                .document
-                .in_words_of_config(origin, std::mem::take(text));
-        }
+        let texts = [&mut warning.cause, &mut warning.hint];
+        self.document.reword(warning.origin.as_ref(), texts);
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
         }

@@ -27,12 +27,11 @@ use super::url;
 use super::version::Version;
 use super::wording::Wording;
 
-/// Checks `config` against the rules of `version`. Findings have paths but no positions, and the words of `wording`.
+/// Checks `config` against the rules of `version`. Findings have paths but no positions, and the keys of `wording`.
 pub(super) fn check(config: &Config, version: Version, wording: Wording) -> Vec<Finding> {
     let mut findings = apply_rules(config, version, Bodies::Unchecked, wording);
     for finding in &mut findings {
-        finding.message = wording.apply(std::mem::take(&mut finding.message));
-        finding.help = finding.help.take().map(|help| wording.apply(help));
+        wording.reword([&mut finding.message].into_iter().chain(&mut finding.help));
     }
     findings
 }
