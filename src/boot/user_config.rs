@@ -274,10 +274,14 @@ fn read<'s>(
 
 /// What is known without instance metadata. Nothing is known about the root file system, which may not exist yet.
 fn knowledge(engine: &Engine<'_>) -> Knowledge {
+    let os_release = os_release();
     Knowledge {
         platform: Some(engine.platform.id().into()),
-        distribution: distribution(engine),
-        codename: language::codename(&os_release()),
+        distribution: match engine.is_flatcar {
+            true => Distribution::Flatcar,
+            false => Distribution::of_os_release(&os_release),
+        },
+        codename: language::codename(&os_release),
         disks: disks::sizes(),
         kernel_arguments: kernel_arguments(&engine.environment.command_line),
         ..Knowledge::default()
@@ -290,15 +294,7 @@ fn kernel_arguments(path: &Path) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// The distribution that is booting, as identified by its initramfs.
-fn distribution(engine: &Engine<'_>) -> Distribution {
-    if engine.is_flatcar {
-        return Distribution::Flatcar;
-    }
-    Distribution::of_os_release(&os_release())
-}
-
-/// How the initramfs identifies itself; empty if it does not.
+/// How the initramfs identifies the distribution that is booting; empty if it does not.
 fn os_release() -> String {
     let text = input::read(Path::new(OS_RELEASE), MAX_OS_RELEASE_BYTES).unwrap_or_default();
     String::from_utf8_lossy(&text).into_owned()
