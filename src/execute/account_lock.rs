@@ -3,14 +3,15 @@
 //!
 //! In the root of the running system its file is created if it is missing. In any other tree the lock is taken only if
 //! the file exists: without it no program in that tree has ever locked its databases, and an image should not contain
-//! files that nobody requested. What is not a regular file is not opened; no other program can lock it either.
+//! files that nobody requested. Anything but a regular file is not opened; no other program can lock it either.
 
 use super::Context;
 use crate::host::TargetRoot;
+use crate::host::range_lock::range;
 use anyhow::{Context as _, bail, ensure};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::libc::{self, c_short, flock};
+use nix::libc;
 use nix::sys::stat::{Mode, fchmod, fstat, stat};
 use std::fs::File;
 use std::thread::sleep;
@@ -109,7 +110,7 @@ fn lock(file: &File, wait: &LockWait<'_>) -> anyhow::Result<()> {
         match fcntl(file, FcntlArg::F_OFD_SETLK(&whole_file())) {
             Ok(_) => return Ok(()),
             Err(Errno::EAGAIN | Errno::EACCES | Errno::EINTR) => {}
-            // A network file system without locks: nobody else can take the lock either.
+            // A network file system without locks: no other program can take the lock either.
             Err(Errno::ENOLCK | Errno::EOPNOTSUPP | Errno::ENOSYS) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
@@ -135,15 +136,8 @@ fn holder(file: &File) -> String {
     }
 }
 
-fn whole_file() -> flock {
-    flock {
-        // Constants of different types, all of which fit.
-        l_type: libc::F_WRLCK as c_short,
-        l_whence: libc::SEEK_SET as c_short,
-        l_start: 0,
-        l_len: 0,
-        l_pid: 0,
-    }
+fn whole_file() -> libc::flock {
+    range(libc::F_WRLCK, 0, 0)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Who else uses an image file: locks that exclude other processes, and loop devices over it.
 
 use super::devices::DeviceAccess;
+use super::range_lock::range;
 use super::{block, sys};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, Flock, FlockArg, OFlag, fcntl};
@@ -173,20 +174,10 @@ fn is_mounted(device: &Path) -> bool {
     })
 }
 
-fn lock_range(kind: libc::c_int, start: i64, bytes: i64) -> libc::flock {
-    libc::flock {
-        l_type: kind as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: start,
-        l_len: bytes,
-        l_pid: 0,
-    }
-}
-
 /// True if somebody holds a lock like that of a running QEMU. On file systems without such locks nobody does.
 fn is_locked_by_qemu(file: &File) -> bool {
     QEMU_LOCK_OFFSETS.iter().any(|start| {
-        let mut query = lock_range(libc::F_WRLCK, *start, QEMU_LOCK_BYTES);
+        let mut query = range(libc::F_WRLCK, *start, QEMU_LOCK_BYTES);
         fcntl(file, FcntlArg::F_OFD_GETLK(&mut query)).is_ok()
             && libc::c_int::from(query.l_type) != libc::F_UNLCK
     })
@@ -198,7 +189,7 @@ fn lock_against_qemu(file: &File) {
     for start in QEMU_LOCK_OFFSETS {
         let _ = fcntl(
             file,
-            FcntlArg::F_OFD_SETLK(&lock_range(libc::F_RDLCK, start + 1, 1)),
+            FcntlArg::F_OFD_SETLK(&range(libc::F_RDLCK, start + 1, 1)),
         );
     }
 }

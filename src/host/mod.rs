@@ -15,11 +15,13 @@ pub mod namespace;
 pub mod open_by;
 pub mod partition_maps;
 pub mod partition_update;
+pub mod range_lock;
 pub mod regular;
 pub mod root;
 pub mod secret;
 pub mod sys;
 pub mod systemd;
+pub mod threads;
 pub mod udev;
 pub mod wait;
 
