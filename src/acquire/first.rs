@@ -1,6 +1,7 @@
 //! The first config, which may refer to others: one text, parsed in its language.
 
 use crate::config::{self, Document, Findings, ParseError};
+use crate::host::threads::run_beside;
 use crate::language::{self, Language, Surroundings};
 use crate::text::hex;
 use sha2::{Digest as _, Sha512};
@@ -38,12 +39,7 @@ impl SourceInfo {
         if text.len() < LONG_TEXT_BYTES {
             return (describe(), work());
         }
-        std::thread::scope(|scope| {
-            let describing = std::thread::Builder::new().spawn_scoped(scope, describe);
-            let result = work();
-            let described = describing.ok().and_then(|thread| thread.join().ok());
-            (described.unwrap_or_else(describe), result)
-        })
+        run_beside(describe, work)
     }
 }
 

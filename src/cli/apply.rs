@@ -10,6 +10,7 @@ use crate::execute::scheduler::{OperationOutcome, OperationRecord, Width};
 use crate::failure::Failure;
 use crate::fetch::{FetchEvent, FetchEvents};
 use crate::host::devices::DeviceAccess;
+use crate::host::threads::run_beside;
 use crate::host::{mount, namespace};
 use crate::narration::terminal::TerminalProgress;
 use crate::plan::digest::digest;
@@ -161,15 +162,12 @@ impl Runner for DeskRunner<'_> {
             return all_done(&records);
         }
         let wants_digest = self.wants_report;
+        // For a large plan this takes a tenth of the run time, most of which is spent waiting for disks.
         let compute_digest = || wants_digest.then(|| digest(plan));
-        std::thread::scope(|scope| {
-            // For a large plan this takes a tenth of the run time, most of which is spent waiting for disks.
-            let thread = std::thread::Builder::new().spawn_scoped(scope, compute_digest);
-            self.progress.records = self.execute(plan);
-            let digest = thread.ok().and_then(|thread| thread.join().ok());
-            self.progress.plan_digest = digest.unwrap_or_else(compute_digest).unwrap_or_default();
-            all_done(&self.progress.records)
-        })
+        let (digest, records) = run_beside(compute_digest, || self.execute(plan));
+        self.progress.plan_digest = digest.unwrap_or_default();
+        self.progress.records = records;
+        all_done(&self.progress.records)
     }
 
     fn replanned(&mut self, before: &Plan, now: &Plan) {

@@ -11,6 +11,7 @@ use super::origin::JsonPath;
 use crate::text::fold;
 use foldhash::HashMap;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::collections::hash_map::Entry;
 
 /// No more findings than this: a text may repeat a key millions of times.
@@ -23,7 +24,8 @@ const MAX_PATH_BYTES: usize = 1000;
 pub fn repeated_keys(text: &[u8]) -> Findings {
     let mut search = Search {
         cursor: Cursor::new(text),
-        lines: Lines::of(text),
+        text,
+        lines: OnceCell::new(),
         open: Vec::new(),
         findings: Vec::new(),
     };
@@ -50,7 +52,9 @@ struct OpenObject<'a> {
 
 struct Search<'a> {
     cursor: Cursor<'a>,
-    lines: Lines,
+    text: &'a [u8],
+    /// The lines of the text, which few texts need.
+    lines: OnceCell<Lines>,
     open: Vec<OpenContainer<'a>>,
     findings: Vec<Finding>,
 }
@@ -103,7 +107,8 @@ impl<'a> Search<'a> {
         if self.findings.len() > MAX_FINDINGS {
             return;
         }
-        let first = self.lines.position(offset(earlier));
+        let lines = self.lines.get_or_init(|| Lines::of(self.text));
+        let first = lines.position(offset(earlier));
         let message = match self.findings.len() == MAX_FINDINGS {
             true => "more keys are repeated, which are not listed".into(),
             false => format!(
@@ -111,11 +116,11 @@ impl<'a> Search<'a> {
                 object.key, first.line, first.column
             ),
         };
-        let help = "of values and lists only the last one counts, and objects are joined; keep one of them";
+        let help = "of values and lists only the last one is used, and objects are merged; keep one of them";
         self.findings.push(Finding {
             severity: Severity::Warning,
             path: self.path(),
-            position: Some(self.lines.position(offset(at))),
+            position: Some(lines.position(offset(at))),
             message,
             help: Some(help.into()),
         });
