@@ -118,6 +118,14 @@ pub fn describe_output(output: &Output) -> String {
     )
 }
 
+/// Asserts that a finished run has this exit code and did not panic.
+#[track_caller]
+pub fn assert_exit(output: &Output, code: i32) {
+    let described = describe_output(output);
+    assert_eq!(output.status.code(), Some(code), "{described}");
+    assert!(!stderr(output).contains("panicked"), "{described}");
+}
+
 /// Everything that a run printed.
 pub fn printed(output: &Output) -> String {
     format!("{}\n{}", stdout(output), stderr(output))

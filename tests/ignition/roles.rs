@@ -2,7 +2,7 @@
 //! tested in `stages`; `docs/ignition.md` lists both.
 
 use crate::common::folder::Folder;
-use crate::common::run::{self, KINDLING, describe_output, stderr, stdout};
+use crate::common::run::{self, KINDLING, assert_exit, describe_output, stderr, stdout};
 use crate::common::tree::tree;
 use std::fs;
 use std::io::Write;
@@ -67,21 +67,6 @@ impl Scene {
         drop(stdin);
         child.wait_with_output().expect("it ends")
     }
-}
-
-#[track_caller]
-fn assert_exit(output: &Output, code: i32) {
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "{}",
-        describe_output(output)
-    );
-    assert!(
-        !stderr(output).contains("panicked"),
-        "{}",
-        describe_output(output)
-    );
 }
 
 /// Exit code 2, nothing on standard output, and each text on standard error.

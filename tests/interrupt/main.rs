@@ -7,7 +7,7 @@ mod traced;
 mod trees;
 
 use common::image::{Loop, Mounted, extent, left_behind, table};
-use common::run::{describe_output, kindling, must, require_root};
+use common::run::{assert_exit, describe_output, kindling, must, require_root};
 use common::tree::tree;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -360,10 +360,5 @@ fn the_config_is_valid() {
         .arg(file)
         .output()
         .expect("start kindling");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
 }

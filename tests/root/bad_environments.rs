@@ -1,12 +1,12 @@
 //! Every command ends in time in every bad environment, and with a documented exit code: without a signal or a panic.
 
 use crate::common::run::KINDLING;
+use crate::common::server::{Server, hang, respond};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -399,31 +399,26 @@ fn a_name_that_cannot_be_looked_up_for_lack_of_threads_is_an_error() {
 /// The terminal of a run is closed while it waits for a server.
 #[test]
 fn sighup_ends_a_run_in_order_unless_it_is_ignored() {
-    let bed = TestBed::new();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    let port = listener.local_addr().expect("an address").port();
-    let config = format!(
-        r#"{{"ignition":{{"version":"3.5.0"}},
-        "storage":{{"files":[{{"path":"/a","contents":{{"source":"http://127.0.0.1:{port}/"}}}}]}}}}"#
-    );
-    fs::write(bed.path().join("hup.ign"), config).expect("written");
     for (option, code) in [("--default-signal=HUP", 5), ("--ignore-signal=HUP", 0)] {
-        let script = format!("echo $$ >pid; exec env {option} kindling apply --root t hup.ign");
-        let (ended, stderr) = std::thread::scope(|scope| {
-            let run = scope.spawn(|| bed.run(&script, Stdio::null()));
-            let (mut stream, _) = listener.accept().expect("a connection");
-            let pid = fs::read_to_string(bed.path().join("pid")).expect("written before");
+        let bed = TestBed::new();
+        let pid_file = bed.path().join("pid");
+        let server = Server::start(move |_, stream| {
+            let pid = fs::read_to_string(&pid_file).expect("written before");
             let pid = Pid::from_raw(pid.trim().parse().expect("a number"));
             kill(pid, Signal::SIGHUP).expect("sent");
-            if code == 0 {
-                // An answer that arrives before the request is sent would be an error of the server.
-                let request = BufReader::new(&stream).lines().map_while(Result::ok);
-                assert!(request.take_while(|line| !line.is_empty()).count() > 0);
-                let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
-                stream.write_all(answer).expect("sent");
+            match code {
+                0 => respond(stream, "200 OK", "", b"x"),
+                _ => hang(),
             }
-            run.join().expect("no panic")
         });
+        let config = format!(
+            r#"{{"ignition":{{"version":"3.5.0"}},
+            "storage":{{"files":[{{"path":"/a","contents":{{"source":"{}"}}}}]}}}}"#,
+            server.url("/")
+        );
+        fs::write(bed.path().join("hup.ign"), config).expect("written");
+        let script = format!("echo $$ >pid; exec env {option} kindling apply --root t hup.ign");
+        let (ended, stderr) = bed.run(&script, Stdio::null());
         assert_eq!(ended, Some(code), "{option}: {stderr}");
         assert_eq!(stderr.contains("was interrupted"), code != 0, "{stderr}");
     }

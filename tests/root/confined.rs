@@ -2,10 +2,11 @@
 //! privileges. `docs/confined.md` documents the same table. What `plan` accepts in a place, `apply` does there.
 
 use crate::common::folder::Folder;
-use crate::common::run::{copy_program, describe_output, require_root};
+use crate::common::run::{assert_exit, copy_program, describe_output, require_root};
+use crate::common::server::read_head;
 use serde_json::json;
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -295,20 +296,11 @@ fn mounts_of_a_run_in_a_chroot_are_not_seen_outside() {
     let jail = scene.path("place/jail");
     let seen = mounts_below(run.id(), &jail);
     let mut reader = BufReader::new(connection.try_clone().expect("a connection"));
-    let mut line = String::from("start");
-    while !line.trim().is_empty() {
-        line.clear();
-        reader.read_line(&mut line).expect("a line of the request");
-    }
+    read_head(&mut reader).expect("a request");
     let answer = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx";
     connection.write_all(answer.as_bytes()).expect("an answer");
     let output = run.wait_with_output().expect("the end of the run");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     assert!(
         !seen.is_empty(),
         "the mounts of the chroot itself are outside"

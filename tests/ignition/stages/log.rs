@@ -1,7 +1,7 @@
 //! The lines of the log, which distributions parse, and how failures are logged.
 
 use super::machine::{MOTD, Machine, PLAIN, log_of};
-use crate::common::run::describe_output;
+use crate::common::run::assert_exit;
 use crate::common::server::{Server, respond};
 use std::fs;
 
@@ -103,12 +103,7 @@ fn commands_are_logged_with_their_arguments_quoted() {
     machine.program("systemctl", "echo out; echo bad >&2; exit 4");
     machine.log("fetch");
     let output = machine.with_programs("files").output().expect("start it");
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 1);
     let log = log_of(&output);
     let root = machine.path("root").display().to_string();
     let command = format!("\"systemctl\" \"--root\" \"{root}\" \"disable\" \"a.service\"");
@@ -144,12 +139,7 @@ fn fetches_are_logged_and_ignore_proxies_of_the_environment() {
         .env("http_proxy", "http://127.0.0.1:1")
         .env("HTTP_PROXY", "http://127.0.0.1:1");
     let output = command.output().expect("start it");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     let log = log_of(&output);
     for line in [
         format!("GET {url}: attempt #1\n"),
@@ -198,12 +188,7 @@ fn a_failure_is_reported_everywhere_without_secrets() {
     ));
     machine.log("fetch");
     let output = machine.run("files");
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 1);
     let log = log_of(&output);
     for text in [
         // Files are written concurrently, so the number of the operation varies.

@@ -1,7 +1,7 @@
 //! What remains after a run: the report, the journal, the system log.
 
 use super::machine::{MOTD, Machine, PLAIN, VERSION, log_of};
-use crate::common::run::{self, describe_output};
+use crate::common::run::{self, assert_exit, describe_output};
 use serde_json::Value;
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
@@ -56,12 +56,7 @@ fn the_journal_and_the_system_log_get_their_records() {
         journal,
         syslog,
     } = machine.run_and_listen("fetch");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     assert_eq!(log_of(&output), "", "nothing on standard output");
     assert_eq!(journal.len(), 2, "{journal:?}");
     for field in [
@@ -89,12 +84,7 @@ fn the_journal_records_whose_keys_were_written() {
     let CapturedRun {
         output, journal, ..
     } = machine.run_and_listen("files");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     let path = machine.path("root/root/.ssh/authorized_keys.d/ignition");
     assert_eq!(journal.len(), 1, "{journal:?}");
     for field in [
@@ -118,12 +108,7 @@ fn without_a_log_socket_the_log_goes_to_standard_output() {
         .in_namespace("fetch", script)
         .output()
         .expect("start unshare");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     let log = log_of(&output);
     assert!(log.starts_with("ERROR    : "), "{log}");
     assert_eq!(log.matches("ERROR    : ").count(), 1, "{log}");

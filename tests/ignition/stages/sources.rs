@@ -1,7 +1,7 @@
 //! The sources of a machine's config, and their precedence.
 
 use super::machine::{Machine, PLAIN, STAGES, directory};
-use crate::common::run::describe_output;
+use crate::common::run::assert_exit;
 use serde_json::json;
 use std::fs;
 
@@ -65,12 +65,7 @@ fn a_broken_user_ign_is_final() {
     let machine = Machine::new(PLAIN);
     machine.write("etc/user.ign", "{");
     let output = machine.run("fetch");
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 1);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     let none = "fetch failed\nFull config: none was obtained\n";
     assert!(stderr.starts_with(none), "{stderr}");
@@ -156,12 +151,7 @@ fn the_config_of_platform_file_is_named_by_the_environment() {
         .env("IGNITION_CONFIG_FILE", "other.ign")
         .output()
         .expect("start it");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     assert_eq!(machine.cached_directories(), ["/other"]);
 }
 

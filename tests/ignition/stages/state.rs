@@ -1,7 +1,7 @@
 //! The config cache, the state passed between stages, and the flag that requests a network.
 
 use super::machine::{MOTD, Machine, PLAIN, STAGES, VERSION, log_of};
-use crate::common::run::describe_output;
+use crate::common::run::{assert_exit, describe_output};
 use serde_json::json;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -117,12 +117,7 @@ fn a_damaged_state_ends_the_process_with_3() {
     let machine = Machine::new(PLAIN);
     machine.write("ignition/state", "{s3cret");
     let output = machine.run("fetch");
-    assert_eq!(
-        output.status.code(),
-        Some(3),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 3);
     assert!(
         log_of(&output).contains("CRITICAL : "),
         "{}",
@@ -150,12 +145,7 @@ fn a_state_that_cannot_be_saved_fails_the_stage() {
     fs::create_dir_all(machine.path("ignition/state")).expect("a directory in the way");
     let output = machine.run("fetch");
     // Already reading it fails.
-    assert_eq!(
-        output.status.code(),
-        Some(3),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 3);
     let flag = format!(
         "-state-file={}",
         machine.path("ignition.json/state").display()
@@ -166,12 +156,7 @@ fn a_state_that_cannot_be_saved_fails_the_stage() {
         .output()
         .expect("start it");
     // The cache is a file by then, so nothing can be created below it.
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 1);
     assert!(
         log_of(&output).contains("CRITICAL : cannot write state file"),
         "{}",

@@ -1,7 +1,7 @@
 //! What the kargs and files stages do to the target: kernel arguments, the result file, keys, labels.
 
 use super::machine::{MOTD, Machine, PLAIN};
-use crate::common::run::{self, describe_output};
+use crate::common::run::{self, assert_exit, describe_output};
 use serde_json::json;
 use std::fs;
 
@@ -18,23 +18,13 @@ fn kernel_arguments_go_to_the_helper_of_the_distribution() {
         &format!("for word; do echo \"$word\"; done >{arguments_file}"),
     );
     let output = machine.with_programs("kargs").output().expect("start it");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     let arguments = machine.read("arguments");
     let want = "--should-exist\na=1\n--should-exist\nb c\n--should-not-exist\nd\n";
     assert_eq!(arguments, want);
     machine.program("ignition-kargs-helper", "exit 1");
     let output = machine.with_programs("kargs").output().expect("start it");
-    assert_eq!(
-        output.status.code(),
-        Some(1),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 1);
 }
 
 #[test]
@@ -110,12 +100,7 @@ fn a_live_system_forgets_earlier_results() {
     machine.program("is-live-image", "exit 0");
     machine.log("fetch");
     let output = machine.with_programs("files").output().expect("start it");
-    assert_eq!(
-        output.status.code(),
-        Some(0),
-        "{}",
-        describe_output(&output)
-    );
+    assert_exit(&output, 0);
     assert_eq!(
         machine
             .json("root/etc/.ignition-result.json")
@@ -153,7 +138,7 @@ fn labels_are_skipped_where_there_is_no_selinux() {
     off.env("PATH", machine.path("bin"))
         .env("IGNITION_SELINUX_RELABEL", "false");
     let off = off.output().expect("start it");
-    assert_eq!(off.status.code(), Some(0), "{}", describe_output(&off));
+    assert_exit(&off, 0);
 }
 
 #[test]
@@ -202,12 +187,7 @@ fn ssh_keys_go_to_a_fragment_unless_configured_otherwise() {
         let mut command = machine.command("files");
         command.env("IGNITION_WRITE_AUTHORIZED_KEYS_FRAGMENT", value);
         let output = command.output().expect("start it");
-        assert_eq!(
-            output.status.code(),
-            Some(0),
-            "{}",
-            describe_output(&output)
-        );
+        assert_exit(&output, 0);
         let name = format!("root/root/{path}");
         assert!(machine.read(&name).contains("ssh-ed25519 AAAA"), "{path}");
         assert_eq!(machine.mode(&name), 0o600);
