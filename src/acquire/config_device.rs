@@ -9,7 +9,6 @@ use anyhow::{Context, anyhow, bail};
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// Where udev links devices by the labels of their file systems.
 /// Time limit for the device to appear and to be mounted.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const REMEDY: &str = "attach it, label its file system, or correct ignition.config.device";

@@ -167,7 +167,7 @@ codes! {
     PERMISSIONS = 404, "owner or mode cannot be set",
         "The file system keeps neither owners nor modes (FAT), or the named user or group does not exist.",
         ["leave out user, group and mode there", "create the user or group in the config"];
-    NO_TARGET_FILE_SYSTEM = 405, "there is no file system to write to",
+    NO_TARGET_FILE_SYSTEM = 405, "no file system to write to",
         "The config writes to a path that none of its file systems holds, and the run has no tree besides.",
         ["add a file system with the path `/`", "apply to a tree with --root"];
     LABELS = 406, "SELinux labels cannot be set",

@@ -94,7 +94,7 @@ impl BlockDevice {
     /// Its partitions.
     ///
     /// # Errors
-    /// If there is no such device, or sysfs cannot be read.
+    /// If the device does not exist, or sysfs cannot be read.
     pub fn partitions(&self) -> anyhow::Result<Vec<Self>> {
         let mut found = entries(&self.directory)
             .with_context(|| format!("cannot read {}", self.directory.display()))?;

@@ -313,7 +313,7 @@ impl<'t> Assembly<'t> {
         });
     }
 
-    /// What [`Assembly::add_new_parent`] was told.
+    /// Takes the owners that were added with [`Assembly::add_new_parent`].
     pub(crate) fn take_new_parents(&mut self) -> Vec<NewParent> {
         std::mem::take(&mut self.new_parents)
     }

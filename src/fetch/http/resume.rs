@@ -34,7 +34,7 @@ pub(super) struct ResumableBody<'a> {
     /// Number of connections that broke since the last new byte.
     stalled_attempts: u32,
     delivered: Delivered,
-    /// Size of the data, as far as the server has told it. The end of a range is not yet the end of the data.
+    /// Size of the data, if the server announced it. The end of a range is not necessarily the end of the data.
     total_bytes: Option<u64>,
 }
 
@@ -72,7 +72,7 @@ impl<'a> ResumableBody<'a> {
         }
     }
 
-    /// Checks an end of the body against the size that the server has told.
+    /// Checks at the end of a body that it has the size that the server announced.
     fn check_end(&self) -> Result<(), BodyError> {
         let received = self.delivered.bytes;
         match self.total_bytes {

@@ -11,7 +11,6 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-/// Where udev links devices by the labels of their file systems.
 /// Interval between checks for a drive; a check is one system call.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Time limit for mounting; a medium that takes longer is defective.

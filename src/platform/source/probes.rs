@@ -300,7 +300,7 @@ mod tests {
         };
         let probes = [probe("service", inner), probe("drive", until_over)];
         let (found, log) = in_context(Path::new(""), |context| answer(&probes, context));
-        let error = format!("{:#}", found.expect_err("nobody was asked"));
+        let error = format!("{:#}", found.expect_err("no source was asked"));
         assert!(error.starts_with("cannot start a thread"), "{error}");
         assert!(!log.contains("treated as no config"), "{log}");
     }
