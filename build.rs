@@ -32,26 +32,48 @@ pub fn pack_schemas(schemas: &Path, out: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// What only lld can do, which is what rustc links with on this target: keep one copy of generic code
-/// that came out the same for several types, and leave out unwind tables, which a program that aborts
-/// on panic never reads. Addresses to fill in at the start are packed into bitmaps if the C library of
-/// this machine knows that form (glibc since 2.36): 10 kB instead of 660 kB.
+/// What lld can do, which rustc's own builds link with on this target: keep one copy of generic code that came out the
+/// same for several types, and leave out unwind tables, which a program that aborts on panic never reads. Addresses to
+/// fill in at the start are packed into bitmaps if the C library of this machine knows that form (glibc since 2.36):
+/// 10 kB instead of 660 kB. The rustc of a distribution may use another linker: then the program is larger.
 fn shrink_program(out: &Path) -> io::Result<()> {
     let is = |key: &str, value: &str| env::var(key).is_ok_and(|v| v == value);
-    let uses_lld = is("CARGO_CFG_TARGET_ARCH", "x86_64")
+    let is_for_target = is("CARGO_CFG_TARGET_ARCH", "x86_64")
         && is("CARGO_CFG_TARGET_OS", "linux")
         && is("CARGO_CFG_TARGET_ENV", "gnu");
-    if uses_lld && is("PROFILE", "release") {
-        let script = out.join("discard.ld");
-        fs::write(&script, DISCARD_UNWIND_TABLES)?;
-        println!("cargo::rustc-link-arg-bins=-Wl,--icf=all");
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
-        if glibc().is_some_and(|version| version >= (2, 36)) {
-            println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
-        }
+    if !is_for_target || !is("PROFILE", "release") || !linker_accepts(FOLD_CODE, out)? {
+        return Ok(());
+    }
+    let script = out.join("discard.ld");
+    fs::write(&script, DISCARD_UNWIND_TABLES)?;
+    println!("cargo::rustc-link-arg-bins={FOLD_CODE}");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    if glibc().is_some_and(|version| version >= (2, 36)) {
+        println!("cargo::rustc-link-arg-bins=-Wl,-z,pack-relative-relocs");
     }
     Ok(())
 }
+
+/// Whether an empty program can be linked with this argument, by the compiler, linker and flags of this build.
+fn linker_accepts(argument: &str, out: &Path) -> io::Result<bool> {
+    let source = out.join("empty.rs");
+    fs::write(&source, "fn main() {}\n")?;
+    let mut rustc = Command::new(env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.arg(&source).arg("-o").arg(out.join("empty"));
+    rustc.arg(format!("-Clink-arg={argument}"));
+    if let Ok(target) = env::var("TARGET") {
+        rustc.args(["--target", &target]);
+    }
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        rustc.arg(format!("-Clinker={linker}"));
+    }
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    rustc.args(flags.split('\u{1f}').filter(|flag| !flag.is_empty()));
+    Ok(rustc.output()?.status.success())
+}
+
+/// Folds functions with the same code into one.
+const FOLD_CODE: &str = "-Wl,--icf=all";
 
 /// Version of the C library that is linked with, as in `glibc 2.36`.
 fn glibc() -> Option<(u32, u32)> {
