@@ -44,7 +44,7 @@ help:
 	@echo 'make size      fails if the program has grown beyond what an initramfs is to carry'
 	@echo 'make book      the documentation as a site, in target/book (cargo install mdbook)'
 	@echo 'make dist      packages for Debian, Fedora and openSUSE with their bills of materials and checksums, in target/dist'
-	@echo 'make cross     Debian packages for ARCHES="arm64 s390x ppc64el" and their unit tests under QEMU (root); make dist CROSS=1 adds them'
+	@echo 'make cross     packages for ARCHES="arm64 s390x ppc64el" and their unit tests under QEMU (root); make dist CROSS=1 adds them'
 	@echo 'make install   binary, dracut module, units, man pages, completions; DESTDIR= and PREFIX= are honoured'
 	@echo 'make install-as-ignition   the binary in the places of an installed Ignition, and nothing else'
 

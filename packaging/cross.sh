@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds the Debian packages of the committed state for other architectures, and runs the unit tests of each under QEMU:
-# packaging/cross.sh [ARCH...], by default arm64 s390x ppc64el. Packages go to $DIST, by default target/dist.
+# Builds the packages of the committed state for other architectures, for Debian and as RPM, and runs the unit tests of
+# each under QEMU: packaging/cross.sh [ARCH...], by default arm64 s390x ppc64el. Packages go to $DIST, by default target/dist.
 #
 # All of it is done in a root of Debian sid, with the distribution's own Rust and cross compilers. The root is made by
 # the first run and kept in target/cross with what was compiled; without that folder, the next run makes a newer one.
@@ -35,7 +35,7 @@ work=$(realpath -m target/cross)
 root=$work/root
 
 make_root() {
-    local include=cargo,rustc,gcc,libc6-dev,make,git,python3,debhelper,dpkg-dev,qemu-user
+    local include=cargo,rustc,gcc,libc6-dev,make,git,python3,debhelper,dpkg-dev,qemu-user,rpm
     local arch architectures=$NATIVE
     for arch in "${ARCHES[@]}"; do
         [ "$arch" != "$NATIVE" ] || continue
@@ -91,6 +91,11 @@ packages() {
     in_root packaging/deb.sh --arch "$arch" /dist /build/tree
     rm -rf "$root/build/tree"
     lintian --fail-on error,warning "$root"/dist/*_"$arch".deb
+
+    local cpu=${CPUS[$arch]}
+    local name=${cpu/powerpc/ppc}
+    in_root "EMULATOR=qemu-$name" packaging/rpm.sh --arch "$name" /dist "/build/target/$cpu-unknown-linux-gnu/release/kindling"
+    rpmlint --rpmlintrc packaging/rpm/rpmlintrc "$root"/dist/*."$name".rpm
 }
 
 unit_tests() {

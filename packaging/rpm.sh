@@ -1,8 +1,16 @@
 #!/bin/bash
-# Builds the RPM packages from the committed state: packaging/rpm.sh OUT [BINARY]. With BINARY, nothing is compiled.
+# Builds the RPM packages from the committed state: packaging/rpm.sh [--arch ARCH] OUT [BINARY]. With BINARY, nothing is
+# compiled. For an ARCH other than this machine's, in RPM's words, BINARY is needed, and $EMULATOR must be able to run it;
+# the package without programs is not built then: it is the same for all.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-out=$(realpath -m "${1:?usage: packaging/rpm.sh OUT [BINARY]}")
+usage="usage: packaging/rpm.sh [--arch ARCH] OUT [BINARY]"
+arch=
+if [ "${1-}" = --arch ]; then
+    arch=${2:?$usage}
+    shift 2
+fi
+out=$(realpath -m "${1:?$usage}")
 binary=${2:+$(realpath "$2")}
 
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
@@ -18,5 +26,6 @@ defines=(--define "_topdir $tree" --define "kindling_version $version" --define 
     --define "kindling_date $(LC_ALL=C date --utc --date "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')"
     --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1")
 [ -n "$binary" ] && defines+=(--define "binary $binary")
-rpmbuild -bb --nodeps "${defines[@]}" packaging/rpm/kindling.spec
+rpmbuild -bb --nodeps ${arch:+--target "$arch-linux"} "${defines[@]}" packaging/rpm/kindling.spec
+[ -z "$arch" ] || rm -r "$tree/RPMS/noarch"
 mv "$tree"/RPMS/*/*.rpm "$out"
