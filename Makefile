@@ -21,7 +21,7 @@ BINARY = target/release/kindling
 # For each target of `make fuzz`.
 FUZZ_SECONDS ?= 60
 
-.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-cloud-init test-pages lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz deb rpm cross dist book
+.PHONY: help build release size demo check test test-foresight test-afterburn test-storage test-boot test-boot-quick test-packages test-cloud-init test-pages lint bench bench-boot bench-fetch bench-platforms bench-storage fuzz deb rpm cross dist book
 .PHONY: install install-files install-as-ignition clean
 
 help:
@@ -31,6 +31,7 @@ help:
 	@echo 'make test-foresight  10,000 random configs on trees and 2,000 on images: plan, apply, plan again (root)'
 	@echo 'make test-afterburn   metadata beside the agent of that name, AFTERBURN=PATH (root)'
 	@echo 'make test-boot whole machines in QEMU from power-on to the real root (root)'
+	@echo 'make test-packages  the Debian packages on a fresh Debian in QEMU, PACKAGES_ARCH=arm64 for an emulated arm64 (root)'
 	@echo 'make test-cloud-init  the same user data by Debian'"'"'s cloud-init and by kindling: their trees and their time (root)'
 	@echo 'make test-pages pages of reports and plans in Chromium: what they show, keys, accessibility'
 	@echo 'make lint      formatting, lints with warnings denied, and the licences and versions of crates'
@@ -108,6 +109,14 @@ test-boot: release
 test-boot-quick: release
 	tests/needs.sh boot
 	tests/boot/run.py --quick
+
+# The Debian packages on a fresh Debian in QEMU: installed, a first boot with the lines of the README, a login, removed.
+# arm64 is emulated, and takes half an hour after its packages are built.
+PACKAGES_ARCH ?= amd64
+test-packages:
+	tests/needs.sh boot boot-packages
+	$(MAKE) $(if $(filter amd64,$(PACKAGES_ARCH)),deb,cross ARCHES=$(PACKAGES_ARCH))
+	tests/boot/packages.py --arch $(PACKAGES_ARCH) --packages $(DIST)
 
 # Trees of both side by side, and a tenth of the time at most. The first run makes a Debian root.
 test-cloud-init: release

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|fuzz|pages|packages|cross ...
+# Makes sure that the Debian packages a job needs are there: tests/needs.sh build|lint|demo|test|cloud-init|bench|bench-fetch|bench-platforms|bench-storage|boot|boot-packages|fuzz|pages|packages|cross ...
 # Installs the missing ones when it runs as root on a system with apt-get; else names them and fails.
 set -euo pipefail
 
@@ -17,6 +17,8 @@ packages_of() {
                     qemu-system-x86 qemu-system-common qemu-utils seabios ignition \
                     grub-common grub-pc-bin xorriso genisoimage mtools openssh-client openssl \
                     etcd-server etcd-client ;;
+        boot-packages)
+               echo ovmf qemu-system-arm qemu-efi-aarch64 qemu-user-static ;;
         cloud-init) echo mmdebstrap python3 mount util-linux tar ;;
         bench) echo python3 time ignition ;;
         bench-fetch)
@@ -26,11 +28,11 @@ packages_of() {
         fuzz)  echo g++ ;;
         packages)
                echo debhelper dpkg-dev fakeroot git gzip lintian python3 rpm rpmlint tar ;;
-        cross) echo mmdebstrap git lintian util-linux ;;
+        cross) echo mmdebstrap git lintian rpmlint util-linux ;;
         pages) echo chromium python3 python3-venv fdisk gdisk ;;
         bench-storage)
                echo python3 ignition user-mode-linux systemd udev kmod mount util-linux fdisk gdisk e2fsprogs ;;
-        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot fuzz pages packages cross" >&2; exit 64 ;;
+        *)     echo "needs.sh: no job called '$1'; there are: build lint demo test cloud-init bench bench-fetch bench-platforms bench-storage boot boot-packages fuzz pages packages cross" >&2; exit 64 ;;
     esac
 }
 
@@ -39,7 +41,7 @@ packages_of() {
 LEADER=qemu-system-x86
 is_of_set() {
     case "$1" in
-        qemu-system-x86 | qemu-system-common | qemu-utils) ;;
+        qemu-system-x86 | qemu-system-arm | qemu-system-common | qemu-utils) ;;
         *) return 1 ;;
     esac
 }

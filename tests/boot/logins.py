@@ -1,16 +1,13 @@
 """Machines that are provisioned and then logged in to by ssh, with the key of the config."""
 
-import re
 import shutil
-import socket
-import subprocess
-import time
 
 import build
 import configs
 from clouds import iso
-from lab import PROMPT, scenario, step
+from lab import scenario, step
 from languages import lines
+from ssh import free_port, log_in, make_key
 
 # The address that QEMU's network expects its guest to have.
 NETWORK = "[Match]\nName=eth0\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n"
@@ -31,13 +28,6 @@ def document(key):
               for name in UNITS)]})
 
 
-def free_port():
-    """A port of this host that is not in use."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 def system(lab, machine_id):
     """A system disk with an ssh server, and this machine id before its first boot."""
     path = lab.work / "system.img"
@@ -51,37 +41,19 @@ def system(lab, machine_id):
     return path
 
 
-def log_in(lab, machine, port, key, command):
-    """Runs a command in the machine by ssh, after waiting for its server."""
-    ssh = ["ssh", "-F", "/dev/null", "-i", str(key), "-p", str(port), "-o", "BatchMode=yes", "-o", "ConnectTimeout=20",
-           "-o", "IdentitiesOnly=yes", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={lab.work}/hosts",
-           "core@127.0.0.1", command]
-    while True:
-        result = subprocess.run(ssh, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=120)
-        # 255 is an error of ssh itself.
-        if result.returncode != 255:
-            return result.stdout
-        assert "Permission denied" not in result.stderr, f"the key of the config is not accepted: {result.stderr}"
-        assert machine.process.poll() is None and machine.seconds() < machine.deadline - machine.started, (
-            f"no login after {machine.seconds():.0f} s: {result.stderr}\n{machine.tail()}")
-        assert not re.search(PROMPT, machine.plain(), re.MULTILINE), f"the boot got stuck:\n{machine.tail()}"
-        time.sleep(1)
-
-
 def provision_and_log_in(lab, machine_id):
     """Boots a machine and checks its units by ssh."""
     assert shutil.which("ssh"), "ssh is missing here: tests/needs.sh boot installs it"
-    key = lab.work / "key"
-    build.run("key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", str(key)])
+    key, public = make_key(lab.work)
     port = free_port()
-    machine = lab.start(system(lab, machine_id), document=document(key.with_suffix(".pub").read_text().strip()),
+    machine = lab.start(system(lab, machine_id), document=document(public),
                         network=f"hostfwd=tcp:127.0.0.1:{port}-:22")
     # Units may still be starting when the server answers.
     command = ("for unit in " + " ".join(UNITS) + "; do for i in $(seq 120); do"
                " [ \"$(systemctl is-active $unit)\" = active ] && break; sleep 1; done;"
                " echo $unit $(systemctl is-active $unit) $(systemctl is-enabled $unit); done;"
                " cat /etc/machine-id")
-    found = log_in(lab, machine, port, key, command)
+    found = log_in(lab.work, machine, port, key, command)
     step(f"logged in after {machine.seconds():.1f} s")
     *units, found_id = found.splitlines()
     assert units == [f"{unit} active enabled" for unit in UNITS], f"units of the machine:\n{found}"
@@ -118,13 +90,12 @@ def user_data(key):
 @scenario
 def nocloud(lab):
     """a cloud-config on a NoCloud disc: ssh logs in, and runcmd has run only once even after a second boot"""
-    key = lab.work / "key"
-    build.run("key", ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "boot test", "-f", str(key)])
+    key, public = make_key(lab.work)
     disk = system(lab, None)
     image = f"{disk}?offset={build.ROOT[1] * build.MIB}"
     for unit in ("systemd-networkd.service", "systemd-networkd.socket"):
         build.run("mask", ["debugfs", "-w", "-R", f"rm /etc/systemd/system/{unit}", image])
-    document = user_data(key.with_suffix(".pub").read_text().strip())
+    document = user_data(public)
     drive = iso(lab, "cidata", {"user-data": "#cloud-config\n" + "\n".join(lines(document)) + "\n",
                                 "meta-data": "instance-id: i-1\n"})
     for boot in ("first", "second"):
@@ -134,7 +105,7 @@ def nocloud(lab):
         command = ("for i in $(seq 120); do [ \"$(systemctl is-system-running)\" = starting ] || break; sleep 1; done;"
                    " uname -n; cat /var/lib/ran; stat -c %F '/var/lib/with words'; systemctl --failed --no-legend --plain;"
                    " ls /boot/ignition.firstboot 2>/dev/null; sync")
-        found = log_in(lab, machine, port, key, command)
+        found = log_in(lab.work, machine, port, key, command)
         step(f"{boot} boot: logged in after {machine.seconds():.1f} s")
         assert found == "cloud-1\nran\nregular empty file\n", f"after the {boot} boot:\n{found}"
         machine.cut_power()

@@ -13,26 +13,32 @@ import time
 ESCAPES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07|[()][A-Z0-9]|[=>78Mc])")
 
 
+# The emulator of each architecture of Debian, and how many serial ports its machine has.
+EMULATORS = {"amd64": (["qemu-system-x86_64"], 2),
+             "arm64": (["qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57"], 1)}
+
+
 class Machine:
     """A started machine. `program` are the options for what it boots. `network` is true, or additional options for the
-    network. `drives` are CD-ROM drives: a bus ("ide" or "scsi"), and the disc in it or none. `lines` is its console
-    output so far; waiting for it never exceeds the machine's time limit."""
+    network. `drives` are CD-ROM drives: a bus ("ide" or "scsi"), and the disc in it or none. `arch` is one of
+    EMULATORS. `lines` is its console output so far; waiting for it never exceeds the machine's time limit."""
 
     def __init__(self, work, program, disks, fw_cfg=(), network=False, screen=False, limit=300, memory=1536,
-                 cache="unsafe", share=None, drives=()):
+                 cache="unsafe", share=None, drives=(), arch="amd64"):
         self.report_path = work / "report"
         self.qmp_path = work / "qmp"
         self.log_path = work / "console"
         for path in (self.report_path, self.qmp_path):
             path.unlink(missing_ok=True)
+        emulator, ports = EMULATORS[arch]
         command = [
             # Ends the machine even if the test is killed.
             "timeout", "--kill-after=5", str(limit + 30),
-            "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-m", str(memory),
+            *emulator, "-accel", "tcg,thread=multi", "-smp", "2", "-m", str(memory),
             # No default devices: each additional device costs udev time, twice.
             "-nodefaults", "-vga", "std" if screen else "none", "-display", "none", "-no-reboot",
             *program,
-            "-serial", "stdio", "-serial", f"file:{self.report_path}",
+            "-serial", "stdio", *(["-serial", f"file:{self.report_path}"] if ports > 1 else []),
             "-qmp", f"unix:{self.qmp_path},server=on,wait=off",
             "-device", "virtio-rng-pci",
         ]
