@@ -18,7 +18,7 @@ packages_of() {
                     grub-common grub-pc-bin xorriso genisoimage mtools openssh-client openssl \
                     etcd-server etcd-client ;;
         boot-packages)
-               echo ovmf qemu-system-arm qemu-efi-aarch64 qemu-user-static ;;
+               echo arch-test ovmf qemu-system-arm qemu-efi-aarch64 qemu-user-static ;;
         cloud-init) echo mmdebstrap python3 mount util-linux tar ;;
         bench) echo python3 time ignition ;;
         bench-fetch)
