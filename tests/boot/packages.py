@@ -154,8 +154,11 @@ def make_tree(work, name, arch, suite, packages):
             "etc/fstab": "LABEL=root / ext4 defaults 0 1\nLABEL=ESP /boot/efi vfat defaults 0 2\n",
             "etc/apt/apt.conf.d/50test": 'APT::Install-Recommends "false";\n',
             "etc/default/grub": f'GRUB_TIMEOUT=1\nGRUB_CMDLINE_LINUX="console={arch.console} norandmaps"\n',
+            # Compression is slow in an emulated machine.
+            "etc/dracut.conf.d/50-test.conf": 'compress="cat"\n',
             "root/setup": SETUP.replace("@README@", readme_lines()).replace("@TARGET@", arch.grub),
             "etc/systemd/system/setup.service": SETUP_UNIT}.items():
+        (tree / path).parent.mkdir(exist_ok=True)
         (tree / path).write_text(text)
     (tree / "root/setup").chmod(0o755)
     (tree / "boot/efi").mkdir()
