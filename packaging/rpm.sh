@@ -21,10 +21,12 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
 mkdir -p "$tree/SOURCES" "$out"
 git archive --prefix "kindling-$version/" HEAD | gzip --no-name > "$tree/SOURCES/kindling-$version.tar.gz"
 
-# The build host may be of another distribution, so build dependencies are not checked.
+# The build host may be of another distribution, so build dependencies are not checked. Packages are in format 4, which
+# every RPM in use reads; RPM 6 would write another by itself, and has another name for the policy of times.
 defines=(--define "_topdir $tree" --define "kindling_version $version" --define "_buildhost reproducible"
     --define "kindling_date $(LC_ALL=C date --utc --date "@$SOURCE_DATE_EPOCH" '+%a %b %d %Y')"
-    --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1")
+    --define "use_source_date_epoch_as_buildtime 1" --define "clamp_mtime_to_source_date_epoch 1"
+    --define "build_mtime_policy clamp_to_source_date_epoch" --define "_rpmformat 4")
 [ -n "$binary" ] && defines+=(--define "binary $binary")
 rpmbuild -bb --nodeps ${arch:+--target "$arch-linux"} "${defines[@]}" packaging/rpm/kindling.spec
 [ -z "$arch" ] || rm -r "$tree/RPMS/noarch"
