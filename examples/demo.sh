@@ -9,12 +9,12 @@ readonly NOTHING_TO_DO=0 CHANGES=2
 
 [ "$(id -u)" -eq 0 ] || { echo "demo: needs root: it mounts file systems of the image" >&2; exit 1; }
 
-# A release build if there is one, else the quicker build.
+# A release build if there is one, else the quicker build. The first one takes minutes: its progress is shown.
 if [ -x target/release/kindling ]; then
-    cargo build --quiet --release
+    cargo build --release
     kindling=target/release/kindling
 else
-    cargo build --quiet
+    cargo build
     kindling=target/debug/kindling
 fi
 
