@@ -63,7 +63,7 @@ needed=$(apt-get install --simulate /root/packages/*.deb | sed -n 's/^Inst \([^ 
 apt-get install -y $needed
 tree > /root/before
 apt-get install -y /root/packages/*.deb
-lsinitrd | grep -q kindling-generator
+[ "$(lsinitrd | grep -c kindling-generator)" -gt 0 ]
 kindling --version
 apt-get purge -y kindling kindling-initramfs
 tree > /root/after
