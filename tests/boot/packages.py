@@ -10,6 +10,7 @@ import contextlib
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -108,26 +109,28 @@ def readme_lines():
 @contextlib.contextmanager
 def programs_run(arch):
     """Registers QEMU for programs of the architecture with this kernel, if they do not run already."""
-    if arch.emulator is None:
+    with contextlib.ExitStack() as undo:
+        if arch.emulator is not None:
+            register(arch, undo)
         yield
-        return
+
+
+def register(arch, undo):
+    """Registers the emulator. What this changes on the host is put into `undo`."""
     emulator = shutil.which(arch.emulator)
     if not emulator:
         raise build.BuildError(f"{arch.emulator} is missing; tests/needs.sh boot-packages installs it")
     folder = pathlib.Path("/proc/sys/fs/binfmt_misc")
     if not (folder / "register").exists():
         build.run("register the emulator", ["mount", "-t", "binfmt_misc", "none", str(folder)])
+        undo.callback(build.run, "unregister the emulator", ["umount", str(folder)])
     if any(emulator in entry.read_text() for entry in folder.glob("*aarch64*")):
-        yield
         return
-    name = "kindling-test-aarch64"
+    entry = folder / "kindling-test-aarch64"
     head = r"\x7fELF\x02\x01\x01" + r"\x00" * 9 + rf"\x02\x00\x{arch.machine:02x}\x00"
     mask = r"\xff" * 7 + r"\x00" + r"\xff" * 8 + r"\xfe\xff\xff\xff"
-    (folder / "register").write_text(f":{name}:M::{head}:{mask}:{emulator}:F")
-    try:
-        yield
-    finally:
-        (folder / name).write_text("-1")
+    (folder / "register").write_text(f":{entry.name}:M::{head}:{mask}:{emulator}:F")
+    undo.callback(entry.write_text, "-1")
 
 
 def find_packages(folder, arch):
@@ -287,4 +290,6 @@ def main():
 
 
 if __name__ == "__main__":
+    # Ends the machine, and removes the emulator from the kernel, even if this is terminated.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(main())
