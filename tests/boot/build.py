@@ -170,6 +170,16 @@ def dracut_base(scratch, module, source, binary):
     return base
 
 
+def make_partitions(path, mib, parts):
+    """Makes a disk of that size, with partitions (label, start, size) in MiB. One called "esp" is for EFI."""
+    with open(path, "wb") as file:
+        file.truncate(mib * MIB)
+    layout = "label: gpt\n" + "".join(
+        f"start={start * MIB // SECTOR}, size={size * MIB // SECTOR}, type={'U' if name == 'esp' else 'L'}, name={name}\n"
+        for name, start, size in parts)
+    subprocess.run(["sfdisk", "--quiet", "--no-reread", str(path)], input=layout, text=True, check=True)
+
+
 def system_disk(tree, overlay=None, extra=""):
     """A disk with a boot and a root partition, with Debian, kindling's real-root part and the first-boot flag."""
     tar = root_tar(extra)
@@ -200,12 +210,7 @@ def system_disk(tree, overlay=None, extra=""):
             boot = pathlib.Path(scratch) / "boot"
             boot.mkdir()
             (boot / "ignition.firstboot").touch()
-            with open(path, "wb") as file:
-                file.truncate(DISK_MIB * MIB)
-            layout = "label: gpt\n" + "".join(
-                f"start={start * MIB // SECTOR}, size={size * MIB // SECTOR}, name={name}\n"
-                for name, start, size in (BOOT, ROOT))
-            subprocess.run(["sfdisk", "--quiet", "--no-reread", str(path)], input=layout, text=True, check=True)
+            make_partitions(path, DISK_MIB, (BOOT, ROOT))
             for (name, start, size), content in ((BOOT, boot), (ROOT, root)):
                 run(f"{name} file system", [
                     "mkfs.ext4", "-q", "-L", name, "-d", str(content), "-E", f"offset={start * MIB}",

@@ -11,9 +11,9 @@ import pathlib
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import typing
 
 import build
 import configs
@@ -22,17 +22,16 @@ from ssh import free_port, log_in, make_key
 from vm import Machine
 
 
-class Arch:
-    """What depends on the architecture: the release of Debian, the serial console, the platform of GRUB, the firmware; for
-    programs that do not run here by themselves, their emulator, and the number of their processor in ELF headers."""
+class Arch(typing.NamedTuple):
+    """What depends on the architecture."""
 
-    def __init__(self, suite, console, grub, firmware, emulator=None, machine=None):
-        self.suite = suite
-        self.console = console
-        self.grub = grub
-        self.firmware = firmware
-        self.emulator = emulator
-        self.machine = machine
+    suite: str  # the oldest release of Debian that its packages are for
+    console: str
+    grub: str
+    firmware: str
+    # For programs that do not run here by themselves, and the number of their processor in ELF headers.
+    emulator: str | None = None
+    machine: int = 0
 
 
 # Debian's Rust in sid builds the packages of other architectures, for the releases from 13 on.
@@ -176,13 +175,7 @@ def make_tree(work, name, arch, suite, packages):
 def make_disk(work, tree):
     """A disk with an empty EFI system partition, and the tree in its root partition."""
     path = work / "system.img"
-    with open(path, "wb") as file:
-        file.truncate(DISK_MIB * build.MIB)
-    kind = {"esp": "U", "root": "L"}
-    layout = "label: gpt\n" + "".join(
-        f"start={start * build.MIB // build.SECTOR}, size={size * build.MIB // build.SECTOR}, type={kind[name]}, name={name}\n"
-        for name, start, size in (ESP, ROOT))
-    subprocess.run(["sfdisk", "--quiet", "--no-reread", str(path)], input=layout, text=True, check=True)
+    build.make_partitions(path, DISK_MIB, (ESP, ROOT))
     _, start, size = ESP
     esp = work / "esp.img"
     with open(esp, "wb") as file:
@@ -204,38 +197,30 @@ class Lab:
         self.work = work
         self.name = name
         self.arch = ARCHES[name]
-        self.machines = []
 
     def start(self, disk, program, **options):
-        """Starts the machine with what it boots from."""
-        machine = Machine(self.work, program, [(disk, "system")], limit=LIMIT_SECONDS, memory=2048, arch=self.name, **options)
-        self.machines.append(machine)
-        return machine
+        """Starts the machine with what it boots from, for a `with` that ends it."""
+        return contextlib.closing(Machine(self.work, program, [(disk, "system")], limit=LIMIT_SECONDS, memory=2048,
+                                          arch=self.name, **options))
 
-    def boot(self, disk, document):
-        """Starts the machine by its firmware. Returns it with the port of its ssh server."""
+    def boot(self, disk, document, port):
+        """Starts the machine by its firmware; its ssh server is at a port of this host."""
         config = self.work / "config.ign"
         config.write_text(configs.text(document))
-        port = free_port()
         return self.start(disk, ["-bios", self.arch.firmware], fw_cfg=[("opt/com.coreos/config", config)],
-                          network=f"hostfwd=tcp:127.0.0.1:{port}-:22"), port
-
-    def close(self):
-        """Ends machines that are still running."""
-        for machine in self.machines:
-            machine.close()
+                          network=f"hostfwd=tcp:127.0.0.1:{port}-:22")
 
 
 def set_up(lab, disk, tree):
     """Installs the packages in the machine, and requests a first boot."""
     step("apt-get install, purge and install; the two lines of the README")
     kernel, initrd = (next(iter(sorted((tree / "boot").glob(f"{name}-*")))) for name in ("vmlinuz", "initrd.img"))
-    machine = lab.start(disk, ["-kernel", str(kernel), "-initrd", str(initrd),
-                               "-append", f"console={lab.arch.console} root=LABEL=root rw norandmaps"])
-    machine.wait_end("the installation", unless=PROMPT)
-    for mark in ("removed without a trace", "set up"):
-        assert re.search(rf"\]: @@ {mark}$", machine.plain(), re.MULTILINE), f"not {mark}:\n{machine.tail(80)}"
-    step(f"installed after {machine.seconds():.0f} s")
+    with lab.start(disk, ["-kernel", str(kernel), "-initrd", str(initrd),
+                          "-append", f"console={lab.arch.console} root=LABEL=root rw norandmaps"]) as machine:
+        machine.wait_end("the installation", unless=PROMPT)
+        for mark in ("removed without a trace", "set up"):
+            assert re.search(rf"\]: @@ {mark}$", machine.plain(), re.MULTILINE), f"not {mark}:\n{machine.tail(80)}"
+        step(f"installed after {machine.seconds():.0f} s")
 
 
 def provision(lab, disk, key, public):
@@ -245,18 +230,18 @@ def provision(lab, disk, key, public):
         storage={"files": [configs.file("/etc/motd", "provisioned\n", 0o640, overwrite=True),
                            configs.file("/etc/systemd/network/10-test.network", NETWORK)]},
         systemd={"units": [{"name": "systemd-networkd.service", "enabled": True}]})
-    machine, port = lab.boot(disk, document)
-    found = log_in(lab.work, machine, port, key, PROVISIONED, "root", LIMIT_SECONDS)
-    expected = f"provisioned\n640\n1\n1\nreported\n{lab.name}\n"
-    assert found == expected, f"the provisioned machine answered {found!r}, not {expected!r}\n{machine.tail()}"
-    step(f"provisioned, and logged in by ssh after {machine.seconds():.0f} s")
-    found = log_in(lab.work, machine, port, key, REMOVE, "root", LIMIT_SECONDS)
-    assert found == "removed\n0\n", f"after removing the packages: {found!r}"
-    machine.cut_power()
-    machine, port = lab.boot(disk, document)
-    found = log_in(lab.work, machine, port, key, "cat /etc/motd; grep -c ignition /proc/cmdline", "root", LIMIT_SECONDS)
-    assert found == "provisioned\n0\n", f"the machine without the packages answered {found!r}"
-    step(f"removed; a boot without them took {machine.seconds():.0f} s to a login")
+    port = free_port()
+    with lab.boot(disk, document, port) as machine:
+        found = log_in(lab.work, machine, port, key, PROVISIONED, "root", LIMIT_SECONDS)
+        expected = f"provisioned\n640\n1\n1\nreported\n{lab.name}\n"
+        assert found == expected, f"the provisioned machine answered {found!r}, not {expected!r}\n{machine.tail()}"
+        step(f"provisioned, and logged in by ssh after {machine.seconds():.0f} s")
+        found = log_in(lab.work, machine, port, key, REMOVE, "root", LIMIT_SECONDS)
+        assert found == "removed\n0\n", f"after removing the packages: {found!r}"
+    with lab.boot(disk, document, port) as machine:
+        found = log_in(lab.work, machine, port, key, "cat /etc/motd; grep -c ignition /proc/cmdline", "root", LIMIT_SECONDS)
+        assert found == "provisioned\n0\n", f"the machine without the packages answered {found!r}"
+        step(f"removed; a boot without them took {machine.seconds():.0f} s to a login")
 
 
 def main():
@@ -280,7 +265,6 @@ def main():
         print(f"FAILED: {error}")
         return 1
     finally:
-        lab.close()
         if options.keep:
             print(f"kept: {work}")
         else:
