@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`accounts`] | users and groups of a target: parsing, changing and formatting their databases; pure | `layout` |
 //! | [`layout`] | where things are in a target | nothing of ours |
-//! | [`config`] | Ignition configs: versions, schema, validation, merging, origins; no I/O | `layout`, `text` |
+//! | [`config`] | Ignition configs: versions, schema, validation, merging, origins; no I/O | `layout`, `text`, `threads` |
 //! | [`language`] | the other languages that configs are written in, translated for `config`; no I/O | `config`, `layout`, `text` |
 //! | [`disk`] | on-disk formats: GPT, superblocks; pure codecs over `Read + Seek` | nothing of ours |
 //! | [`paths`] | paths in a target: their components, and the only algorithm that follows links; pure | `config` |
@@ -29,9 +29,10 @@
 //! | [`output`] | writing files outside the target: atomically | nothing of ours |
 //! | [`text`] | text: escaping for display, timestamps, comparison of names; pure | nothing of ours |
 //! | [`terminal`] | all writing to standard output and standard error | `text` |
+//! | [`threads`] | work that two processors share | nothing of ours |
 //! | [`rounds`] | observes, plans and runs until everything has been observed; for the command line and for boots | `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `observe`, `plan` |
 //! | [`platform`] | where each kind of machine gets its config and its instance metadata from | `config`, `fetch`, `host`, `input`, `log`, `text` |
-//! | [`acquire`] | obtains the config of a machine and every config that it refers to | `config`, `fetch`, `host`, `input`, `language`, `log`, `platform`, `signature`, `text` |
+//! | [`acquire`] | obtains the config of a machine and every config that it refers to | `config`, `fetch`, `host`, `input`, `language`, `log`, `platform`, `signature`, `text`, `threads` |
 //! | [`boot`] | the stages of a first boot | `accounts`, `acquire`, `config`, `disk`, `execute`, `facts`, `failure`, `fetch`, `host`, `input`, `language`, `layout`, `log`, `narration`, `observe`, `output`, `paths`, `plan`, `platform`, `report`, `rounds`, `signature`, `terminal`, `text` |
 //! | [`cli`] | arguments in, text or JSON out | everything |
 //!
@@ -99,5 +100,6 @@ mod rounds;
 pub mod signature;
 mod terminal;
 mod text;
+mod threads;
 
 pub use cli::{findings, main};

@@ -170,7 +170,8 @@ pub fn resolve<E: From<ResolveError>>(
 ) -> Result<String, E> {
     // Components still to walk, the next one last.
     let mut todo: Vec<Cow<'_, str>> = components(path).rev().map(Cow::Borrowed).collect();
-    let mut here = String::from("/");
+    // Empty for the root. Thousands of paths are resolved, so it grows and shrinks in place.
+    let mut here = String::with_capacity(path.len() + 1);
     let mut links = 0;
     // Number of components left once the target of the last link is reached.
     let mut rest = usize::MAX;
@@ -179,39 +180,43 @@ pub fn resolve<E: From<ResolveError>>(
             // Directories in the target of a link must exist for a kernel to follow it; those in the path itself can be
             // created.
             let is_in_target = todo.len() >= rest;
-            if here != "/" && is_in_target && lookup(&here)? == PathLookup::Missing {
+            if !here.is_empty() && is_in_target && lookup(&here)? == PathLookup::Missing {
                 return Err(ResolveError::ThroughMissing { at: here }.into());
             }
-            here = parent(&here).unwrap_or("/").to_owned();
+            here.truncate(here.rfind('/').unwrap_or(0));
             continue;
         }
-        let at = child(&here, &part);
         if part.len() > MAX_NAME_BYTES {
             let name = part.into_owned();
             return Err(ResolveError::NameTooLong { name }.into());
         }
-        if at.len() > MAX_PATH_BYTES {
+        let above = here.len();
+        here.push('/');
+        here.push_str(&part);
+        if here.len() > MAX_PATH_BYTES {
             return Err(ResolveError::PathTooLong.into());
         }
         if todo.is_empty() {
-            return Ok(at);
+            return Ok(here);
         }
-        match lookup(&at)? {
-            PathLookup::Missing | PathLookup::Directory => here = at,
-            PathLookup::Other => return Err(ResolveError::NotADirectory { at }.into()),
+        match lookup(&here)? {
+            PathLookup::Missing | PathLookup::Directory => {}
+            PathLookup::Other => return Err(ResolveError::NotADirectory { at: here }.into()),
             PathLookup::Link(_) if links == MAX_LINKS => {
-                return Err(ResolveError::TooManyLinks { at }.into());
+                return Err(ResolveError::TooManyLinks { at: here }.into());
             }
             PathLookup::Link(target) => {
                 links += 1;
                 rest = todo.len();
-                if target.starts_with('/') {
-                    here = "/".into();
-                }
+                let is_absolute = target.starts_with('/');
+                here.truncate(if is_absolute { 0 } else { above });
                 let parts = components(&target).rev();
                 todo.extend(parts.map(|part| Cow::Owned(part.to_owned())));
             }
         }
+    }
+    if here.is_empty() {
+        here.push('/');
     }
     Ok(here)
 }

@@ -1,9 +1,9 @@
 //! The first config, which may refer to others: one text, parsed in its language.
 
 use crate::config::{self, Document, Findings, ParseError};
-use crate::host::threads::run_beside;
 use crate::language::{self, Language, Surroundings};
 use crate::text::hex;
+use crate::threads::run_beside;
 use sha2::{Digest as _, Sha512};
 
 /// One config text that went into a document.

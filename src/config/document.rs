@@ -105,14 +105,16 @@ impl Document {
     /// Where the value at `path` of this document came from. A value that is in no text (e.g. a default) has the origin
     /// of the innermost object or list that contains it.
     pub fn origin(&self, path: &JsonPath) -> Option<Origin> {
-        let value = self.places.root().deepest(path);
+        let (value, parts) = self.places.root().deepest(path);
         let Place { source, offset } = value.at();
         let source = self.sources.get(usize::try_from(source).ok()?)?;
         let Position { line, column } = source.lines.position(offset);
-        let path = source
-            .paths
-            .path_to(offset, value.is_leaf())
-            .unwrap_or_else(JsonPath::root);
+        let path = match &source.paths {
+            // All of the config is from this text.
+            Paths::Table(places) if Arc::ptr_eq(places, &self.places) => Some(path.first(parts)),
+            paths => paths.path_to(offset, value.is_leaf()),
+        };
+        let path = path.unwrap_or_else(JsonPath::root);
         if let Some(origins) = &source.origins {
             return origins.of(&path);
         }

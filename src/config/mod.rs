@@ -1,8 +1,8 @@
 //! The config language: what a machine should become.
 //!
 //! Parses every stable spec version 3.0.0 to 3.6.0 and 3.7.0-experimental, validates, translates to the latest version,
-//! merges, and remembers where each value came from. It does no I/O and uses no other part of this crate but `text` and
-//! `layout`, so it is a complete validator by itself.
+//! merges, and remembers where each value came from. It does no I/O and uses no other part of this crate but `text`,
+//! `layout` and `threads`, so it is a complete validator by itself.
 //!
 //! # How a text becomes a document
 //! 1. `json` lexes; `read` follows the table of the language (`spec_table`) and builds a `tree`. If the text does not

@@ -27,6 +27,11 @@ impl JsonPath {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+    /// The path of the value that the first parts lead to.
+    pub(crate) fn first(&self, parts: usize) -> Self {
+        let end = self.0.match_indices('.').nth(parts);
+        Self(end.map_or(&*self.0, |(at, _)| &self.0[..at]).into())
+    }
     /// The parts after `$`.
     pub fn parts(&self) -> impl Iterator<Item = &str> {
         self.0.split('.').skip(1)

@@ -247,7 +247,7 @@ fn with_position(mut finding: Finding, places: &PlaceTree, lines: &Lines) -> Fin
     let at = finding
         .path
         .as_ref()
-        .map(|path| places.root().deepest(path).at());
+        .map(|path| places.root().deepest(path).0.at());
     finding.position = at.map(|at| lines.position(at.offset));
     finding
 }

@@ -177,15 +177,15 @@ impl<'t> Places<'t> {
         range.contains(&index).then_some(Places { index, ..*self })
     }
 
-    /// The value at `path`, or its deepest ancestor that has a place.
-    pub(crate) fn deepest(self, path: &JsonPath) -> Places<'t> {
+    /// The value at `path`, or its deepest ancestor that has a place; with the number of parts of its path.
+    pub(crate) fn deepest(self, path: &JsonPath) -> (Places<'t>, usize) {
         let mut here = self;
-        let mut placed = self;
-        for part in path.parts() {
+        let mut placed = (self, 0);
+        for (index, part) in path.parts().enumerate() {
             let Some(next) = here.part(part) else { break };
             here = next;
             if here.at() != NOWHERE {
-                placed = here;
+                placed = (here, index + 1);
             }
         }
         placed

@@ -116,7 +116,7 @@ pub(crate) fn validate(translated: TranslatedConfig<'_>) -> ValidationResult {
 
 /// The value at `path` of the config: the text that it is from, its offset there, and whether it is a scalar.
 fn written_at(path: &JsonPath, places: &PlaceTree) -> Option<(usize, u32, bool)> {
-    let value = places.root().deepest(path);
+    let (value, _) = places.root().deepest(path);
     let source = match value.at() {
         NOWHERE => 0,
         at => usize::try_from(at.source).ok()?,

@@ -90,7 +90,7 @@ impl Width {
 }
 
 /// Maximum number of brief operations that a worker takes at a time. Taking each by itself costs more than running it.
-const MAX_BATCH: usize = 32;
+const MAX_BATCH: usize = 256;
 
 /// Operations of one kind that can be started, by number, and how many more workers may take some.
 struct Queue {

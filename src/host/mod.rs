@@ -21,7 +21,6 @@ pub mod root;
 pub mod secret;
 pub mod sys;
 pub mod systemd;
-pub mod threads;
 pub mod udev;
 pub mod wait;
 

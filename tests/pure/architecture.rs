@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const ALLOWED: &[(&str, &[&str])] = &[
     ("accounts", &["layout"]),
     ("layout", &[]),
-    ("config", &["layout", "text"]),
+    ("config", &["layout", "text", "threads"]),
     ("language", &["config", "layout", "text"]),
     ("disk", &[]),
     ("paths", &["config"]),
@@ -54,6 +54,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("input", &[]),
     ("output", &[]),
     ("text", &[]),
+    ("threads", &[]),
     ("terminal", &["text"]),
     (
         "rounds",
@@ -77,6 +78,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "platform",
             "signature",
             "text",
+            "threads",
         ],
     ),
     (

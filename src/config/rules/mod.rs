@@ -80,6 +80,14 @@ struct Rules {
 }
 
 impl Rules {
+    /// The same rules, which have not found anything yet.
+    fn without_findings(&self) -> Self {
+        Self {
+            findings: Vec::new(),
+            ..*self
+        }
+    }
+
     fn error(&mut self, path: &Path<'_>, message: impl Into<String>) {
         self.report(Severity::Error, path, message.into(), None);
     }

@@ -1,10 +1,17 @@
 //! `storage`: the rules of its members, and those between them.
 
 use super::{Rules, disks, each_below, filesystems, luks, nodes, raid, simplify};
-use crate::config::model::{Disk, Filesystem, Link, Storage};
+use crate::config::model::{Disk, File, Filesystem, Link, Storage};
 use crate::config::path::Path;
 use crate::config::version::Version;
+use crate::threads::run_beside;
 use foldhash::{HashMap, HashSet};
+use std::ops::Range;
+
+/// Checking less takes no longer than starting a thread for it.
+const WORK_FOR_TWO_BYTES: usize = 1 << 20;
+/// Bytes that take as long to decode as checking everything else about a file.
+const FILE_WORK_BYTES: usize = 512;
 
 pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     check_relations(rules, storage, path);
@@ -16,10 +23,7 @@ pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     for (i, disk) in storage.disks.iter().enumerate() {
         disks::check(rules, disk, &member.index(i));
     }
-    let member = path.member("files");
-    for (i, file) in storage.files.iter().enumerate() {
-        nodes::check_file(rules, file, &member.index(i));
-    }
+    check_files(rules, &storage.files, &path.member("files"));
     let member = path.member("filesystems");
     for (i, filesystem) in storage.filesystems.iter().enumerate() {
         filesystems::check(rules, filesystem, &member.index(i));
@@ -36,6 +40,41 @@ pub(super) fn check(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
     for (i, array) in storage.raid.iter().enumerate() {
         raid::check(rules, array, &member.index(i));
     }
+}
+
+/// Checks many files, or large ones, on two processors.
+fn check_files(rules: &mut Rules, files: &[File], path: &Path<'_>) {
+    let check = |rules: &mut Rules, range: Range<usize>| {
+        for (file, i) in files[range.clone()].iter().zip(range) {
+            nodes::check_file(rules, file, &path.index(i));
+        }
+    };
+    if work_bytes(files) < WORK_FOR_TWO_BYTES {
+        return check(rules, 0..files.len());
+    }
+    let half = files.len() / 2;
+    let empty = rules.without_findings();
+    let second_half = || {
+        let mut rules = empty.without_findings();
+        check(&mut rules, half..files.len());
+        rules.findings
+    };
+    let (found, ()) = run_beside(second_half, || check(rules, 0..half));
+    rules.findings.extend(found);
+}
+
+/// Bytes that take as long to decode as checking the files.
+fn work_bytes(files: &[File]) -> usize {
+    let source = |file: &File| {
+        file.contents
+            .source
+            .as_ref()
+            .map_or(0, |source| source.len())
+    };
+    files
+        .iter()
+        .map(|file| FILE_WORK_BYTES + source(file))
+        .sum()
 }
 
 fn check_relations(rules: &mut Rules, storage: &Storage, path: &Path<'_>) {
@@ -130,5 +169,30 @@ fn check_whole_disk(rules: &mut Rules, filesystem: &Filesystem, disk: &Disk, pat
             &path,
             "wipeTable of this disk wipes the file system as well",
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::rules;
+    use crate::config::wording::Wording;
+
+    #[test]
+    fn many_files_are_checked_in_their_order() {
+        let file = |i: usize| File {
+            path: format!("relative/{i}"),
+            ..File::default()
+        };
+        let mut config = crate::config::model::Config::default();
+        config.storage.files = (0..3000).map(file).collect();
+        assert!(work_bytes(&config.storage.files) >= WORK_FOR_TWO_BYTES);
+        let findings = rules::check(&config, Version::V3_5, Wording::Ignition);
+        let found: Vec<String> = findings
+            .iter()
+            .filter_map(|finding| Some(finding.path.as_ref()?.to_string()))
+            .collect();
+        let expected = (0..3000).map(|i| format!("$.storage.files.{i}.path"));
+        assert_eq!(found, expected.collect::<Vec<_>>());
     }
 }

@@ -1,10 +1,13 @@
-//! Work in threads.
+//! Work that two processors share.
 
 use std::thread::Builder;
 
 /// Runs `side` in a thread of its own while `work` runs, or after it if no thread can be started. Returns the results
 /// of both.
-pub fn run_beside<S: Send, W>(side: impl Fn() -> S + Sync, work: impl FnOnce() -> W) -> (S, W) {
+pub(crate) fn run_beside<S: Send, W>(
+    side: impl Fn() -> S + Sync,
+    work: impl FnOnce() -> W,
+) -> (S, W) {
     std::thread::scope(|scope| {
         let thread = Builder::new().spawn_scoped(scope, &side);
         let result = work();
