@@ -25,18 +25,19 @@ if [ -f /run/kindling/report.json ]; then
 fi
 sync
 
-# mount_of FILE COLUMN: prints a column of findmnt for the mount that FILE is on. For stacked mounts, as with an
-# automount, findmnt prints a line for each, with the topmost last.
+# mount_of FILE: sets `place` and `options` of the mount that FILE is on. For stacked mounts, as with an automount, findmnt
+# prints a line for each, with the topmost last.
 mount_of() {
-    findmnt --noheadings --list --output "$2" --target "${1%/*}" | tail -n 1
+    found=$(findmnt --noheadings --list --output TARGET,OPTIONS --target "${1%/*}" | tail -n 1)
+    place=${found%% *}
+    options=${found##* }
 }
 
-# settle FILE: makes the removal of a file visible to a boot loader, which reads the file system without its journal.
-# Freezing the file system writes the journal back. A program cannot freeze the root that it runs from; there, the
-# journal is written back by the next clean shutdown.
+# settle: makes the removal of a file on the mount `place` visible to a boot loader, which reads the file system without
+# its journal. Freezing the file system writes the journal back. A program cannot freeze the root that it runs from;
+# there, the journal is written back by the next clean shutdown.
 settle() {
     sync
-    place=$(mount_of "$1" TARGET)
     if [ "$place" != / ] && fsfreeze --freeze "$place" 2>/dev/null; then
         fsfreeze --unfreeze "$place"
     fi
@@ -44,16 +45,16 @@ settle() {
 
 # clear FLAG: removes a flag and makes the removal visible to boot loaders.
 clear() {
-    place=$(mount_of "$1" TARGET)
-    case ,$(mount_of "$1" OPTIONS), in
+    mount_of "$1"
+    case ,$options, in
         *,ro,*)
             mount -o remount,rw "$place" && rm -f "$1" || return 1
-            settle "$1"
+            settle
             mount -o remount,ro "$place" || echo "cannot make $place read-only again" >&2
             ;;
         *)
             rm -f "$1" || return 1
-            settle "$1"
+            settle
             ;;
     esac
 }

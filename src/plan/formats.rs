@@ -106,12 +106,20 @@ pub fn has_unique_uuids(format: &str) -> bool {
     matches!(format, "btrfs" | "xfs")
 }
 
-/// Up to this size, a device may be smaller than the minimum size of a format.
-const SMALL_BYTES: u64 = 1024 * 1024 * 1024;
+const MIB: u64 = 1024 * 1024;
+
+/// Up to this size, a device may be smaller than the minimum size of a format: mkfs.xfs requires 300 MiB, mkfs.btrfs
+/// 109 MiB, mkfs.ext4 less than one.
+fn small_bytes(format: &str) -> u64 {
+    match format {
+        "ext4" => 64 * MIB,
+        _ => 1024 * MIB,
+    }
+}
 
 /// The request to rehearse before a file system is created, if there is anything to find out.
 pub fn request(act: &MakeFilesystem, bytes: u64, sector_bytes: u32) -> Option<MkfsRequest> {
-    let is_simple = act.options.is_empty() && bytes > SMALL_BYTES;
+    let is_simple = act.options.is_empty() && bytes > small_bytes(&act.format);
     (!is_simple).then(|| MkfsRequest {
         program: act.program.clone(),
         arguments: act.arguments.clone(),

@@ -39,11 +39,7 @@ def fw_cfg(lab):
 def rewrite_script(lab, system, checks):
     """Replaces the report script on a disk that is not in use, for a boot with other checks."""
     script = lab.write("boot-report", configs.report_script(checks))
-    _, start, _ = build.ROOT
-    image = f"{system}?offset={start * build.MIB}"
-    for request in ("rm /usr/local/bin/boot-report", f"write {script} /usr/local/bin/boot-report",
-                    "set_inode_field /usr/local/bin/boot-report mode 0100755"):
-        build.run("change the report script", ["debugfs", "-w", "-R", request, image])
+    build.replace_on(system, build.ROOT, "/usr/local/bin/boot-report", script, 0o755)
 
 
 @scenario
@@ -102,8 +98,7 @@ def grub(lab):
     checks = [*lab.checks, (*question, "ignition.firstboot test.of=grub\n")]
     system, data = lab.system(), lab.blank()
     flag = lab.write("flag", "set ignition_network_kcmdline='test.of=grub'\n")
-    for request in ("rm /ignition.firstboot", f"write {flag} /ignition.firstboot"):
-        build.run("text of the flag", ["debugfs", "-w", "-R", request, f"{system}?offset={build.BOOT[1] * build.MIB}"])
+    build.replace_on(system, build.BOOT, "/ignition.firstboot", flag, 0o644)
     medium = lab.work / "medium"
     (medium / "boot/grub").mkdir(parents=True)
     (medium / "boot/grub/grub.cfg").write_text(GRUB_CFG.format(words=lab.words()))

@@ -224,6 +224,18 @@ def copy_disk(source, target):
     run("copy of the disk", ["cp", "--sparse=always", "--reflink=auto", str(source), str(target)])
 
 
+def change_on(disk, part, *requests):
+    """Changes the file system of a partition of a disk that is not in use, by requests of debugfs."""
+    _, start, _ = part
+    for request in requests:
+        run(request, ["debugfs", "-w", "-R", request, f"{disk}?offset={start * MIB}"])
+
+
+def replace_on(disk, part, path, source, mode):
+    """Replaces a file there by a copy of another one with this mode."""
+    change_on(disk, part, f"rm {path}", f"write {source} {path}", f"set_inode_field {path} mode 010{mode:04o}")
+
+
 def exists_on(disk, part, path):
     """Whether a partition of a disk that is not in use has a file. Like a boot loader, this reads the file system
     without its journal."""

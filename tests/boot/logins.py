@@ -33,11 +33,7 @@ def system(lab, machine_id):
     path = lab.work / "system.img"
     build.copy_disk(build.system_disk(lab.tree, lab.overlay, ",openssh-server"), path)
     if machine_id:
-        image = f"{path}?offset={build.ROOT[1] * build.MIB}"
-        source = lab.write("machine-id", machine_id)
-        for request in ("rm /etc/machine-id", f"write {source} /etc/machine-id",
-                        "set_inode_field /etc/machine-id mode 0100444"):
-            build.run("machine id", ["debugfs", "-w", "-R", request, image])
+        build.replace_on(path, build.ROOT, "/etc/machine-id", lab.write("machine-id", machine_id), 0o444)
     return path
 
 
@@ -92,9 +88,7 @@ def nocloud(lab):
     """a cloud-config on a NoCloud disc: ssh logs in, and runcmd has run only once even after a second boot"""
     key, public = make_key(lab.work)
     disk = system(lab, None)
-    image = f"{disk}?offset={build.ROOT[1] * build.MIB}"
-    for unit in ("systemd-networkd.service", "systemd-networkd.socket"):
-        build.run("mask", ["debugfs", "-w", "-R", f"rm /etc/systemd/system/{unit}", image])
+    build.change_on(disk, build.ROOT, *(f"rm /etc/systemd/system/systemd-networkd.{kind}" for kind in ("service", "socket")))
     document = user_data(public)
     drive = iso(lab, "cidata", {"user-data": "#cloud-config\n" + "\n".join(lines(document)) + "\n",
                                 "meta-data": "instance-id: i-1\n"})
