@@ -15,6 +15,9 @@ const ANCHOR_PREFIX: &str = "x-";
 /// original.
 const SOURCES: [&str; 3] = ["source", "inline", "local"];
 
+/// Unused keys that are reported one by one.
+const MAX_UNUSED_KEYS: usize = 1000;
+
 /// A document as its dialect defines it.
 pub(super) struct ReadDocument<'t> {
     /// Its values: numbers and flags as JSON spells them, texts as quoted scalars, no null.
@@ -38,8 +41,11 @@ pub(super) fn read<'t>(
         paths,
         remarks,
         second_sources: Vec::new(),
+        unused_keys: 0,
+        first_omitted: 0,
     };
     let root = reader.value(root, ButaneFieldKind::Object(of), 0);
+    reader.report_omitted();
     ReadDocument {
         root: root.unwrap_or_else(|| Node::mapping(at)),
         second_sources: reader.second_sources,
@@ -51,6 +57,10 @@ struct ButaneReader<'r> {
     paths: &'r WrittenPaths,
     remarks: &'r mut Remarks,
     second_sources: Vec<u32>,
+    /// The number of unused keys so far.
+    unused_keys: usize,
+    /// Offset of the first one beyond [`MAX_UNUSED_KEYS`].
+    first_omitted: u32,
 }
 
 impl ButaneReader<'_> {
@@ -201,6 +211,13 @@ impl ButaneReader<'_> {
     }
 
     fn report_unused(&mut self, entry: &MappingEntry<'_>, of: &'static Type) {
+        self.unused_keys += 1;
+        if self.unused_keys > MAX_UNUSED_KEYS {
+            if self.unused_keys == MAX_UNUSED_KEYS + 1 {
+                self.first_omitted = entry.key_at;
+            }
+            return;
+        }
         let path = self
             .paths
             .path_to(entry.value.at, false)
@@ -209,6 +226,17 @@ impl ButaneReader<'_> {
         let help = self.unused_key_help(&entry.key, of);
         self.remarks
             .add_at_path(Severity::Warning, entry.key_at, path, message, help);
+    }
+
+    /// Reports how many unused keys were only counted, if any.
+    fn report_omitted(&mut self) {
+        let omitted = self.unused_keys.saturating_sub(MAX_UNUSED_KEYS);
+        if omitted > 0 {
+            let message = format!("{omitted} more unused keys from here on");
+            let (at, path) = (self.first_omitted, JsonPath::root());
+            self.remarks
+                .add_at_path(Severity::Warning, at, path, message, None);
+        }
     }
 
     fn unused_key_help(&self, key: &str, of: &'static Type) -> Option<String> {

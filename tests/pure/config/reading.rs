@@ -106,6 +106,19 @@ fn a_wrong_type_counts_even_if_replaced() {
 }
 
 #[test]
+fn of_many_unknown_keys_most_are_only_counted() {
+    let keys: Vec<String> = (0..1500).map(|n| format!("\"k{n}\":0")).collect();
+    let parsed = parse("x", config("3.6.0", &keys.join(",\n")).as_bytes());
+    parsed.outcome.expect("valid");
+    let findings = parsed.findings.0;
+    assert_eq!(findings.len(), 1001);
+    let last = findings.last().expect("a finding");
+    let line = last.position.expect("a position").line;
+    assert_eq!(last.message, "500 more unknown keys from here on");
+    assert_eq!(line, 1001);
+}
+
+#[test]
 fn misspelled_keys_are_reported_once() {
     let cases = [
         (

@@ -448,6 +448,17 @@ fn findings() {
 }
 
 #[test]
+fn of_many_unused_keys_most_are_only_counted() {
+    let keys: String = (0..1500).map(|n| format!("k{n}: 0\n")).collect();
+    let (findings, json) = translated(FCOS, &keys);
+    assert!(json.is_some());
+    assert_eq!(findings.len(), 1001);
+    let last = findings.last().expect("a finding");
+    let expected = "warning at $, line 1003 col 1: 500 more unused keys from here on";
+    assert_eq!(last, expected);
+}
+
+#[test]
 fn a_label_without_a_value_is_empty() {
     let text = "variant: openshift\nversion: 4.14.0\nmetadata:\n  name: a\n  labels:\n    \
                 machineconfiguration.openshift.io/role: b\n    x:\n";
