@@ -30,6 +30,7 @@ mod packed;
 mod password;
 mod paths;
 mod percent;
+mod placed_text;
 mod quoting;
 mod result;
 mod scalars;

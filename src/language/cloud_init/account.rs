@@ -2,12 +2,13 @@
 
 use super::CloudInitContext;
 use super::account_extras::AccountExtras;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use super::{keys, modules};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::password;
+use crate::language::placed_text::PlacedText;
 
 /// Keys that only take effect when an account is created.
 const NEW_ACCOUNT_KEYS: [&str; 10] = [
@@ -78,7 +79,7 @@ pub(super) fn convert<'t>(
 /// Sets what an account is created with.
 fn set_fields<'t>(
     entry: &Node<'t>,
-    name: &Text,
+    name: &PlacedText,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -134,7 +135,7 @@ fn set_fields<'t>(
 /// Adds the account to its groups and creates missing ones.
 fn add_groups<'t>(
     entry: &Node<'t>,
-    name: &Text,
+    name: &PlacedText,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -163,12 +164,12 @@ fn add_groups<'t>(
 }
 
 /// The groups that an account is to be a member of.
-pub(super) fn group_names(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> {
+pub(super) fn group_names(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<PlacedText> {
     match entry.get("groups").map(|value| &value.value) {
         // A mapping to members, as in the top-level `groups`; only the names matter here.
         Some(NodeContent::Mapping(entries)) => entries
             .iter()
-            .map(|entry| Text {
+            .map(|entry| PlacedText {
                 at: entry.key_at,
                 text: entry.key.clone().into_owned(),
             })
@@ -180,7 +181,7 @@ pub(super) fn group_names(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> 
 /// Sets the password of an account and whether it is locked.
 fn set_password<'t>(
     entry: &Node<'t>,
-    name: &Text,
+    name: &PlacedText,
     (exists, keeps_password): (bool, bool),
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
@@ -191,7 +192,7 @@ fn set_password<'t>(
     if let Some(plain) = &plain {
         warn_of_clear_text(plain.at, remarks);
     }
-    let plain = plain.map(|plain| Text {
+    let plain = plain.map(|plain| PlacedText {
         text: password::hash(&name.text, &plain.text),
         ..plain
     });
@@ -235,7 +236,12 @@ pub(super) fn warn_of_clear_text(at: u32, remarks: &mut Remarks) {
 }
 
 /// Collects the rules of sudo and doas for the account.
-fn add_rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remarks: &mut Remarks) {
+fn add_rules(
+    entry: &Node<'_>,
+    name: &PlacedText,
+    accounts: &mut AccountExtras,
+    remarks: &mut Remarks,
+) {
     let rules = sudo(entry, remarks);
     if let Some(first) = rules.first() {
         accounts.rules_at.get_or_insert(first.at);
@@ -264,7 +270,7 @@ fn add_rules(entry: &Node<'_>, name: &Text, accounts: &mut AccountExtras, remark
 }
 
 /// The sudo rules of an account. If a file contains anything else, sudo ignores all of it.
-fn sudo(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<Text> {
+fn sudo(entry: &Node<'_>, remarks: &mut Remarks) -> Vec<PlacedText> {
     let Some(value) = entry.get("sudo").filter(|value| !value.is_null()) else {
         return Vec::new();
     };

@@ -2,10 +2,11 @@
 //! `random_seed`.
 
 use super::CloudInitContext;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
+use crate::language::placed_text::{PlacedText, bytes_of_key};
 use crate::language::target::{Distribution, TimeClient};
 use std::fmt::Write as _;
 
@@ -210,7 +211,7 @@ pub(super) fn convert_ntp<'t>(
     }
 }
 
-fn first_offset(lists: &[&Vec<Text>]) -> Option<u32> {
+fn first_offset(lists: &[&Vec<PlacedText>]) -> Option<u32> {
     lists
         .iter()
         .find_map(|list| list.first())
@@ -244,7 +245,7 @@ fn time_client(
 }
 
 fn add_chrony(
-    (servers, pools, peers, allow): (&[Text], &[Text], &[Text], &[Text]),
+    (servers, pools, peers, allow): (&[PlacedText], &[PlacedText], &[PlacedText], &[PlacedText]),
     at: u32,
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'_>,
@@ -354,7 +355,7 @@ pub(super) fn convert_random_seed<'t>(
     {
         remarks.warn(command.at, "no command is run for random numbers");
     }
-    let Some(data) = values::bytes(&seed, "data", remarks).filter(|data| !data.is_empty()) else {
+    let Some(data) = bytes_of_key(&seed, "data", remarks).filter(|data| !data.is_empty()) else {
         return;
     };
     let at = seed.get("data").map_or(seed.at, |data| data.at);

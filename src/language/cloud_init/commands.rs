@@ -1,10 +1,11 @@
 //! Commands and scripts: `bootcmd`, `runcmd`, scripts and boot hooks in the user data, `power_state`.
 
 use super::CloudInitContext;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 use crate::language::quoting::shell;
 use crate::language::surroundings::{SCRIPTS_HELP, SCRIPTS_REFUSED};
 use std::fmt::Write as _;
@@ -441,7 +442,7 @@ fn add_power_state<'t>(root: &Node<'t>, assembly: &mut Assembly<'t>, remarks: &m
 }
 
 /// `now`, or minutes with or without a sign.
-fn minutes(delay: &Text, remarks: &mut Remarks) -> String {
+fn minutes(delay: &PlacedText, remarks: &mut Remarks) -> String {
     if delay.text == "now" {
         return "now".into();
     }

@@ -2,10 +2,11 @@
 
 use super::CloudInitContext;
 use super::modules;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 
 /// Space for the partition table at both ends of a disk, in MiB.
 const TABLE_MIB: u64 = 2;
@@ -22,7 +23,7 @@ const TYPES: [(&str, &str); 5] = [
 /// Adds disks and file systems. `aliases` are names for devices, with the devices.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    aliases: &[(String, Text)],
+    aliases: &[(String, PlacedText)],
     context: &CloudInitContext<'_>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
@@ -39,7 +40,7 @@ pub(super) fn convert<'t>(
         if is_unknown(entry.value.at, &entry.key, aliases, remarks) {
             continue;
         }
-        let device = Text {
+        let device = PlacedText {
             at: entry.key_at,
             text: device_path(&entry.key, aliases),
         };
@@ -57,7 +58,12 @@ pub(super) fn convert<'t>(
 }
 
 /// Warns about a disk that only the platform can identify. Returns true if it is one, and is to be skipped.
-fn is_unknown(at: u32, name: &str, aliases: &[(String, Text)], remarks: &mut Remarks) -> bool {
+fn is_unknown(
+    at: u32,
+    name: &str,
+    aliases: &[(String, PlacedText)],
+    remarks: &mut Remarks,
+) -> bool {
     let base = name.split('.').next().unwrap_or_default();
     let is_alias = |name: &str| aliases.iter().any(|(alias, _)| alias == name);
     if !is_platform_name(base) || is_alias(base) || is_alias(name) {
@@ -76,7 +82,7 @@ pub(super) fn is_platform_name(name: &str) -> bool {
 }
 
 /// A path of a device: aliases are resolved, and bare names are relative to `/dev`.
-pub(super) fn device_path(name: &str, aliases: &[(String, Text)]) -> String {
+pub(super) fn device_path(name: &str, aliases: &[(String, PlacedText)]) -> String {
     let (base, part) = match name.rsplit_once('.') {
         Some((base, part)) if aliases.iter().any(|(alias, _)| alias == base) => (base, part),
         _ => (name, ""),
@@ -105,7 +111,7 @@ fn partition_path(disk: &str, number: &str) -> String {
 }
 
 fn disk<'t>(
-    device: &Text,
+    device: &PlacedText,
     setup: &Node<'t>,
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
@@ -133,7 +139,7 @@ fn disk<'t>(
 
 /// The partitions of a layout: `true` is one; a list has the share of each in percent, or the share and its type.
 fn partitions<'t>(
-    device: &Text,
+    device: &PlacedText,
     layout: &Node<'t>,
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
@@ -151,7 +157,7 @@ fn partitions<'t>(
     let mut sum = 0;
     for (index, share) in shares.iter().enumerate() {
         let (share, kind) = match share.elements() {
-            [share, kind] => (share, values::as_text(kind)),
+            [share, kind] => (share, PlacedText::of(kind)),
             _ => (share, None),
         };
         let percent = percent(share, remarks)?;
@@ -212,7 +218,7 @@ fn percent(share: &Node<'_>, remarks: &mut Remarks) -> Option<u64> {
     percent
 }
 
-fn type_guid(kind: &Text, remarks: &mut Remarks) -> String {
+fn type_guid(kind: &PlacedText, remarks: &mut Remarks) -> String {
     let known = TYPES
         .iter()
         .find(|(digits, _)| kind.text.eq_ignore_ascii_case(digits));
@@ -240,7 +246,7 @@ const FILESYSTEM_KEYS: &[&str] = &[
 
 fn filesystem<'t>(
     entry: &Node<'t>,
-    aliases: &[(String, Text)],
+    aliases: &[(String, PlacedText)],
     context: &CloudInitContext<'_>,
     remarks: &mut Remarks,
 ) -> Option<Node<'t>> {
@@ -295,7 +301,7 @@ fn filesystem<'t>(
 }
 
 /// The partition of the device at `path`.
-fn part_of(path: String, partition: &Text, remarks: &mut Remarks) -> Option<String> {
+fn part_of(path: String, partition: &PlacedText, remarks: &mut Remarks) -> Option<String> {
     match partition.text.as_str() {
         "none" => Some(path),
         "auto" | "any" => {
@@ -344,7 +350,7 @@ mod tests {
 
     #[test]
     fn paths_of_devices() {
-        let alias = Text {
+        let alias = PlacedText {
             at: 0,
             text: "/dev/nvme0n1".into(),
         };

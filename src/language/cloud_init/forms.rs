@@ -12,6 +12,7 @@ use crate::language::findings::Remarks;
 use crate::language::keyed::KeyedList;
 use crate::language::mime;
 use crate::language::node::{MappingEntry, Node, NodeContent};
+use crate::language::placed_text::{PlacedText, bytes_of_key};
 use crate::language::yaml;
 use std::borrow::Cow;
 
@@ -43,7 +44,7 @@ pub(super) struct UserDataParts {
     pub(super) config: Option<Node<'static>>,
     pub(super) scripts: Vec<UserScript>,
     /// URLs of more parts.
-    pub(super) included: Vec<values::Text>,
+    pub(super) included: Vec<PlacedText>,
     count: usize,
     /// Number of parts so far that are not containers, by which parts without a file name are called.
     attached: usize,
@@ -328,7 +329,7 @@ impl UserDataParts {
             }
             if url.starts_with("http://") || url.starts_with("https://") {
                 let text = url.to_owned();
-                self.included.push(values::Text { at, text });
+                self.included.push(PlacedText { at, text });
             } else {
                 let help = "use an http or https URL";
                 remarks.error_with_help(at, "only URLs of the web can be included", help);
@@ -373,7 +374,7 @@ fn archived(
     let text = |key: &str| {
         let mut entries = entry.entries().iter();
         let found = entries.find(|one| one.key.eq_ignore_ascii_case(key))?;
-        values::as_text(&found.value).filter(|text| !text.text.is_empty())
+        PlacedText::of(&found.value).filter(|text| !text.text.is_empty())
     };
     if let Some(index) = text("launch-index").filter(|index| index.text != "0") {
         remarks.warn(index.at, OTHER_INSTANCE);
@@ -384,8 +385,8 @@ fn archived(
         None => None,
     };
     let content = match &entry.value {
-        NodeContent::Mapping(_) => values::bytes(entry, "content", remarks),
-        _ => values::as_text(entry).map(|text| text.text.into_bytes()),
+        NodeContent::Mapping(_) => bytes_of_key(entry, "content", remarks),
+        _ => PlacedText::of(entry).map(|text| text.text.into_bytes()),
     };
     let Some(content) = content else {
         remarks.error(entry.at, "an element of the archive has no content");

@@ -1,10 +1,11 @@
 //! The host name, and `/etc/hosts`.
 
 use super::CloudInitContext;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
+use crate::language::placed_text::PlacedText;
 
 /// The host names of a machine.
 struct HostNames {
@@ -58,7 +59,7 @@ fn names(
             );
         }
     }
-    let given = context.instance.hostname.map(|name| Text {
+    let given = context.instance.hostname.map(|name| PlacedText {
         at: root.at,
         text: name.to_owned(),
     });

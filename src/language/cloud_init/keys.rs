@@ -2,11 +2,12 @@
 
 use super::CloudInitContext;
 use super::account_extras::AccountExtras;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 
 /// The drop-in of the SSH server.
 const SSHD_FILE: &str = "/etc/ssh/sshd_config.d/50-cloud-init.conf";
@@ -17,7 +18,7 @@ const KEY_TYPES: [&str; 4] = ["rsa", "dsa", "ecdsa", "ed25519"];
 /// Adds the keys of one account.
 pub(super) fn add_user_keys<'t>(
     entry: &Node<'t>,
-    name: &Text,
+    name: &PlacedText,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -41,7 +42,7 @@ pub(super) fn add_user_keys<'t>(
 
 /// Adds keys to be fetched from accounts on GitHub or Launchpad.
 fn import_keys<'t>(
-    ids: &[Text],
+    ids: &[PlacedText],
     name: &str,
     home: Option<String>,
     assembly: &mut Assembly<'t>,
@@ -88,11 +89,11 @@ pub(super) fn convert<'t>(
         Some(false) => &[],
         _ => context.instance.keys,
     };
-    let platform_keys = platform_keys.iter().map(|key| Text {
+    let platform_keys = platform_keys.iter().map(|key| PlacedText {
         at: root.at,
         text: key.clone(),
     });
-    let keys: Vec<Text> = keys.into_iter().chain(platform_keys).collect();
+    let keys: Vec<PlacedText> = keys.into_iter().chain(platform_keys).collect();
     let is_root_allowed = values::flag(root, "disable_root", remarks) == Some(false);
     if is_root_allowed {
         for key in &keys {
@@ -182,7 +183,7 @@ fn add_host_keys<'t>(
     root: &Node<'t>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
-) -> Vec<Text> {
+) -> Vec<PlacedText> {
     let mut certificates = Vec::new();
     let keys = values::mapping_of_texts(root, "ssh_keys", remarks);
     for (key, value) in &keys {
@@ -211,7 +212,7 @@ fn add_host_keys<'t>(
         }
         assembly.add_file(AssembledFile::new(value.at, path.clone(), mode, text));
         if suffix == "-cert.pub" {
-            certificates.push(Text {
+            certificates.push(PlacedText {
                 at: value.at,
                 text: path,
             });

@@ -1,10 +1,11 @@
 //! `mounts`, `mount_default_fields` and `swap`: `/etc/fstab` and what it needs.
 
 use super::disks::{device_path, is_platform_name};
-use super::values::{self, Text};
+use super::values::{self};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 use crate::language::quoting::{shell, unit_path};
 
 /// Default fields of a line. The device and the mount point have none.
@@ -16,7 +17,7 @@ const MARK: &str = "comment=cloudconfig";
 /// Adds the lines of `/etc/fstab`. `aliases` are names for devices, with the devices.
 pub(super) fn convert<'t>(
     root: &Node<'t>,
-    aliases: &[(String, Text)],
+    aliases: &[(String, PlacedText)],
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
@@ -73,10 +74,10 @@ pub(super) fn convert<'t>(
 /// Removes the earlier mounts of `device`, as an entry whose mount point is null requests.
 fn remove_mounts(
     device: &Node<'_>,
-    aliases: &[(String, Text)],
+    aliases: &[(String, PlacedText)],
     mounts: &mut Vec<(u32, [String; 6])>,
 ) {
-    let name = values::as_text(device);
+    let name = PlacedText::of(device);
     let path = name.and_then(|name| device_of(&name, aliases, &mut Remarks::default()));
     mounts.retain(|(_, fields)| path.as_ref() != Some(&fields[0]));
 }
@@ -96,7 +97,7 @@ fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
         );
     }
     for (field, given) in defaults.iter_mut().zip(value.elements()) {
-        if let Some(text) = values::as_text(given) {
+        if let Some(text) = PlacedText::of(given) {
             *field = text.text;
         }
     }
@@ -107,7 +108,7 @@ fn default_fields(root: &Node<'_>, remarks: &mut Remarks) -> [String; 6] {
 fn line(
     at: u32,
     fields: &[Node<'_>],
-    (defaults, aliases): (&[String; 6], &[(String, Text)]),
+    (defaults, aliases): (&[String; 6], &[(String, PlacedText)]),
     remarks: &mut Remarks,
 ) -> Option<[String; 6]> {
     let mut line = defaults.clone();
@@ -116,7 +117,7 @@ fn line(
         return None;
     }
     for (index, field) in fields.iter().enumerate() {
-        match values::as_text(field) {
+        match PlacedText::of(field) {
             Some(text) => line[index] = escaped(&text, remarks),
             None if field.is_null() => {}
             None => {
@@ -128,7 +129,7 @@ fn line(
             }
         }
     }
-    let Some(device) = fields.first().and_then(values::as_text) else {
+    let Some(device) = fields.first().and_then(PlacedText::of) else {
         remarks.warn(at, "a mount without a device is left out");
         return None;
     };
@@ -148,14 +149,18 @@ fn line(
 }
 
 /// The device of a mount; `None` for names that only a platform could resolve.
-fn device_of(device: &Text, aliases: &[(String, Text)], remarks: &mut Remarks) -> Option<String> {
+fn device_of(
+    device: &PlacedText,
+    aliases: &[(String, PlacedText)],
+    remarks: &mut Remarks,
+) -> Option<String> {
     let name = device.text.as_str();
     let disk = name.rsplit_once('.').map_or(name, |(disk, _)| disk);
     if aliases
         .iter()
         .any(|(alias, _)| alias == name || alias == disk)
     {
-        let path = Text {
+        let path = PlacedText {
             at: device.at,
             text: device_path(name, aliases),
         };
@@ -195,7 +200,7 @@ fn is_short_name(name: &str) -> bool {
 }
 
 /// A field with its blanks escaped as in `/etc/fstab`.
-fn escaped(field: &Text, remarks: &mut Remarks) -> String {
+fn escaped(field: &PlacedText, remarks: &mut Remarks) -> String {
     if field.text.is_empty() || field.text.contains(['\n', '\r', '\0']) {
         remarks.error(field.at, "a field of a mount is empty or has a line end");
     }
@@ -302,7 +307,7 @@ fn swap_unit(path: &str) -> String {
 }
 
 /// A size in MiB, rounded up: a number of bytes, or with a unit that is a power of 1024.
-fn mebibytes(size: &Text, remarks: &mut Remarks) -> Option<u64> {
+fn mebibytes(size: &PlacedText, remarks: &mut Remarks) -> Option<u64> {
     let text = size.text.trim();
     let text = text.strip_suffix('B').unwrap_or(text);
     let (digits, shift) = match text.chars().last() {
@@ -384,7 +389,7 @@ mod tests {
             ("é", None),
         ];
         for (text, want) in cases {
-            let text = Text {
+            let text = PlacedText {
                 at: 0,
                 text: text.to_owned(),
             };

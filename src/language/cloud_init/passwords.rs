@@ -3,11 +3,12 @@
 use super::CloudInitContext;
 use super::account::warn_of_clear_text;
 use super::account_extras::AccountExtras;
-use super::values::{self, Text};
+use super::values::{self};
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::password;
+use crate::language::placed_text::PlacedText;
 
 /// Prefixes of password hashes.
 const HASH_PREFIXES: [&str; 7] = ["$1$", "$2a$", "$2y$", "$5$", "$6$", "$y$", "$7$"];
@@ -44,7 +45,7 @@ pub(super) fn convert<'t>(
                 "put the account and its password into `chpasswd`",
             ),
             Some(name) => {
-                let name = Text {
+                let name = PlacedText {
                     at: password.at,
                     text: name.clone(),
                 };
@@ -80,7 +81,7 @@ pub(super) fn convert<'t>(
 
 /// Reports an account that neither the config nor the system has.
 fn report_missing_account(
-    name: &Text,
+    name: &PlacedText,
     context: &CloudInitContext<'_>,
     assembly: &Assembly<'_>,
     remarks: &mut Remarks,
@@ -127,12 +128,12 @@ fn form_of(password: &str) -> Form {
 }
 
 /// Accounts and passwords of `chpasswd`.
-fn listed_passwords(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, Form)> {
+fn listed_passwords(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(PlacedText, PlacedText, Form)> {
     let mut found = Vec::new();
     let lines = match node.get("list").map(|list| &list.value) {
         Some(NodeContent::Scalar(scalar)) => {
             let at = node.get("list").map_or(node.at, |list| list.at);
-            let lines = scalar.text.lines().map(|line| Text {
+            let lines = scalar.text.lines().map(|line| PlacedText {
                 at,
                 text: line.to_owned(),
             });
@@ -143,7 +144,7 @@ fn listed_passwords(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, 
     for line in lines.iter().filter(|line| !line.text.trim().is_empty()) {
         match line.text.split_once(':') {
             Some((name, password)) if !name.trim().is_empty() => {
-                let text = |text: &str| Text {
+                let text = |text: &str| PlacedText {
                     at: line.at,
                     text: text.to_owned(),
                 };
@@ -180,8 +181,8 @@ fn listed_passwords(node: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Text, 
 }
 
 fn set_password(
-    name: &Text,
-    password: Text,
+    name: &PlacedText,
+    password: PlacedText,
     form: Form,
     assembly: &mut Assembly<'_>,
     remarks: &mut Remarks,

@@ -1,11 +1,12 @@
 //! Files of other programs: certificates, rsyslog, WireGuard.
 
 use super::CloudInitContext;
-use super::values::{self, Text};
+use super::values::{self};
 use crate::language::assembly::{AssembledFile, Assembly, clean_path};
 use crate::language::findings::Remarks;
 use crate::language::keyed::KeyedList;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 use crate::language::target::Distribution;
 
 /// Adds CA certificates, the configuration of rsyslog, and WireGuard interfaces.
@@ -166,7 +167,7 @@ fn listed_rsyslog<'t>(root: &Node<'t>, list: &Node<'t>) -> Node<'t> {
 }
 
 /// Paths and contents. Contents of the same file are joined in the order of the text.
-fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, String)> {
+fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(PlacedText, String)> {
     let directory = values::filled(settings, "config_dir", remarks);
     let directory = directory.map_or("/etc/rsyslog.d".to_owned(), |text| text.text);
     let name = values::filled(settings, "config_filename", remarks);
@@ -175,10 +176,10 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
         true => clean_path(name),
         false => clean_path(&format!("{directory}/{name}")),
     };
-    let mut files: KeyedList<(Text, String)> = KeyedList::default();
+    let mut files: KeyedList<(PlacedText, String)> = KeyedList::default();
     let mut add = |at: u32, text: String, contents: &str| {
         let path = text.clone();
-        let (_, all) = files.or_insert_with(&path, || (Text { at, text }, String::new()));
+        let (_, all) = files.or_insert_with(&path, || (PlacedText { at, text }, String::new()));
         all.push_str(contents);
     };
     let configs = settings.get("configs").map(Node::elements);
@@ -190,7 +191,7 @@ fn rsyslog_files(settings: &Node<'_>, remarks: &mut Remarks) -> Vec<(Text, Strin
                 let own = own.map_or(name.clone(), |own| own.text);
                 (values::filled(&entry, "content", remarks), own)
             }
-            _ => (values::as_text(entry), name.clone()),
+            _ => (PlacedText::of(entry), name.clone()),
         };
         match content {
             Some(content) => add(content.at, path(&name), &with_newline(&content.text)),

@@ -3,11 +3,12 @@
 use super::CloudInitContext;
 use super::account;
 use super::account_extras::AccountExtras;
-use super::values::{self, Text};
+use super::values::{self};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::keyed::KeyedList;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 
 /// Keys of an account.
 pub(super) const KEYS: &[&str] = &[
@@ -98,7 +99,7 @@ fn add_groups<'t>(
     root: &Node<'t>,
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
-) -> Vec<(Text, String)> {
+) -> Vec<(PlacedText, String)> {
     let mut memberships = Vec::new();
     let Some(value) = root.get("groups").filter(|value| !value.is_null()) else {
         return memberships;
@@ -128,7 +129,7 @@ fn add_groups<'t>(
         }
         NodeContent::List(elements) => {
             for element in elements {
-                match (&element.value, values::as_text(element)) {
+                match (&element.value, PlacedText::of(element)) {
                     (NodeContent::Mapping(_), _) => with_members(element, assembly, remarks),
                     (_, Some(name)) if name.text.trim().is_empty() => {
                         remarks.warn(name.at, NAMELESS_GROUP);
@@ -384,8 +385,8 @@ const OVERRIDE_HELP: &str = "set it in `user`, which changes the default account
 fn is_same(a: &Node<'_>, b: &Node<'_>) -> bool {
     let text = |node: &Node<'_>| {
         let only = match node.elements() {
-            [only] => values::as_text(only),
-            _ => values::as_text(node),
+            [only] => PlacedText::of(only),
+            _ => PlacedText::of(node),
         };
         only.map(|text| text.text)
     };

@@ -2,15 +2,8 @@
 
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent, Scalar, Style};
-use crate::language::packed;
+use crate::language::placed_text::PlacedText;
 use crate::text::{did_you_mean, most_similar};
-
-/// A text with its offset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Text {
-    pub(super) at: u32,
-    pub(super) text: String,
-}
 
 /// The type of a scalar.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -103,27 +96,9 @@ pub(super) fn is_nothing(node: &Node<'_>) -> bool {
     }
 }
 
-/// The text of a scalar, as written; `None` for null and for anything but a scalar.
-pub(super) fn as_text(node: &Node<'_>) -> Option<Text> {
-    let scalar = node.as_scalar().filter(|scalar| !scalar.is_null())?;
-    let text = scalar.text.clone().into_owned();
-    Some(Text { at: node.at, text })
-}
-
-/// The text of `key`, as written, even if it is a number. Anything but a scalar is reported.
-pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
-    let value = node.get(key).filter(|value| !value.is_null())?;
-    let text = as_text(value);
-    if text.is_none() {
-        let message = format!("{key} must be a text, not {}", value.kind());
-        remarks.error(value.at, message);
-    }
-    text
-}
-
 /// [`text`], but `None` if it is empty.
-pub(super) fn filled(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Text> {
-    text(node, key, remarks).filter(|text| !text.text.is_empty())
+pub(super) fn filled(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<PlacedText> {
+    PlacedText::of_key(node, key, remarks).filter(|text| !text.text.is_empty())
 }
 
 /// The flag of `key`: anything that does not spell true is false.
@@ -149,7 +124,7 @@ pub(super) fn flag(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<
 }
 
 /// The texts of `key`; a single one counts as a list of one.
-pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<PlacedText> {
     match node.get(key) {
         Some(value) if !value.is_null() => texts_of(value, key, remarks),
         _ => Vec::new(),
@@ -157,7 +132,7 @@ pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Te
 }
 
 /// The texts in `value`, which is called `key`.
-pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<PlacedText> {
     let elements = match &value.value {
         NodeContent::Scalar(_) => std::slice::from_ref(value),
         NodeContent::List(elements) => elements,
@@ -171,7 +146,7 @@ pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Ve
     };
     let mut texts = Vec::new();
     for element in elements {
-        match as_text(element) {
+        match PlacedText::of(element) {
             Some(text) => texts.push(text),
             None => {
                 let message = format!("an element of {key} must be a text, not {}", element.kind());
@@ -183,21 +158,21 @@ pub(super) fn texts_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Ve
 }
 
 /// Names in a list or in a comma-separated text.
-pub(super) fn names(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+pub(super) fn names(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<PlacedText> {
     split_names(texts(node, key, remarks))
 }
 
 /// [`names`] in `value`, which is called `key`.
-pub(super) fn names_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<Text> {
+pub(super) fn names_of(value: &Node<'_>, key: &str, remarks: &mut Remarks) -> Vec<PlacedText> {
     split_names(texts_of(value, key, remarks))
 }
 
-fn split_names(texts: Vec<Text>) -> Vec<Text> {
+fn split_names(texts: Vec<PlacedText>) -> Vec<PlacedText> {
     let mut names = Vec::new();
     for text in texts {
         for name in text.text.split(',').map(str::trim) {
             if !name.is_empty() {
-                names.push(Text {
+                names.push(PlacedText {
                     at: text.at,
                     text: name.to_owned(),
                 });
@@ -205,16 +180,6 @@ fn split_names(texts: Vec<Text>) -> Vec<Text> {
         }
     }
     names
-}
-
-/// The bytes of `key`; a value tagged as binary is base64.
-pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<u8>> {
-    let text = text(node, key, remarks)?;
-    let scalar = node.get(key).and_then(Node::as_scalar);
-    let bytes = packed::bytes_of_scalar(scalar, text.text);
-    bytes
-        .inspect_err(|error| remarks.error(text.at, format!("{key} {error}")))
-        .ok()
 }
 
 /// The elements of the list `key`; anything but a list of mappings is an error.
@@ -271,7 +236,7 @@ pub(super) fn mapping_of_texts(
     node: &Node<'_>,
     key: &str,
     remarks: &mut Remarks,
-) -> Vec<(String, Text)> {
+) -> Vec<(String, PlacedText)> {
     let Some(value) = node.get(key).filter(|value| !value.is_null()) else {
         return Vec::new();
     };
@@ -283,7 +248,7 @@ pub(super) fn mapping_of_texts(
     }
     let mut texts = Vec::new();
     for entry in value.entries() {
-        match as_text(&entry.value) {
+        match PlacedText::of(&entry.value) {
             Some(text) => texts.push((entry.key.clone().into_owned(), text)),
             None if entry.value.is_null() => {}
             None => {

@@ -1,11 +1,12 @@
 //! `write_files`.
 
 use super::CloudInitContext;
-use super::values::{self, ScalarKind, Text};
+use super::values::{self, ScalarKind};
 use crate::language::assembly::{AssembledFile, Assembly, FileBody, FileSource, clean_path, owner};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::packed;
+use crate::language::placed_text::{PlacedText, bytes_of_key};
 use std::collections::{HashMap, HashSet};
 
 /// Mode of files that do not state one.
@@ -247,7 +248,7 @@ fn body(
         return Some(body);
     }
     let bytes = match entry.get("content") {
-        Some(content) if !content.is_null() => values::bytes(entry, "content", remarks)?,
+        Some(content) if !content.is_null() => bytes_of_key(entry, "content", remarks)?,
         _ => Vec::new(),
     };
     let encoding = values::filled(entry, "encoding", remarks);
@@ -338,7 +339,7 @@ fn octal(text: &str) -> Option<u32> {
 /// that of root.
 fn set_owner<'t>(
     file: &mut AssembledFile<'t>,
-    ids: &Text,
+    ids: &PlacedText,
     context: &CloudInitContext<'_>,
     assembly: &Assembly<'t>,
     remarks: &mut Remarks,

@@ -1,12 +1,13 @@
 //! The account of k3OS: its keys and its password.
 
-use super::values::{self, PlacedText};
+use super::values::{self};
 use super::write_files;
 use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
 use crate::language::password;
+use crate::language::placed_text::PlacedText;
 use crate::language::surroundings::Surroundings;
 
 /// The account of k3OS.
@@ -21,7 +22,7 @@ pub(super) fn convert<'t>(
     remarks: &mut Remarks,
 ) {
     let keys = values::texts(config, "ssh_authorized_keys", remarks).unwrap_or_default();
-    let secret = values::text(k3os, "password", remarks);
+    let secret = PlacedText::of_key(k3os, "password", remarks);
     let secret = secret.filter(|secret| !secret.text.is_empty());
     let name = surroundings.target.default_user.unwrap_or(USER);
     let is_new = !surroundings.target.has_account(name);

@@ -1,9 +1,10 @@
 //! Commands: a script and a unit that runs it at every boot.
 
-use super::values::{self, PlacedText};
+use super::values::{self};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
+use crate::language::placed_text::PlacedText;
 use crate::language::quoting::shell;
 
 const BOOT_SCRIPT: &str = "/etc/k3os/boot_cmd.sh";

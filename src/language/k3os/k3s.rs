@@ -1,9 +1,10 @@
 //! k3s: its unit, its arguments, and where its server is.
 
-use super::values::{self, PlacedText};
+use super::values::{self};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
+use crate::language::placed_text::PlacedText;
 use crate::language::quoting::{double_quoted, environment, unit_argument};
 use crate::language::surroundings::Surroundings;
 use crate::language::target::K3s;
@@ -36,8 +37,8 @@ pub(super) fn convert<'t>(
     let requested = UNIT_KEYS.iter().find_map(|key| k3os.get(key));
     let Some(requested) = requested else { return };
     let at = requested.at;
-    let server = values::text(k3os, "server_url", remarks).filter(|url| !url.text.is_empty());
-    let token = values::text(k3os, "token", remarks).filter(|token| !token.text.is_empty());
+    let server = PlacedText::of_key(k3os, "server_url", remarks).filter(|url| !url.text.is_empty());
+    let token = PlacedText::of_key(k3os, "token", remarks).filter(|token| !token.text.is_empty());
     let arguments = arguments(k3os, server.as_ref(), at, remarks);
     let role = arguments.first().map_or("server", String::as_str);
     let program = match surroundings.target.k3s {

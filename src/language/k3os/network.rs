@@ -1,9 +1,10 @@
 //! Name servers, time servers and wireless networks, in the files of the programs that manage them.
 
-use super::values::{self, PlacedText};
+use super::values::{self};
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
+use crate::language::placed_text::PlacedText;
 use crate::language::surroundings::Surroundings;
 use crate::language::target::NetworkManager;
 use std::fmt::Write as _;
@@ -78,8 +79,8 @@ fn networks(k3os: &Node<'_>, remarks: &mut Remarks) -> Vec<Wifi> {
     }
     let mut networks = Vec::new();
     for entry in list.elements() {
-        let name = values::text(entry, "name", remarks).filter(|name| !name.text.is_empty());
-        let passphrase = values::text(entry, "passphrase", remarks);
+        let name = PlacedText::of_key(entry, "name", remarks).filter(|name| !name.text.is_empty());
+        let passphrase = PlacedText::of_key(entry, "passphrase", remarks);
         let passphrase = passphrase.filter(|text| !text.text.is_empty());
         let Some(name) = name else {
             remarks.warn(entry.at, "a wireless network without a name is left out");

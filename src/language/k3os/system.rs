@@ -4,6 +4,7 @@ use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;
+use crate::language::placed_text::PlacedText;
 use crate::language::surroundings::Surroundings;
 
 /// Sets the host name.
@@ -12,7 +13,7 @@ pub(super) fn convert_hostname<'t>(
     assembly: &mut Assembly<'t>,
     remarks: &mut Remarks,
 ) {
-    let name = values::text(config, "hostname", remarks);
+    let name = PlacedText::of_key(config, "hostname", remarks);
     if let Some(name) = name.filter(|name| !name.text.is_empty()) {
         let is_valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
         if name.text.contains(char::is_control) {

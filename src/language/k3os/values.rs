@@ -2,44 +2,9 @@
 
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent, Scalar, Style};
-use crate::language::packed;
+use crate::language::placed_text::PlacedText;
 use crate::language::scalars::parse_flag;
 use std::collections::BTreeMap;
-
-/// A text with its offset.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PlacedText {
-    pub(super) at: u32,
-    pub(super) text: String,
-}
-
-/// The text of `key`: a scalar, as written, even if it is a number.
-pub(super) fn text(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<PlacedText> {
-    let value = node.get(key).filter(|value| !value.is_null())?;
-    match value.as_scalar() {
-        Some(scalar) => Some(PlacedText {
-            at: value.at,
-            text: scalar.text.clone().into_owned(),
-        }),
-        None => {
-            remarks.error(
-                value.at,
-                format!("{key} must be a text, not {}", value.kind()),
-            );
-            None
-        }
-    }
-}
-
-/// The bytes of `key`; a value tagged as binary is base64.
-pub(super) fn bytes(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<u8>> {
-    let text = text(node, key, remarks)?;
-    let scalar = node.get(key).and_then(Node::as_scalar);
-    let bytes = packed::bytes_of_scalar(scalar, text.text);
-    bytes
-        .inspect_err(|error| remarks.error(text.at, format!("{key} {error}")))
-        .ok()
-}
 
 /// The texts of `key`; a single one counts as a list of one.
 pub(super) fn texts(node: &Node<'_>, key: &str, remarks: &mut Remarks) -> Option<Vec<PlacedText>> {

@@ -1,10 +1,10 @@
 //! `write_files`.
 
-use super::values::{self, PlacedText};
 use crate::language::assembly::{AssembledFile, Assembly, FileBody, clean_path, owner};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
 use crate::language::packed::{self, Budget};
+use crate::language::placed_text::{PlacedText, bytes_of_key};
 
 /// Mode of files that do not state one.
 const DEFAULT_MODE: u32 = 0o644;
@@ -50,15 +50,15 @@ pub(super) fn owned_by(config: &Node<'_>, user: &str) -> Option<u32> {
 }
 
 fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<AssembledFile<'t>> {
-    let path = values::text(entry, "path", remarks).filter(|path| !path.text.is_empty());
+    let path = PlacedText::of_key(entry, "path", remarks).filter(|path| !path.text.is_empty());
     if path.is_none() {
         remarks.error_with_help(entry.at, "the file has no path", "add `path`");
     }
-    let mode = values::text(entry, "permissions", remarks);
+    let mode = PlacedText::of_key(entry, "permissions", remarks);
     let mode = mode.filter(|mode| !mode.text.is_empty());
     let mode = mode.map(|written| (written.at, octal(&written, remarks)));
     let body = body(entry, budget, remarks);
-    let ids = values::text(entry, "owner", remarks);
+    let ids = PlacedText::of_key(entry, "owner", remarks);
     let (path, body) = (path?, body?);
     let cleaned = clean_path(&path.text);
     if cleaned == "/" {
@@ -86,9 +86,9 @@ fn file<'t>(entry: &Node<'t>, budget: &Budget, remarks: &mut Remarks) -> Option<
 
 fn body(entry: &Node<'_>, budget: &Budget, remarks: &mut Remarks) -> Option<FileBody> {
     let at = entry.get("content").map_or(entry.at, |content| content.at);
-    let encoding = values::text(entry, "encoding", remarks);
+    let encoding = PlacedText::of_key(entry, "encoding", remarks);
     let was_fatal = remarks.is_fatal();
-    let bytes = match values::bytes(entry, "content", remarks) {
+    let bytes = match bytes_of_key(entry, "content", remarks) {
         Some(bytes) => bytes,
         None if !was_fatal && remarks.is_fatal() => return None,
         None => Vec::new(),
