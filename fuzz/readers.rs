@@ -27,6 +27,8 @@ pub mod paths;
 pub mod signature;
 #[path = "../src/text/mod.rs"]
 pub mod text;
+#[path = "../src/threads.rs"]
+mod threads;
 
 /// The part of `cli` that is fuzzed.
 pub mod cli {
