@@ -48,6 +48,7 @@ mod translated;
 pub(crate) mod tree;
 mod type_check;
 pub mod unit;
+mod unknown_keys;
 mod upward;
 pub mod url;
 mod version;
@@ -75,6 +76,7 @@ pub(crate) use translated::{
     ENCODED_PLACEHOLDER, EncodedContents, TranslatedConfig, TranslatedText, ValidationResult,
     validate,
 };
+pub(crate) use unknown_keys::UnknownKeyCount;
 pub use version::{LATEST_VERSION, Version};
 pub(crate) use wording::Wording;
 pub(crate) use written::{WrittenPaths, WrittenValue};

@@ -12,16 +12,13 @@ use super::spec_table::{Class, Field, Kind, ObjectType};
 use super::suggest;
 use super::tree::{MismatchedValue, Place, Tree, Value};
 use super::type_check;
+use super::unknown_keys::UnknownKeyCount;
 use super::version::Version;
 use crate::text::folds_to;
 use std::borrow::Cow;
 
 /// Texts in place of another type are kept for messages up to this length in bytes.
 const MAX_KEPT_TEXT_BYTES: usize = 16;
-
-/// Unknown keys that are reported one by one. A text can have millions: a finding for each takes a hundred times the
-/// memory of the text, and hours on a serial console.
-const MAX_UNKNOWN_KEYS: usize = 1000;
 
 /// The result of reading.
 pub(crate) struct Reading<'a> {
@@ -44,8 +41,7 @@ pub(crate) fn read<'a>(
         lines,
         version,
         shadowed: Vec::new(),
-        unknown_keys: 0,
-        first_omitted: 0,
+        unknown_keys: UnknownKeyCount::default(),
     };
     let mut warnings = Vec::new();
     let root = reader.value(
@@ -75,10 +71,7 @@ struct ConfigReader<'a, 'l> {
     lines: &'l Lines,
     version: Version,
     shadowed: Vec<Finding>,
-    /// The number of unknown keys so far.
-    unknown_keys: usize,
-    /// Offset of the first one beyond [`MAX_UNKNOWN_KEYS`].
-    first_omitted: usize,
+    unknown_keys: UnknownKeyCount,
 }
 
 /// The members of an object in the order they are read.
@@ -203,7 +196,7 @@ impl<'a> ConfigReader<'a, '_> {
             first = false;
             let field = self.field_for_key(ty, &key);
             let exact = field.is_some_and(|f| f.name == key);
-            if !exact && unknown_keys == UnknownKeys::Report && self.counts_unknown_key(at) {
+            if !exact && unknown_keys == UnknownKeys::Report && self.unknown_keys.add(offset(at)) {
                 members
                     .own
                     .push(self.unknown_key(ty, field, at, path, &key));
@@ -291,22 +284,13 @@ impl<'a> ConfigReader<'a, '_> {
         exact.or_else(|| ty.fields_in(self.version).find(|f| folds_to(key, f.name)))
     }
 
-    /// Counts the unknown key at offset `at`. Returns true if it should be reported by itself.
-    fn counts_unknown_key(&mut self, at: usize) -> bool {
-        self.unknown_keys += 1;
-        if self.unknown_keys == MAX_UNKNOWN_KEYS + 1 {
-            self.first_omitted = at;
-        }
-        self.unknown_keys <= MAX_UNKNOWN_KEYS
-    }
-
     /// A finding for the unknown keys that were only counted, if there are any.
     fn omitted_keys(&self) -> Option<Finding> {
-        let omitted = self.unknown_keys.saturating_sub(MAX_UNKNOWN_KEYS);
-        (omitted > 0).then(|| Finding {
+        let (omitted, first) = self.unknown_keys.omitted()?;
+        Some(Finding {
             severity: Severity::Warning,
             path: None,
-            position: Some(self.lines.position(offset(self.first_omitted))),
+            position: Some(self.lines.position(first)),
             message: format!("{omitted} more unknown keys from here on"),
             help: None,
         })

@@ -3,7 +3,7 @@
 use super::fields::{ButaneField, ButaneFieldKind, Type};
 use super::scalars::{self, Int};
 use super::variants::Dialect;
-use crate::config::{JsonPath, Severity, WrittenPaths};
+use crate::config::{JsonPath, Severity, UnknownKeyCount, WrittenPaths};
 use crate::language::findings::Remarks;
 use crate::language::node::{MappingEntry, Node, NodeContent};
 use crate::text::{did_you_mean, find_in_turn, is_same_name, most_similar};
@@ -14,9 +14,6 @@ const ANCHOR_PREFIX: &str = "x-";
 /// Keys that define where bytes come from. If there are several, the first in this order is reported, as by the
 /// original.
 const SOURCES: [&str; 3] = ["source", "inline", "local"];
-
-/// Unused keys that are reported one by one.
-const MAX_UNUSED_KEYS: usize = 1000;
 
 /// A document as its dialect defines it.
 pub(super) struct ReadDocument<'t> {
@@ -41,8 +38,7 @@ pub(super) fn read<'t>(
         paths,
         remarks,
         second_sources: Vec::new(),
-        unused_keys: 0,
-        first_omitted: 0,
+        unused_keys: UnknownKeyCount::default(),
     };
     let root = reader.value(root, ButaneFieldKind::Object(of), 0);
     reader.report_omitted();
@@ -57,10 +53,7 @@ struct ButaneReader<'r> {
     paths: &'r WrittenPaths,
     remarks: &'r mut Remarks,
     second_sources: Vec<u32>,
-    /// The number of unused keys so far.
-    unused_keys: usize,
-    /// Offset of the first one beyond [`MAX_UNUSED_KEYS`].
-    first_omitted: u32,
+    unused_keys: UnknownKeyCount,
 }
 
 impl ButaneReader<'_> {
@@ -211,11 +204,7 @@ impl ButaneReader<'_> {
     }
 
     fn report_unused(&mut self, entry: &MappingEntry<'_>, of: &'static Type) {
-        self.unused_keys += 1;
-        if self.unused_keys > MAX_UNUSED_KEYS {
-            if self.unused_keys == MAX_UNUSED_KEYS + 1 {
-                self.first_omitted = entry.key_at;
-            }
+        if !self.unused_keys.add(entry.key_at) {
             return;
         }
         let path = self
@@ -230,10 +219,9 @@ impl ButaneReader<'_> {
 
     /// Reports how many unused keys were only counted, if any.
     fn report_omitted(&mut self) {
-        let omitted = self.unused_keys.saturating_sub(MAX_UNUSED_KEYS);
-        if omitted > 0 {
+        if let Some((omitted, at)) = self.unused_keys.omitted() {
             let message = format!("{omitted} more unused keys from here on");
-            let (at, path) = (self.first_omitted, JsonPath::root());
+            let path = JsonPath::root();
             self.remarks
                 .add_at_path(Severity::Warning, at, path, message, None);
         }

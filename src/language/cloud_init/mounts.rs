@@ -1,7 +1,7 @@
 //! `mounts`, `mount_default_fields` and `swap`: `/etc/fstab` and what it needs.
 
 use super::disks::{device_path, is_platform_name};
-use super::values::{self};
+use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};

@@ -3,7 +3,7 @@
 use super::CloudInitContext;
 use super::account::warn_of_clear_text;
 use super::account_extras::AccountExtras;
-use super::values::{self};
+use super::values;
 use crate::language::assembly::Assembly;
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};

@@ -1,7 +1,7 @@
 //! Files of other programs: certificates, rsyslog, WireGuard.
 
 use super::CloudInitContext;
-use super::values::{self};
+use super::values;
 use crate::language::assembly::{AssembledFile, Assembly, clean_path};
 use crate::language::findings::Remarks;
 use crate::language::keyed::KeyedList;

@@ -3,7 +3,7 @@
 use super::CloudInitContext;
 use super::account;
 use super::account_extras::AccountExtras;
-use super::values::{self};
+use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::keyed::KeyedList;

@@ -1,6 +1,6 @@
 //! The account of k3OS: its keys and its password.
 
-use super::values::{self};
+use super::values;
 use super::write_files;
 use crate::language::assembly::{AssembledFile, Assembly, FileBody};
 use crate::language::fetched_keys;

@@ -1,6 +1,6 @@
 //! Commands: a script and a unit that runs it at every boot.
 
-use super::values::{self};
+use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;

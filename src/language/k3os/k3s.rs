@@ -1,6 +1,6 @@
 //! k3s: its unit, its arguments, and where its server is.
 
-use super::values::{self};
+use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::Node;

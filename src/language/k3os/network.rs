@@ -1,6 +1,6 @@
 //! Name servers, time servers and wireless networks, in the files of the programs that manage them.
 
-use super::values::{self};
+use super::values;
 use crate::language::assembly::{AssembledFile, Assembly};
 use crate::language::findings::Remarks;
 use crate::language::node::{Node, NodeContent};
